@@ -1,0 +1,64 @@
+#include "base/hash.h"
+
+#include <openssl/evp.h>
+#include <string.h>
+
+struct hasher {
+    EVP_MD_CTX *ctx;
+};
+
+struct hasher *hasher_new(void)
+{
+    struct hasher *h = xcalloc(1, sizeof *h);
+    h->ctx = EVP_MD_CTX_new();
+    INVARIANT(h->ctx && EVP_DigestInit_ex(h->ctx, EVP_sha256(), NULL) == 1);
+    return h;
+}
+
+void hasher_add(struct hasher *h, const void *bytes, size_t size_bytes)
+{
+    INVARIANT(EVP_DigestUpdate(h->ctx, bytes, size_bytes) == 1);
+}
+
+void hasher_add_text(struct hasher *h, const char *text)
+{
+    hasher_add(h, text ? text : "", (text ? strlen(text) : 0) + 1);
+}
+
+static struct hash128 cut(const unsigned char digest[EVP_MAX_MD_SIZE])
+{
+    struct hash128 cut;
+    memcpy(cut.bytes, digest, sizeof cut.bytes);
+    return cut;
+}
+
+struct hash128 hasher_finish(struct hasher *h)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    INVARIANT(EVP_DigestFinal_ex(h->ctx, digest, NULL) == 1);
+    EVP_MD_CTX_free(h->ctx);
+    free(h);
+    return cut(digest);
+}
+
+struct hash128 hash128_of(const void *bytes, size_t size_bytes)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    INVARIANT(EVP_Digest(bytes, size_bytes, digest, NULL, EVP_sha256(), NULL) == 1);
+    return cut(digest);
+}
+
+bool hash128_equal(const struct hash128 *a, const struct hash128 *b)
+{
+    return memcmp(a, b, sizeof *a) == 0;
+}
+
+void hash128_text(const struct hash128 *h, char text[HASH128_TEXT_BYTES])
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < HASH128_BYTES; i++) {
+        text[2 * i] = digits[h->bytes[i] >> 4];
+        text[2 * i + 1] = digits[h->bytes[i] & 15];
+    }
+    text[2 * HASH128_BYTES] = '\0';
+}

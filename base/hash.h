@@ -1,0 +1,30 @@
+/*
+ * hash: SHA-256 cut to its first 128 bits, the project's one content hash (resource versions,
+ * object digests, the snapshot's hash). The door to OpenSSL's EVP digest.
+ */
+#ifndef BASE_HASH_H
+#define BASE_HASH_H
+
+#include "base/base.h"
+
+enum { HASH128_BYTES = 16, HASH128_TEXT_BYTES = 33 };
+
+struct hash128 {
+    uint8_t bytes[HASH128_BYTES];
+};
+
+struct hash128 hash128_of(const void *bytes, size_t size_bytes);
+bool hash128_equal(const struct hash128 *a, const struct hash128 *b);
+
+/* 32 lower-case hexadecimal digits and a NUL. */
+void hash128_text(const struct hash128 *h, char text[HASH128_TEXT_BYTES]);
+
+/* In pieces: start, add, finish (which frees). hasher_add_text includes the NUL, so that pieces
+ * cannot run into each other. */
+struct hasher;
+struct hasher *hasher_new(void);
+void hasher_add(struct hasher *h, const void *bytes, size_t size_bytes);
+void hasher_add_text(struct hasher *h, const char *text); /* NULL counts as "" */
+struct hash128 hasher_finish(struct hasher *h);
+
+#endif

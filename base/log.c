@@ -1,0 +1,75 @@
+#include "base/log.h"
+
+#include "base/buf.h"
+
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char *const level_names[] = { "debug", "info", "warn", "error" };
+
+bool log_level_parse(const char *name, enum log_level *level)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(level_names); i++)
+        if (strcmp(name, level_names[i]) == 0) {
+            *level = (enum log_level)i;
+            return true;
+        }
+    return false;
+}
+
+/* Quotes what a reader or a parser could take for something else; control bytes cannot forge lines. */
+static void append_value(struct buf *b, const char *text)
+{
+    bool is_plain = *text != '\0';
+    for (const char *c = text; *c && is_plain; c++)
+        is_plain = (unsigned char)*c > ' ' && *c != '"' && *c != '=' && *c != '\\' && *c != 0x7f;
+    if (is_plain) {
+        buf_text(b, text);
+        return;
+    }
+    buf_text(b, "\"");
+    for (const char *c = text; *c; c++) {
+        if (*c == '"' || *c == '\\')
+            buf_printf(b, "\\%c", *c);
+        else if ((unsigned char)*c < ' ' || *c == 0x7f)
+            buf_printf(b, "\\x%02x", (unsigned char)*c);
+        else
+            buf_append(b, c, 1);
+    }
+    buf_text(b, "\"");
+}
+
+static void append_time(struct buf *b)
+{
+    struct timespec now;
+    struct tm utc;
+    char text[32];
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
+    buf_printf(b, "ts=%s.%03ldZ ", text, now.tv_nsec / 1000000);
+}
+
+void log_write(const struct log_scope *scope, enum log_level level, const char *event,
+    const struct log_field *fields)
+{
+    if (level < (scope ? scope->level : LOG_LEVEL_INFO))
+        return;
+    struct buf b = { 0 };
+    append_time(&b);
+    buf_printf(&b, "level=%s %smsg=", level_names[level], scope ? scope->context : "");
+    append_value(&b, event);
+    for (const struct log_field *f = fields; f->key; f++) {
+        buf_printf(&b, " %s=", f->key);
+        if (f->kind == LOG_FIELD_INT)
+            buf_printf(&b, "%lld", (long long)f->number);
+        else
+            append_value(&b, f->text ? f->text : "");
+    }
+    buf_text(&b, "\n");
+    /* Nothing sensible can be done when standard error is gone. */
+    ssize_t ignored = write(STDERR_FILENO, b.data, b.size);
+    (void)ignored;
+    buf_fini(&b);
+}

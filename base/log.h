@@ -1,0 +1,43 @@
+/*
+ * log: one line an event, logfmt, to standard error: ts=… level=… msg="…" key=value …
+ *
+ * A log line is one write(2), so threads need no lock. Context that every line should carry
+ * (replica, node) is set once in a scope. No secrets, no configuration bodies.
+ */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include "base/base.h"
+
+enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
+
+struct log_scope {
+    enum log_level level; /* lines below it are dropped */
+    char context[96];     /* ready-made "key=value " text, may be empty */
+};
+
+struct log_field {
+    const char *key;
+    enum { LOG_FIELD_TEXT, LOG_FIELD_INT } kind;
+    const char *text;
+    int64_t number;
+};
+
+#define LOG_STR(k, v) ((struct log_field){ .key = (k), .kind = LOG_FIELD_TEXT, .text = (v) })
+#define LOG_INT(k, v) ((struct log_field){ .key = (k), .kind = LOG_FIELD_INT, .number = (v) })
+
+#define log_debug(scope, ...) LOG_AT(scope, LOG_LEVEL_DEBUG, __VA_ARGS__)
+#define log_info(scope, ...)  LOG_AT(scope, LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_warn(scope, ...)  LOG_AT(scope, LOG_LEVEL_WARN, __VA_ARGS__)
+#define log_error(scope, ...) LOG_AT(scope, LOG_LEVEL_ERROR, __VA_ARGS__)
+
+#define LOG_AT(scope, level, event, ...)                                                           \
+    log_write((scope), (level), (event), (const struct log_field[]){ __VA_ARGS__ __VA_OPT__(, ){ 0 } })
+
+/* fields end with one whose key is NULL. scope may be NULL: level info, no context. */
+void log_write(const struct log_scope *scope, enum log_level level, const char *event,
+    const struct log_field *fields);
+
+bool log_level_parse(const char *name, enum log_level *level); /* debug info warn error */
+
+#endif

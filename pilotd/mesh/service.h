@@ -1,0 +1,48 @@
+/*
+ * service: what can be called in the mesh, wherever it was declared: a host of a ServiceEntry, or a
+ * service of the registry. Lives in its snapshot's arena.
+ */
+#ifndef MESH_SERVICE_H
+#define MESH_SERVICE_H
+
+#include "model/object.h"
+#include "model/service_entry.h"
+
+struct locality {
+    const char *region, *zone, *sub_zone; /* never NULL; "" when not given */
+};
+
+/* One instance, ready to be called. */
+struct endpoint {
+    const char *address; /* IP, name (DNS resolution) or "unix:///path" */
+    LIST(struct port_override) ports; /* by port name: the instance's own port */
+    label_list labels;
+    struct locality locality;
+    const char *network, *service_account; /* may be "" */
+    uint32_t weight;                       /* at least 1 */
+    enum health health;
+    const struct object *object; /* whose digest covers all of the above */
+    size_t index;                /* in the object's list of endpoints */
+};
+
+struct service {
+    const char *host, *ns, *name; /* name: the short one, for registry services; else the host */
+    LIST(struct service_port) ports;
+    string_list addresses, export_to;
+    enum resolution resolution;
+    enum service_location location;
+    LIST(struct endpoint) endpoints; /* sorted by (object key, index) */
+    const struct object *object;     /* the declaring ServiceEntry or registry service; NULL when the
+                                        service is inferred from its instances */
+    int64_t create_revision;         /* of the object, or of the oldest instance */
+    struct hash128 digest;           /* of the declaration: everything but the endpoints */
+    struct hash128 endpoints_digest; /* of all endpoints */
+};
+
+/* The port an endpoint is reached at for a service port, by Istio's order: the endpoint's own for
+ * that port name, else targetPort, else the number. */
+uint32_t endpoint_port(const struct endpoint *e, const struct service_port *port);
+
+const struct service_port *service_port_find(const struct service *s, uint32_t number);
+
+#endif

@@ -1,0 +1,26 @@
+#include "translate/names.h"
+
+const char *name_outbound(struct arena *a, uint32_t port, const char *subset, const char *host)
+{
+    return arena_printf(a, "outbound|%u|%s|%s", port, subset ? subset : "", host);
+}
+
+const char *name_inbound(struct arena *a, uint32_t port)
+{
+    return arena_printf(a, "inbound|%u||", port);
+}
+
+const char *name_listener(struct arena *a, const char *ip, uint32_t port)
+{
+    return arena_printf(a, "%s_%u", ip, port);
+}
+
+const char *name_route_config(struct arena *a, uint32_t port)
+{
+    return arena_printf(a, "%u", port);
+}
+
+const char *name_virtual_host(struct arena *a, const char *host, uint32_t port)
+{
+    return arena_printf(a, "%s:%u", host, port);
+}

@@ -1,0 +1,59 @@
+/*
+ * pb: Envoy's messages as C expressions.
+ *
+ *     return pb_new_Cluster(a,
+ *         .name = pb_str(name),
+ *         pb_Cluster_type(PB_Cluster_EDS),
+ *         .connect_timeout = pb_millis(a, timeout_ms));
+ *
+ * pb_new_MESSAGE(a, …) copies a designated initialiser into the arena: nothing is freed. Names are
+ * the message's own, nested ones joined by '_' (pb_Cluster_EdsClusterConfig); a field of a oneof is set
+ * with pb_MESSAGE_FIELD(value), an enum value is PB_ENUM'S-MESSAGE_VALUE. They come from
+ * pb_names.h, made at build time from our .proto files.
+ *
+ * Equal structs give equal bytes (protobuf-c writes fields in number order, map entries in the
+ * order of the array: sort them).
+ */
+#ifndef PROTO_PB_H
+#define PROTO_PB_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+
+#include "pb_names.h"
+
+/* The three macros everything is built with. */
+#define PB(a, T, ...)                                                                              \
+    ((pb_##T *)arena_dup((a),                                                                      \
+        &(pb_##T){ .base = PROTOBUF_C_MESSAGE_INIT(&pb_##T##_desc), __VA_ARGS__ },                 \
+        sizeof(pb_##T),                                                                            \
+        _Alignof(pb_##T)))
+/* A repeated field from an array of pointers: PB_LIST(routes, n, array). */
+#define PB_LIST(field, count, array) .n_##field = (count), .field = (array)
+/* A repeated field with one element. */
+#define PB_ONE(a, field, T, x)                                                                     \
+    PB_LIST(field, 1, (pb_##T **)arena_dup((a), &(pb_##T *){ (x) }, sizeof(void *), _Alignof(void *)))
+
+/* protobuf-c's strings are char *, but packing never writes through them. NULL gives "". */
+char *pb_str(const char *text);
+
+pb_Duration *pb_millis(struct arena *a, int64_t ms);
+pb_UInt32Value *pb_u32(struct arena *a, uint32_t value);
+pb_BoolValue *pb_bool(struct arena *a, bool value);
+pb_DoubleValue *pb_double(struct arena *a, double value);
+
+/* Any: the type URL comes from the message's own descriptor. */
+pb_Any *pb_any(struct arena *a, const ProtobufCMessage *message);
+
+/* The bytes, in the arena. */
+struct pb_bytes {
+    const uint8_t *data;
+    size_t size;
+};
+struct pb_bytes pb_pack(struct arena *a, const ProtobufCMessage *message);
+void pb_pack_append(struct buf *out, const ProtobufCMessage *message);
+
+/* Appends a length-delimited field by hand (tag, length, bytes): tables put together from parts. */
+void pb_append_field(struct buf *out, unsigned field_number, const void *bytes, size_t size_bytes);
+
+#endif

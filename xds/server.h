@@ -1,0 +1,67 @@
+/*
+ * xds_server: the sockets of one serving loop: HTTP/2 (nghttp2), gRPC, and the services
+ * envoy.service.discovery.v3.AggregatedDiscoveryService (StreamAggregatedResources,
+ * DeltaAggregatedResources) and grpc.health.v1.Health (Check, Watch).
+ *
+ * One server for each loop; several listen on one address through SO_REUSEPORT. Everything is
+ * called, and calls back, on that loop.
+ */
+#ifndef XDS_SERVER_H
+#define XDS_SERVER_H
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "xds/source.h"
+
+#include <uv.h>
+
+struct xds_server;
+
+struct xds_stats { /* shared by all loops; read by /metrics */
+    metric_value connections, streams_sotw, streams_delta; /* gauges */
+    metric_value accepted, refused_connections;
+    metric_value requests, responses, resources_sent, bytes_sent, acks, nacks;
+    metric_value protocol_errors; /* not HTTP/2, not gRPC, undecodable, over a limit */
+};
+
+/* Every limit has a default, named here, and a metric: crossing it is a protocol error. */
+enum {
+    XDS_MAX_REQUEST_BYTES = 4 * 1024 * 1024, /* one DiscoveryRequest: SotW names thousands */
+    XDS_MAX_METADATA_BYTES = 256 * 1024,     /* node.metadata */
+    XDS_MAX_CONNECTIONS = 20000,             /* a loop */
+    XDS_MAX_STREAMS = 100,                   /* a connection */
+    XDS_KEEPALIVE_MS = 30000,                /* a PING when idle; closed when unanswered as long */
+};
+
+struct xds_server_options {
+    const char *address;  /* "127.0.0.1:15010", "[::1]:15010" */
+    const char *identity; /* control_plane.identifier: the replica's id */
+    struct xds_source *source;
+    const struct log_scope *log;
+    struct xds_stats *stats;
+};
+
+bool xds_server_open(uv_loop_t *loop, const struct xds_server_options *options,
+    struct xds_server **out, struct error *err);
+int xds_server_port(const struct xds_server *server); /* the bound one, when port 0 was asked */
+
+/* What grpc.health answers: SERVING or NOT_SERVING. */
+void xds_server_set_serving(struct xds_server *server, bool is_serving);
+
+/*
+ * Drain: no new connection is accepted, each connection is sent GOAWAY at a moment spread over
+ * spread_ms and its streams are then ended with UNAVAILABLE once what is in flight was written.
+ * on_done when the last connection is gone, or spread_ms + grace_ms have passed and the rest were cut.
+ */
+void xds_server_drain(struct xds_server *server, uint64_t spread_ms, uint64_t grace_ms,
+    void (*on_done)(struct xds_server *server));
+
+/* Closes all at once; frees later, from the loop. */
+void xds_server_close(struct xds_server *server);
+
+/* A JSON array of the connected proxies: node id, address, variant, since, and for each type what
+ * xds_stream_status says ("synced", "stale", "nacked", "not sent"). Appended to `out`. */
+struct buf;
+void xds_server_report(const struct xds_server *server, struct buf *out);
+
+#endif

@@ -1,0 +1,35 @@
+/*
+ * xds_source: where a server gets views from; the one thing xds/ asks of whoever uses it.
+ *
+ * A source belongs to one serving loop, and so do all calls in both directions.
+ */
+#ifndef XDS_SOURCE_H
+#define XDS_SOURCE_H
+
+#include "base/error.h"
+#include "xds/view.h"
+
+/* What a proxy says of itself, borrowed from its first request. */
+struct xds_node {
+    const char *id, *cluster;                /* never NULL */
+    const char *region, *zone, *sub_zone;    /* never NULL */
+    const char *user_agent;                  /* "envoy 1.40.0", may be "" */
+    const uint8_t *metadata;                 /* google.protobuf.Struct, serialised, at most */
+    size_t metadata_bytes;                   /* XDS_MAX_METADATA_BYTES */
+};
+
+struct xds_subscriber {
+    /* The newest view; borrowed, retain to keep. Comes at once or later, and at each change. */
+    void (*on_view)(struct xds_subscriber *s, struct xds_view *view);
+    void *token; /* the source's own */
+};
+
+struct xds_source {
+    /* False when the node is refused (err says why: the stream ends with INVALID_ARGUMENT), else
+     * on_view follows until unsubscribe. May call on_view before it returns. */
+    bool (*subscribe)(struct xds_source *source, const struct xds_node *node,
+        struct xds_subscriber *s, struct error *err);
+    void (*unsubscribe)(struct xds_source *source, struct xds_subscriber *s);
+};
+
+#endif

@@ -1,0 +1,82 @@
+/*
+ * xds_stream: one proxy's conversation about its resources.
+ *
+ * A pure state machine for both protocol variants, aggregated (ADS): feed it requests and views; it
+ * says what to send. It does no I/O, reads no clock and keeps no reference to a connection, so tests
+ * drive it directly. One response is in flight for each type; when it is acknowledged or refused, the
+ * newest view is compared with what was sent, so a slow proxy costs one pending state, never a queue.
+ *
+ * Rules, from Envoy's "xDS REST and gRPC protocol" page:
+ * - what is added or changed goes in the order of enum xds_type, what is removed in the reverse
+ *   order and only once everything before it was acknowledged (make before break);
+ * - the endpoints of a cluster that was (re)sent are sent again, changed or not: Envoy warms it;
+ * - a version that was refused (NACK) is not sent again; a later one is;
+ * - Delta: versions the proxy has already (initial_resource_versions) are not sent; if nothing
+ *   differs, one empty response is, since Envoy resets its reconnect backoff only then;
+ * - SotW: version_info is the hash of the set that answers the subscription, equal on all replicas.
+ *   Wildcard CDS and LDS at an equal version_info is answered by nothing (but the first EDS and RDS
+ *   request of a stream is always answered).
+ */
+#ifndef XDS_STREAM_H
+#define XDS_STREAM_H
+
+#include "base/arena.h"
+#include "xds/view.h"
+
+enum xds_variant { XDS_SOTW, XDS_DELTA };
+
+/* A decoded DiscoveryRequest or DeltaDiscoveryRequest; borrowed. */
+struct xds_versioned_name {
+    const char *name, *version;
+};
+struct xds_request {
+    enum xds_type type;
+    const char *nonce;           /* "" in the first request for a type */
+    const char *error_detail;    /* NULL, or why the response with that nonce was refused */
+    const char *version_info;    /* SotW: the last version accepted, "" if none */
+    string_list names;           /* SotW: the whole subscription; Delta: subscribe */
+    string_list unsubscribe;     /* Delta */
+    LIST(struct xds_versioned_name) initial; /* Delta: initial_resource_versions */
+};
+
+/* What to send: whole for SotW (all of the subscription of that type), a difference for Delta. */
+struct xds_response {
+    enum xds_type type;
+    char nonce[24];
+    char version_info[HASH128_TEXT_BYTES]; /* also Delta's system_version_info */
+    LIST(struct xds_resource *) resources; /* each retained until xds_out_clear */
+    string_list removed;                   /* Delta */
+};
+struct xds_out {
+    struct arena *arena;
+    LIST(struct xds_response) responses;
+};
+void xds_out_init(struct xds_out *out);
+void xds_out_clear(struct xds_out *out); /* releases the resources; ready for use again */
+void xds_out_fini(struct xds_out *out);
+
+struct xds_stream; /* opaque: only stream.c sees inside */
+
+struct xds_stream *xds_stream_new(enum xds_variant variant);
+void xds_stream_free(struct xds_stream *stream); /* NULL is fine */
+
+/* Applies one request; whatever must now be sent is appended to `out`. Before the first view it
+ * appends nothing and remembers. */
+void xds_stream_request(
+    struct xds_stream *stream, const struct xds_request *request, struct xds_out *out);
+
+/* The newest view (retained here). */
+void xds_stream_view(struct xds_stream *stream, struct xds_view *view, struct xds_out *out);
+
+/* For status: what one type is at. */
+struct xds_type_status {
+    bool is_subscribed, is_in_flight;
+    size_t subscribed, sent_resources;      /* wildcard counts as all */
+    int64_t sent_revision, acked_revision;  /* of the views; 0: none yet */
+    uint64_t acks, nacks;
+    const char *last_nack;                  /* text of the last refusal, "" if none */
+};
+void xds_stream_status(
+    const struct xds_stream *stream, enum xds_type type, struct xds_type_status *status);
+
+#endif

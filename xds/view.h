@@ -1,0 +1,43 @@
+/*
+ * xds_view: everything one kind of proxy should have, at one revision.
+ *
+ * Immutable and counted. For each type a list sorted by name (strcmp), names unique. A view may
+ * stand on a base that many views share: what it has itself is then few, and a lookup tries its
+ * own list, then the base's. A name is never in both.
+ */
+#ifndef XDS_VIEW_H
+#define XDS_VIEW_H
+
+#include "xds/resource.h"
+
+struct xds_set {
+    struct xds_resource **items;
+    size_t count;
+    struct hash128 hash; /* over the sorted (name, version) list, the base's included */
+};
+
+struct xds_view {
+    struct refcount refs;
+    int64_t revision;
+    struct xds_view *base; /* retained, or NULL; a base has no base */
+    struct xds_set own[XDS_TYPE_COUNT];
+};
+
+/* Takes over one reference of each resource; copies and sorts the lists, drops exact duplicates
+ * (same name, same version), computes the hashes; retains base. `lists[t]` has counts[t] items. */
+struct xds_view *xds_view_new(int64_t revision, struct xds_view *base,
+    struct xds_resource **const lists[XDS_TYPE_COUNT], const size_t counts[XDS_TYPE_COUNT]);
+struct xds_view *xds_view_retain(struct xds_view *v);
+void xds_view_release(struct xds_view *v); /* NULL is fine */
+
+struct xds_resource *xds_view_find(const struct xds_view *v, enum xds_type type, const char *name);
+size_t xds_view_count(const struct xds_view *v, enum xds_type type);
+
+/* Walks own and base merged in name order. Start from {0}; NULL at the end. */
+struct xds_cursor {
+    size_t own, base;
+};
+struct xds_resource *xds_view_next(
+    const struct xds_view *v, enum xds_type type, struct xds_cursor *cursor);
+
+#endif
