@@ -4,7 +4,7 @@ BUILD ?= build
 SAN   ?=
 CC    ?= gcc
 CXX   ?= g++
-VENV  := $(BUILD_ROOT)build/venv
+VENV  := build/venv
 
 PKGS     := libuv libcurl libnghttp2 openssl libcjson yaml-0.1 re2 libprotobuf-c libxxhash
 OPT      ?= -O2
@@ -77,5 +77,36 @@ $(BUILD)/pilotctl: $(CTL_OBJ) $(BUILD)/libpilot.a
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
+# ---- care of the tree ----
+OUR_CODE := $(foreach room,base proto replication xds pilotd/* tests/unit tests/tools,\
+    $(wildcard $(room)/*.c $(room)/*.h $(room)/*.cc))
+
+format: ## format the code (clang-format 14)
+	clang-format-14 -i $(OUR_CODE)
+
+lint: $(GEN_H) ## clang-tidy, cppcheck, the format and the gcc analyzer's warnings
+	clang-format-14 --dry-run -Werror $(OUR_CODE)
+	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --language=c --library=posix \
+	    --enable=warning,portability --suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches \
+	    -D_GNU_SOURCE -I. -Ipilotd $(LIB_SRC) $(DAEMON_SRC) $(CTL_SRC)
+	clang-tidy-14 --quiet --warnings-as-errors='*' $(LIB_SRC) $(DAEMON_SRC) $(CTL_SRC) -- \
+	    -std=gnu11 $(CPPFLAGS) $(PKG_CFLAGS) -Wno-unknown-warning-option
+
+layers: ## check that dependencies between the rooms point one way
+	@/usr/bin/python3 tests/tools/layers.py
+
+size: ## check the limits of function and file size
+	@/usr/bin/python3 tests/tools/size.py
+
+demo: deps ## the whole path on this machine: etcd, 3 pilotd, HAProxy, Envoys (KEEP=1 leaves it up)
+	@$(MAKE) --no-print-directory all
+	@$(VENV)/bin/python deploy/demo/demo.py $(if $(KEEP),--keep)
+
+PREFIX ?= /usr/local
+install: all ## install pilotd and pilotctl under PREFIX (/usr/local)
+	install -D -m 0755 $(BUILD)/pilotd $(DESTDIR)$(PREFIX)/bin/pilotd
+	install -D -m 0755 $(BUILD)/pilotctl $(DESTDIR)$(PREFIX)/bin/pilotctl
+
 clean: ## remove what was built (not build/venv)
-	rm -rf $(BUILD)/obj $(BUILD)/gen $(BUILD)/tests $(BUILD)/*.a $(BUILD)/pilotd $(BUILD)/pilotctl build/asan build/tsan
+	rm -rf $(BUILD)/obj $(BUILD)/gen $(BUILD)/tests $(BUILD)/libpilot.a $(BUILD)/pilotd \
+	    $(BUILD)/pilotctl build/asan build/tsan

@@ -47,7 +47,10 @@ size_t arena_size_bytes(const struct arena *a);
 void *list_grow(struct arena *a, void *items, size_t count, size_t item_bytes);
 
 /* for (list_each(struct port, p, &svc->ports)) : p points at each item in turn. */
-#define list_each(T, p, list) T *p = (list)->items; p && p < (list)->items + (list)->count; p++
+#define list_each(T, p, list)                                                                      \
+    T *p = (list)->items;                                                                          \
+    p &&p < (list)->items + (list)->count;                                                         \
+    p++
 
 typedef LIST(const char *) string_list;
 

@@ -15,26 +15,26 @@ enum diag_severity { DIAG_ERROR, DIAG_WARNING };
 /* Codes: 01xx syntax and shape, 02xx values, 03xx rules across fields, 04xx analysis across
  * resources, 05xx keys and store. A code is never used for another thing. */
 enum diag_code {
-    DIAG_NOT_JSON = 101,       /* not JSON or YAML at all, or duplicate keys, or nested too deeply */
+    DIAG_NOT_JSON = 101, /* not JSON or YAML at all, or duplicate keys, or nested too deeply */
     DIAG_UNKNOWN_FIELD = 102,
     DIAG_WRONG_TYPE = 103,
     DIAG_REQUIRED = 104,
     DIAG_UNKNOWN_KIND = 105,
-    DIAG_UNSUPPORTED = 106,    /* a field of Istio's that is not supported (yet) */
+    DIAG_UNSUPPORTED = 106, /* a field of Istio's that is not supported (yet) */
     DIAG_TOO_LARGE = 107,
-    DIAG_NO_EFFECT = 108,      /* warning: accepted, does nothing */
+    DIAG_NO_EFFECT = 108, /* warning: accepted, does nothing */
     DIAG_OUT_OF_RANGE = 201,
-    DIAG_UNKNOWN_VALUE = 202,  /* of an enumeration */
-    DIAG_BAD_FORMAT = 203,     /* durations, addresses, host names, regular expressions */
-    DIAG_CONFLICT = 301,       /* fields that exclude each other */
-    DIAG_RULE = 302,           /* any other rule across fields */
+    DIAG_UNKNOWN_VALUE = 202, /* of an enumeration */
+    DIAG_BAD_FORMAT = 203,    /* durations, addresses, host names, regular expressions */
+    DIAG_CONFLICT = 301,      /* fields that exclude each other */
+    DIAG_RULE = 302,          /* any other rule across fields */
     DIAG_UNKNOWN_HOST = 401,
     DIAG_UNKNOWN_SUBSET = 402,
     DIAG_SHADOWED = 403,
     DIAG_DUPLICATE_HOST = 404,
     DIAG_PORT_CONFLICT = 405,
-    DIAG_BAD_KEY = 501,        /* a key outside the keyspace's layout */
-    DIAG_KEY_MISMATCH = 502,   /* the value's kind or name is not its key's */
+    DIAG_BAD_KEY = 501,      /* a key outside the keyspace's layout */
+    DIAG_KEY_MISMATCH = 502, /* the value's kind or name is not its key's */
 };
 
 struct diag {

@@ -68,13 +68,25 @@ cJSON *json_parse(const char *text, size_t size_bytes, size_t limit_bytes, struc
 {
     size_t at = 0;
     if (size_bytes > limit_bytes) {
-        diag_add(d, DIAG_ERROR, DIAG_TOO_LARGE, "", NULL,
-            "is %zu bytes; at most %zu are accepted", size_bytes, limit_bytes);
+        diag_add(d,
+            DIAG_ERROR,
+            DIAG_TOO_LARGE,
+            "",
+            NULL,
+            "is %zu bytes; at most %zu are accepted",
+            size_bytes,
+            limit_bytes);
         return NULL;
     }
     if (is_too_deep(text, size_bytes, &at)) {
-        diag_add(d, DIAG_ERROR, DIAG_NOT_JSON, "", NULL,
-            "nested deeper than %d levels at byte %zu", JSON_MAX_DEPTH, at);
+        diag_add(d,
+            DIAG_ERROR,
+            DIAG_NOT_JSON,
+            "",
+            NULL,
+            "nested deeper than %d levels at byte %zu",
+            JSON_MAX_DEPTH,
+            at);
         return NULL;
     }
     const char *end = text;
@@ -84,7 +96,8 @@ cJSON *json_parse(const char *text, size_t size_bytes, size_t limit_bytes, struc
         stop++;
     const cJSON *twice = json ? find_duplicate(json) : NULL;
     if (twice)
-        diag_add(d, DIAG_ERROR, DIAG_NOT_JSON, "", NULL, "key \"%s\" is given twice", twice->string);
+        diag_add(
+            d, DIAG_ERROR, DIAG_NOT_JSON, "", NULL, "key \"%s\" is given twice", twice->string);
     else if (!json || stop != size_bytes)
         diag_add(d, DIAG_ERROR, DIAG_NOT_JSON, "", NULL, "is not JSON: stopped at byte %zu", stop);
     else

@@ -1,8 +1,8 @@
 /*
  * json: the one door to cJSON, and strict where cJSON is lax.
  *
- * json_parse refuses duplicate keys, trailing text, nesting deeper than JSON_MAX_DEPTH and documents
- * over the caller's size; it says the byte where it stopped. Look keys up with
+ * json_parse refuses duplicate keys, trailing text, nesting deeper than JSON_MAX_DEPTH and
+ * documents over the caller's size; it says the byte where it stopped. Look keys up with
  * cJSON_GetObjectItemCaseSensitive only; never hash what cJSON prints.
  */
 #ifndef BASE_JSON_H

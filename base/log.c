@@ -18,13 +18,19 @@ bool log_level_parse(const char *name, enum log_level *level)
     return false;
 }
 
-/* Quotes what a reader or a parser could take for something else; control bytes cannot forge lines. */
+static bool is_plain(const char *text)
+{
+    for (const char *c = text; *c; c++)
+        if ((unsigned char)*c <= ' ' || *c == 0x7f || strchr("\"=\\", *c))
+            return false;
+    return *text != '\0';
+}
+
+/* Quotes what a reader or a parser could take for something else; control bytes cannot forge
+ * lines. */
 static void append_value(struct buf *b, const char *text)
 {
-    bool is_plain = *text != '\0';
-    for (const char *c = text; *c && is_plain; c++)
-        is_plain = (unsigned char)*c > ' ' && *c != '"' && *c != '=' && *c != '\\' && *c != 0x7f;
-    if (is_plain) {
+    if (is_plain(text)) {
         buf_text(b, text);
         return;
     }

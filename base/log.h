@@ -32,7 +32,8 @@ struct log_field {
 #define log_error(scope, ...) LOG_AT(scope, LOG_LEVEL_ERROR, __VA_ARGS__)
 
 #define LOG_AT(scope, level, event, ...)                                                           \
-    log_write((scope), (level), (event), (const struct log_field[]){ __VA_ARGS__ __VA_OPT__(, ){ 0 } })
+    log_write(                                                                                     \
+        (scope), (level), (event), (const struct log_field[]){ __VA_ARGS__ __VA_OPT__(, ){ 0 } })
 
 /* fields end with one whose key is NULL. scope may be NULL: level info, no context. */
 void log_write(const struct log_scope *scope, enum log_level level, const char *event,

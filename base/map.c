@@ -71,7 +71,7 @@ static void on_node(const void *at, VISIT visit, void *context)
         walk->on_item(node->key, node->value, walk->context);
 }
 
-void map_each(const struct map *m, void (*on_item)(const char *key, void *value, void *context),
+void map_each (const struct map *m, void (*on_item)(const char *key, void *value, void *context),
     void *context)
 {
     struct walk walk = { on_item, context };

@@ -14,13 +14,13 @@ struct map {
     size_t count;
 };
 
-void map_fini(struct map *m, void (*free_value)(void *)); /* free_value may be NULL */
-void *map_find(const struct map *m, const char *key);     /* NULL when absent */
+void map_fini(struct map *m, void (*free_value)(void *));   /* free_value may be NULL */
+void *map_find(const struct map *m, const char *key);       /* NULL when absent */
 void *map_put(struct map *m, const char *key, void *value); /* the former value, or NULL */
 void *map_remove(struct map *m, const char *key);           /* the value, or NULL */
 
 /* Calls on_item for each key in order. The map must not change meanwhile. */
-void map_each(const struct map *m, void (*on_item)(const char *key, void *value, void *context),
+void map_each (const struct map *m, void (*on_item)(const char *key, void *value, void *context),
     void *context);
 
 #endif

@@ -28,6 +28,7 @@ struct metric_desc {
 };
 
 /* Appends each row; HELP and TYPE once for rows that follow each other with one name. */
-void metrics_render(struct buf *out, const struct metric_desc *rows, size_t count, const void *values);
+void metrics_render(
+    struct buf *out, const struct metric_desc *rows, size_t count, const void *values);
 
 #endif

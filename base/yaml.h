@@ -2,8 +2,8 @@
  * yaml: the door to libyaml: documents in, cJSON trees out, with the line and column of every key.
  *
  * JSON is YAML here, so both are read by one function. YAML 1.2 core types; a plain scalar is a
- * number only where JSON would take it for one. Refused with their place: aliases and anchors, tags,
- * duplicate keys, keys that are not scalars, nesting deeper than JSON_MAX_DEPTH.
+ * number only where JSON would take it for one. Refused with their place: aliases and anchors,
+ * tags, duplicate keys, keys that are not scalars, nesting deeper than JSON_MAX_DEPTH.
  */
 #ifndef BASE_YAML_H
 #define BASE_YAML_H
@@ -11,9 +11,9 @@
 #include "base/json.h"
 
 struct yaml_document {
-    cJSON *root;              /* owned by the file; NULL for an empty document */
-    unsigned line;            /* where it begins, 1-based */
-    struct map *positions;    /* path ("spec.http[0].route") → struct yaml_position */
+    cJSON *root;           /* owned by the file; NULL for an empty document */
+    unsigned line;         /* where it begins, 1-based */
+    struct map *positions; /* path ("spec.http[0].route") → struct yaml_position */
 };
 struct yaml_position {
     unsigned line, column;

@@ -1,8 +1,42 @@
 # How the tests are built and run. Included by the Makefile.
-TEST_OBJ := $(TEST_SUPPORT:%.c=$(BUILD)/obj/%.o)
+RUN_TESTS := /usr/bin/python3 tests/tools/run_tests.py
+TEST_OBJ  := $(TEST_SUPPORT:%.c=$(BUILD)/obj/%.o)
+
 $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(TEST_OBJ) $(BUILD)/libpilot.a
 	@mkdir -p $(dir $@)
 	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
-unit: $(TESTS) ## build and run the unit tests
-	@/usr/bin/python3 tests/tools/run_tests.py --unit $(BUILD)/tests
+test: ## build and test everything: checks, unit tests, end-to-end with real etcd, HAProxy, Envoys
+	@tests/tools/deps
+	@$(MAKE) --no-print-directory all test-programs
+	@PILOT_BUILD=$(BUILD) $(RUN_TESTS) --checks --unit $(BUILD)/tests --e2e
+
+test-programs: $(TESTS) $(TEST_TOOLS)
+
+unit: $(TESTS) ## build and run the unit tests alone
+	@$(RUN_TESTS) --unit $(BUILD)/tests
+
+e2e: all $(TEST_TOOLS) ## run the end-to-end tests alone (K=expression picks some)
+	@PILOT_BUILD=$(BUILD) $(RUN_TESTS) --e2e $(if $(K),-k "$(K)")
+
+# A report of a sanitizer fails the test that caused it: the process exits non-zero.
+export ASAN_OPTIONS := detect_leaks=1:abort_on_error=0:strict_string_checks=1
+export UBSAN_OPTIONS := print_stacktrace=1:halt_on_error=1
+export TSAN_OPTIONS := halt_on_error=1:second_deadlock_stack=1
+
+test-asan: ## unit and daemon tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@tests/tools/deps
+	@$(MAKE) --no-print-directory BUILD=build/asan SAN=address,undefined all test-programs
+	@PILOT_BUILD=build/asan $(RUN_TESTS) --unit build/asan/tests --e2e -k "$(SANITIZED)"
+
+test-tsan: ## unit and daemon tests under ThreadSanitizer
+	@tests/tools/deps
+	@$(MAKE) --no-print-directory BUILD=build/tsan SAN=thread all test-programs
+	@PILOT_BUILD=build/tsan $(RUN_TESTS) --unit build/tsan/tests --e2e -k "$(SANITIZED)"
+
+# The end-to-end tests that drive pilotd itself; the others measure timing or other programs.
+SANITIZED ?= daemon or xds_protocol
+
+bench: deps ## measure: change to 500 proxies, CPU, memory a proxy, start to ready
+	@$(MAKE) --no-print-directory all
+	@$(VENV)/bin/python tests/bench/bench.py $(BENCH)

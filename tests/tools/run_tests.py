@@ -1,0 +1,116 @@
+#!/usr/bin/python3
+"""Runs the tests and closes with one line: N passed, N failed.
+
+  run_tests.py [--checks] [--unit DIR] [--e2e] [-k EXPR]
+
+--checks  the checks of the tree itself (layers, size, format)
+--unit    every test_* program in DIR (cmocka, read as TAP)
+--e2e     pytest over tests/e2e, with the environment's PILOT_BUILD (default build)
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ET
+
+UNIT_TIMEOUT_S = 300
+E2E_TIMEOUT_S = 3000
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def run_unit(program):
+    """Returns (passed, failed names, output)."""
+    name = os.path.basename(program)
+    env = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP")
+    try:
+        done = subprocess.run([program], cwd=ROOT, env=env, timeout=UNIT_TIMEOUT_S, text=True,
+                              errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        output, status = done.stdout, done.returncode
+    except subprocess.TimeoutExpired as late:
+        output, status = (late.stdout or b"").decode(errors="replace"), "timeout"
+    passed = len(re.findall(r"^ok \d+", output, re.M))
+    failed = [f"{name}: {line}" for line in re.findall(r"^not ok \d+ - (.*)", output, re.M)]
+    if not failed and (status != 0 or not passed):
+        failed = [f"{name}: exit {status}" + ("" if passed else ", no test ran")]
+    return passed, failed, output
+
+
+def unit(directory):
+    passed, failed = 0, []
+    for entry in sorted(os.listdir(directory)):
+        program = os.path.join(directory, entry)
+        if not entry.startswith("test_") or not os.access(program, os.X_OK):
+            continue
+        start = time.monotonic()
+        good, bad, output = run_unit(program)
+        print(f"{entry}: {good} passed, {len(bad)} failed ({time.monotonic() - start:.1f} s)",
+              flush=True)
+        if bad:
+            print(output[-8000:], flush=True)
+        passed += good
+        failed += bad
+    return passed, failed
+
+
+def e2e(expression):
+    with tempfile.NamedTemporaryFile(suffix=".xml") as report:
+        command = ["build/venv/bin/python", "-m", "pytest", "-q", "-x" if expression else "-ra",
+                   "--durations=8", "-p", "no:cacheprovider", f"--junitxml={report.name}", "tests/e2e"]
+        if expression:
+            command += ["-k", expression]
+        try:
+            status = subprocess.run(command, cwd=ROOT, timeout=E2E_TIMEOUT_S).returncode
+        except subprocess.TimeoutExpired:
+            return 0, ["end-to-end tests: timed out"]
+        try:
+            suite = ET.parse(report.name).getroot().find("testsuite")
+        except ET.ParseError:
+            return 0, [f"end-to-end tests: no report, pytest exited {status}"]
+    bad = [f"{case.get('classname')}.{case.get('name')}" for case in suite.iter("testcase")
+           if case.find("failure") is not None or case.find("error") is not None]
+    skipped = int(suite.get("skipped", 0))
+    passed = int(suite.get("tests", 0)) - len(bad) - skipped
+    if skipped:
+        print(f"{skipped} skipped")
+    if status != 0 and not bad:
+        bad = [f"end-to-end tests: pytest exited {status}"]
+    return passed, bad
+
+
+def checks():
+    passed, failed = 0, []
+    for command in (["tests/tools/layers.py"], ["tests/tools/size.py"]):
+        done = subprocess.run(["/usr/bin/python3"] + command, cwd=ROOT)
+        if done.returncode == 0:
+            passed += 1
+        else:
+            failed.append(" ".join(command))
+    return passed, failed
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--checks", action="store_true")
+    parser.add_argument("--unit")
+    parser.add_argument("--e2e", action="store_true")
+    parser.add_argument("-k", default="")
+    args = parser.parse_args()
+    passed, failed = 0, []
+    for wanted, run in ((args.checks, checks), (args.unit, lambda: unit(args.unit)),
+                        (args.e2e, lambda: e2e(args.k))):
+        if wanted:
+            good, bad = run()
+            passed += good
+            failed += bad
+    for name in failed:
+        print(f"FAILED {name}")
+    print(f"{passed} passed, {len(failed)} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
