@@ -56,7 +56,7 @@ $(BUILD)/gen/%.pb-c.c: proto/%.proto $(PROTOS)
 	@mkdir -p $(dir $@)
 	protoc-c -Iproto --c_out=$(BUILD)/gen $<
 $(GEN_H): proto/pb_names.py $(GEN_C)
-	/usr/bin/python3 proto/pb_names.py $(BUILD)/gen $(GEN_C:.c=.h) > $@
+	/usr/bin/python3 proto/pb_names.py proto $(BUILD)/gen $(PROTOS) > $@
 $(BUILD)/gen/%.o: $(BUILD)/gen/%.c
 	$(CC) $(CPPFLAGS) $(CFLAGS) -w -c -o $@ $<
 

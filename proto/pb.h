@@ -3,13 +3,15 @@
  *
  *     return pb_new_Cluster(a,
  *         .name = pb_str(name),
- *         pb_Cluster_type(PB_Cluster_EDS),
+ *         pb_Cluster_type(PB_Cluster_DiscoveryType_EDS),
  *         .connect_timeout = pb_millis(a, timeout_ms));
  *
- * pb_new_MESSAGE(a, …) copies a designated initialiser into the arena: nothing is freed. Names are
- * the message's own, nested ones joined by '_' (pb_Cluster_EdsClusterConfig); a field of a oneof is set
- * with pb_MESSAGE_FIELD(value), an enum value is PB_ENUM'S-MESSAGE_VALUE. They come from
- * pb_names.h, made at build time from our .proto files.
+ * pb_new_MESSAGE(a, …) copies a designated initialiser into the arena: nothing is freed. Names
+ * are the message's own, nested ones joined by '_' (pb_Cluster_EdsClusterConfig); a field of a
+ * oneof is set with pb_MESSAGE_field(value), an enum value is PB_MESSAGE_Enum_VALUE (PB_Enum_VALUE
+ * when it is not nested). Two messages of one name are told apart by RENAMED in pb_names.py
+ * (pb_upstreams_HttpProtocolOptions). All this is pb_names.h, made at build time from our .proto
+ * files. To add a field: add it to the .proto file with upstream's number and name.
  *
  * Equal structs give equal bytes (protobuf-c writes fields in number order, map entries in the
  * order of the array: sort them).
@@ -32,7 +34,8 @@
 #define PB_LIST(field, count, array) .n_##field = (count), .field = (array)
 /* A repeated field with one element. */
 #define PB_ONE(a, field, T, x)                                                                     \
-    PB_LIST(field, 1, (pb_##T **)arena_dup((a), &(pb_##T *){ (x) }, sizeof(void *), _Alignof(void *)))
+    PB_LIST(                                                                                       \
+        field, 1, (pb_##T **)arena_dup((a), &(pb_##T *){ (x) }, sizeof(void *), _Alignof(void *)))
 
 /* protobuf-c's strings are char *, but packing never writes through them. NULL gives "". */
 char *pb_str(const char *text);

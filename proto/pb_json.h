@@ -13,9 +13,10 @@
 
 cJSON *pb_json(const ProtobufCMessage *message);
 /* From serialised bytes: of the descriptor, or of the type behind a type URL that proto/ knows. */
-cJSON *pb_json_bytes(const ProtobufCMessageDescriptor *type, const uint8_t *bytes, size_t size_bytes,
-    struct error *err);
-const ProtobufCMessageDescriptor *pb_type_find(const char *full_name); /* "envoy.config.…" or NULL */
+cJSON *pb_json_bytes(const ProtobufCMessageDescriptor *type, const uint8_t *bytes,
+    size_t size_bytes, struct error *err);
+const ProtobufCMessageDescriptor *pb_type_find(
+    const char *full_name); /* "envoy.config.…" or NULL */
 
 /* A serialised google.protobuf.Struct (a proxy's metadata) as a JSON object, read by hand with a
  * depth limit (JSON_MAX_DEPTH): protobuf-c itself would recurse as deep as a client likes. */
