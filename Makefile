@@ -22,6 +22,10 @@ WARN += -Wno-error=format-overflow -Wno-error=format-truncation
 endif
 
 # ---- sources, room by room ----
+# What runs is told in a word; make V=1 shows the commands.
+Q := $(if $(V),,@)
+say = @$(if $(V),:,printf '  %-8s %s\n' $(1) $(2))
+
 ROOMS   := base proto replication pilotd/model pilotd/mesh xds pilotd/translate
 LIB_SRC := $(foreach room,$(ROOMS),$(wildcard $(room)/*.c))
 LIB_CC  := $(foreach room,$(ROOMS),$(wildcard $(room)/*.cc))
@@ -54,26 +58,35 @@ deps: ## install what building and testing needs (Debian packages, a venv under 
 # ---- generated code ----
 $(BUILD)/gen/%.pb-c.c: proto/%.proto $(PROTOS)
 	@mkdir -p $(dir $@)
-	protoc-c -Iproto --c_out=$(BUILD)/gen $<
+	$(call say,PROTO,$<)
+	$(Q)protoc-c -Iproto --c_out=$(BUILD)/gen $<
 $(GEN_H): proto/pb_names.py $(GEN_C)
-	/usr/bin/python3 proto/pb_names.py proto $(BUILD)/gen $(PROTOS) > $@
-$(BUILD)/gen/%.o: $(BUILD)/gen/%.c
-	$(CC) $(CPPFLAGS) $(CFLAGS) -w -c -o $@ $<
+	$(Q)/usr/bin/python3 proto/pb_names.py proto $(BUILD)/gen $(PROTOS) > $@
+$(BUILD)/gen/%.o: $(BUILD)/gen/%.c $(GEN_H)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -w -c -o $@ $<
+# Generated headers count as system headers, which -MMD leaves out.
+$(filter-out $(BUILD)/obj/base/% $(BUILD)/obj/pilotd/model/% $(BUILD)/obj/pilotd/mesh/%,\
+  $(LIB_OBJ) $(DAEMON_OBJ) $(CTL_OBJ) $(TESTS:$(BUILD)/tests/%=$(BUILD)/obj/tests/unit/%.o) \
+  $(TEST_TOOLS:$(BUILD)/tools/%=$(BUILD)/obj/tests/tools/%.o)): $(GEN_H)
 
 # ---- our code ----
 $(BUILD)/obj/%.o: %.c | $(GEN_H)
 	@mkdir -p $(dir $@)
-	$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) $(WARN) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) $(WARN) -MMD -MP -c -o $@ $<
 $(BUILD)/obj/%.o: %.cc
 	@mkdir -p $(dir $@)
-	$(CXX) $(CPPFLAGS) $(PKG_CFLAGS) $(CXXFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CXX,$<)
+	$(Q)$(CXX) $(CPPFLAGS) $(PKG_CFLAGS) $(CXXFLAGS) -MMD -MP -c -o $@ $<
 $(BUILD)/libpilot.a: $(LIB_OBJ) $(GEN_OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 $(BUILD)/pilotd: $(DAEMON_OBJ) $(BUILD)/libpilot.a
-	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(BUILD)/pilotctl: $(CTL_OBJ) $(BUILD)/libpilot.a
-	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 

@@ -23,7 +23,8 @@ bool error_context(struct error *err, const char *fmt, ...)
     memcpy(former, err->text, sizeof former);
     err->text[0] = '\0';
     size_t used = strnlen(context, sizeof err->text - 4);
+    int left = (int)(sizeof err->text - used - sizeof ": ");
     memcpy(err->text, context, used);
-    snprintf(err->text + used, sizeof err->text - used, ": %s", former);
+    snprintf(err->text + used, sizeof err->text - used, ": %.*s", left, former);
     return false;
 }

@@ -25,6 +25,14 @@ void hasher_add_text(struct hasher *h, const char *text)
     hasher_add(h, text ? text : "", (text ? strlen(text) : 0) + 1);
 }
 
+void hasher_add_u32(struct hasher *h, uint32_t value)
+{
+    const uint8_t bytes[] = {
+        (uint8_t)(value >> 24), (uint8_t)(value >> 16), (uint8_t)(value >> 8), (uint8_t)value
+    };
+    hasher_add(h, bytes, sizeof bytes);
+}
+
 static struct hash128 cut(const unsigned char digest[EVP_MAX_MD_SIZE])
 {
     struct hash128 cut;

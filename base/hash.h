@@ -25,6 +25,7 @@ struct hasher;
 struct hasher *hasher_new(void);
 void hasher_add(struct hasher *h, const void *bytes, size_t size_bytes);
 void hasher_add_text(struct hasher *h, const char *text); /* NULL counts as "" */
+void hasher_add_u32(struct hasher *h, uint32_t value);    /* the same on every byte order */
 struct hash128 hasher_finish(struct hasher *h);
 
 #endif

@@ -7,6 +7,11 @@ char *pb_str(const char *text)
     return text ? (char *)(uintptr_t)text : (char *)(uintptr_t) "";
 }
 
+char **pb_strs(const string_list *list)
+{
+    return (char **)(uintptr_t)list->items;
+}
+
 pb_Duration *pb_millis(struct arena *a, int64_t ms)
 {
     return pb_new_Duration(a, .seconds = ms / 1000, .nanos = (int32_t)(ms % 1000) * 1000000);

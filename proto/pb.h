@@ -39,6 +39,8 @@
 
 /* protobuf-c's strings are char *, but packing never writes through them. NULL gives "". */
 char *pb_str(const char *text);
+/* The same for a repeated string: .n_domains = list.count, .domains = pb_strs(&list). */
+char **pb_strs(const string_list *list);
 
 pb_Duration *pb_millis(struct arena *a, int64_t ms);
 pb_UInt32Value *pb_u32(struct arena *a, uint32_t value);

@@ -47,6 +47,9 @@ class File:
         elif declaration and self.scope[-1][0] == "oneof":
             field = declaration.split()[-1]
             self.oneofs.append((self.full(), self.scope[-1][1], field))
+        elif declaration and declaration.strip().startswith("map<"):
+            words = declaration.split()[-1].split("_")
+            self.messages.append(f"{self.full()}.{''.join(w.capitalize() for w in words)}Entry")
         elif declaration and self.scope[-1][0] == "enum":
             self.enums.append((self.full(), self.scope[-1][1], declaration.split()[-1]))
 

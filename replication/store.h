@@ -5,7 +5,8 @@
  * order, gapless: first the whole keyspace (as changes), then on_synced, then what changes. When it
  * lost the thread (compaction, another member, a restored backup) it lists again and reports only
  * the difference to what it had told before, so a listener never sees a reset. Keys are without the
- * prefix: "config/virtualservices/default/reviews".
+ * prefix: "config/virtualservices/default/reviews". Every key under the prefix is told, known to
+ * anybody or not; one with a NUL byte inside is left out, and logged.
  *
  * Everything runs on the uv loop given to store_open; callbacks come from that loop, never from
  * inside a store_* call. A listener may call store_* from its callbacks, store_close included.
@@ -25,6 +26,7 @@
 enum {
     STORE_VALUE_LIMIT_BYTES = 1024 * 1024, /* a larger value is reported, not decoded */
     STORE_LEASE_NONE = 0,
+    STORE_TXN_WRITES_MAX = 128, /* etcd's own limit; a larger transaction is refused */
 };
 
 struct store;
@@ -49,18 +51,26 @@ enum store_state {
 
 struct store_status {
     enum store_state state;
-    int64_t revision;    /* everything up to here has been told */
-    const char *member;  /* "host:port" followed now or last; "" for files */
-    const char *problem; /* why not FOLLOWING, or "" */
+    int64_t revision;       /* everything up to here has been told */
+    const char *member;     /* "host:port" followed now or last; "" for files */
+    const char *problem;    /* why not FOLLOWING, or "" */
+    uint64_t last_heard_ms; /* uv_now() when the last message of the store was read; 0: never */
 };
 
 struct store_listener {
     /* changes and what they point to are borrowed until return. `revision` is the store's after
-     * them; with count 0 only the revision went forward. */
+     * them; with count 0 only the revision moved. What one revision changed is never split over two
+     * calls. Before on_synced the keyspace comes in several calls of one revision; a key that was
+     * told and then went, or changed while a broken listing was begun again, is told as a change.
+     * After a backup was restored, `revision` is lower than it was. */
     void (*on_changes)(struct store_listener *l, const struct store_change *changes, size_t count,
         int64_t revision);
     void (*on_synced)(struct store_listener *l); /* once: the first listing has been told whole */
+    /* When the state, the member or the problem is another one. */
     void (*on_state)(struct store_listener *l, const struct store_status *status);
+    /* file: what is wrong with one file (text: a line each, "FILE:LINE:COLUMN: …"), again when it
+     * is something else, and with an empty text when it is mended. May be NULL. */
+    void (*on_fault)(struct store_listener *l, const char *file, const char *text);
 };
 
 /* What a file store needs to know of resources: the key of a document, or NULL after an error in
@@ -74,8 +84,30 @@ struct store_stats { /* read by /metrics */
     metric_value lists, watch_events, reconnects, compactions, errors, writes;
 };
 
+/*
+ * etcd://HOST[:PORT][,HOST[:PORT]…][/PREFIX]: the members, port 2379 unless given, and the prefix
+ * of the keys, "/pilot/" unless given. Plain text only: etcds:// is refused.
+ *
+ * file:DIR. Every *.yaml, *.yml and *.json below DIR is read, in the order of their paths; names
+ * that begin with a dot are skipped. Two kinds of file:
+ * - DIR/mesh, DIR/cluster, DIR/config/<kinds>/<namespace>/<name>, DIR/services/<namespace>/<name>,
+ *   DIR/registry/<namespace>/<service>/<instance>, DIR/replicas/<id> and DIR/holds/<key> hold one
+ *   value each; the path without its extension is the key. JSON is passed on byte for byte.
+ * - All other files hold resources, one a document; their keys come from the layout. The value is
+ *   the document as JSON.
+ * When two documents have one key the first counts, and the other is a fault. A file that is not
+ * YAML or JSON is a fault, and what it held before stays until it is mended.
+ *
+ * create_revision gives the order of the values: those with a metadata.creationTimestamp come
+ * first, by time; all others follow, in the order of path and then document. Values under
+ * registry/, replicas/ and holds/ have no order, and 1 each. mod_revision and the store's revision
+ * count rescans that found a change, from 1, in this process only.
+ *
+ * A write replaces or removes DIR/<key>.json, atomically; it is refused for keys outside those of
+ * the first kind of file, and for a value that lives in a file of another name.
+ */
 struct store_options {
-    const char *url; /* etcd://h1:2379,h2:2379/prefix or file:DIR */
+    const char *url;
     const struct store_layout *layout; /* file: only */
     const struct log_scope *log;
     struct store_stats *stats; /* the caller's; may be NULL */
@@ -93,9 +125,16 @@ void store_close(struct store *s);
 
 const struct store_status *store_status(const struct store *s);
 
+/* Drops the watch and follows from the next member: for who knows that this one is dead although
+ * its connection is open. file: looks at the folder now. Nothing is told twice for it. */
+void store_reconnect(struct store *s);
+
 /*
- * Requests. Each calls back exactly once (err NULL when it worked), unless the store is closed
- * first. A request is tried on the members in turn until its timeout (STORE_REQUEST_TIMEOUT_MS).
+ * Requests. Each calls back exactly once (err NULL when it worked), unless it is cancelled or the
+ * store is closed first. A request is tried on the members in turn until its timeout
+ * (STORE_REQUEST_TIMEOUT_MS; a list, for each part of it). A conditional write is tried again only
+ * if the first one surely was not carried out; else it ends with ERROR_UNREACHABLE, and may have
+ * been. Several requests under way at once may be carried out in any order.
  */
 enum { STORE_REQUEST_TIMEOUT_MS = 5000 };
 
@@ -112,9 +151,14 @@ struct store_call {
 };
 
 void store_get(struct store *s, const char *key, struct store_call *call);
-void store_list(struct store *s, const char *key_prefix, struct store_call *call); /* one revision */
+void store_list(
+    struct store *s, const char *key_prefix, struct store_call *call); /* one revision */
 
-/* One write, conditional when expected_mod_revision >= 0 (0: only if absent). value NULL deletes. */
+/* Nothing comes back for this call any more; whether it was carried out is not known. */
+void store_cancel(struct store *s, struct store_call *call);
+
+/* One write, conditional when expected_mod_revision >= 0 (0: only if absent). value NULL deletes;
+ * that nothing was there is no error. */
 struct store_write {
     const char *key, *value;
     size_t size;
@@ -122,11 +166,13 @@ struct store_write {
     int64_t expected_mod_revision; /* STORE_ANY_REVISION: unconditional */
 };
 enum { STORE_ANY_REVISION = -1 };
-/* All or nothing, at one revision. */
+/* All or nothing, at one revision; no key twice. (Files: all is staged before the first is put in
+ * place, but a crash may leave a part.) */
 void store_txn(
     struct store *s, const struct store_write *writes, size_t count, struct store_call *call);
 
-/* Leases; a file store grants lease 1 and forgets what it held when it closes. */
+/* Leases; a revoked or dead one can be revoked. Those of a file store do not run out: its keys are
+ * removed when it is revoked or the store closes. */
 void store_lease_grant(struct store *s, int64_t ttl_seconds, struct store_call *call);
 void store_lease_keepalive(struct store *s, int64_t lease, struct store_call *call);
 void store_lease_revoke(struct store *s, int64_t lease, struct store_call *call);

@@ -1,10 +1,16 @@
 # How the tests are built and run. Included by the Makefile.
 RUN_TESTS := /usr/bin/python3 tests/tools/run_tests.py
 TEST_OBJ  := $(TEST_SUPPORT:%.c=$(BUILD)/obj/%.o)
+TEST_TOOLS += $(patsubst tests/tools/%.c,$(BUILD)/tools/%,$(wildcard tests/tools/*.c))
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(TEST_OBJ) $(BUILD)/libpilot.a
 	@mkdir -p $(dir $@)
-	$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+	$(call say,LINK,$@)
+	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+$(BUILD)/tools/%: $(BUILD)/obj/tests/tools/%.o $(BUILD)/libpilot.a
+	@mkdir -p $(dir $@)
+	$(call say,LINK,$@)
+	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 test: ## build and test everything: checks, unit tests, end-to-end with real etcd, HAProxy, Envoys
 	@tests/tools/deps

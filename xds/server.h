@@ -51,10 +51,11 @@ void xds_server_set_serving(struct xds_server *server, bool is_serving);
 /*
  * Drain: no new connection is accepted, each connection is sent GOAWAY at a moment spread over
  * spread_ms and its streams are then ended with UNAVAILABLE once what is in flight was written.
- * on_done when the last connection is gone, or spread_ms + grace_ms have passed and the rest were cut.
+ * on_done, with the source of the options, when the last connection is gone, or spread_ms +
+ * grace_ms have passed and the rest were cut.
  */
 void xds_server_drain(struct xds_server *server, uint64_t spread_ms, uint64_t grace_ms,
-    void (*on_done)(struct xds_server *server));
+    void (*on_done)(struct xds_source *source));
 
 /* Closes all at once; frees later, from the loop. */
 void xds_server_close(struct xds_server *server);

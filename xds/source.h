@@ -11,11 +11,11 @@
 
 /* What a proxy says of itself, borrowed from its first request. */
 struct xds_node {
-    const char *id, *cluster;                /* never NULL */
-    const char *region, *zone, *sub_zone;    /* never NULL */
-    const char *user_agent;                  /* "envoy 1.40.0", may be "" */
-    const uint8_t *metadata;                 /* google.protobuf.Struct, serialised, at most */
-    size_t metadata_bytes;                   /* XDS_MAX_METADATA_BYTES */
+    const char *id, *cluster;             /* never NULL */
+    const char *region, *zone, *sub_zone; /* never NULL */
+    const char *user_agent;               /* "envoy 1.40.0", may be "" */
+    const uint8_t *metadata;              /* google.protobuf.Struct, serialised, at most */
+    size_t metadata_bytes;                /* XDS_MAX_METADATA_BYTES */
 };
 
 struct xds_subscriber {

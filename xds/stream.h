@@ -2,9 +2,10 @@
  * xds_stream: one proxy's conversation about its resources.
  *
  * A pure state machine for both protocol variants, aggregated (ADS): feed it requests and views; it
- * says what to send. It does no I/O, reads no clock and keeps no reference to a connection, so tests
- * drive it directly. One response is in flight for each type; when it is acknowledged or refused, the
- * newest view is compared with what was sent, so a slow proxy costs one pending state, never a queue.
+ * says what to send. It does no I/O, reads no clock and keeps no reference to a connection, so
+ * tests drive it directly. One response is in flight for each type; when it is acknowledged or
+ * refused, the newest view is compared with what was sent, so a slow proxy costs one pending state,
+ * never a queue.
  *
  * Rules, from Envoy's "xDS REST and gRPC protocol" page:
  * - what is added or changed goes in the order of enum xds_type, what is removed in the reverse
@@ -31,11 +32,11 @@ struct xds_versioned_name {
 };
 struct xds_request {
     enum xds_type type;
-    const char *nonce;           /* "" in the first request for a type */
-    const char *error_detail;    /* NULL, or why the response with that nonce was refused */
-    const char *version_info;    /* SotW: the last version accepted, "" if none */
-    string_list names;           /* SotW: the whole subscription; Delta: subscribe */
-    string_list unsubscribe;     /* Delta */
+    const char *nonce;        /* "" in the first request for a type */
+    const char *error_detail; /* NULL, or why the response with that nonce was refused */
+    const char *version_info; /* SotW: the last version accepted, "" if none */
+    string_list names;        /* SotW: the whole subscription; Delta: subscribe */
+    string_list unsubscribe;  /* Delta */
     LIST(struct xds_versioned_name) initial; /* Delta: initial_resource_versions */
 };
 
@@ -68,13 +69,21 @@ void xds_stream_request(
 /* The newest view (retained here). */
 void xds_stream_view(struct xds_stream *stream, struct xds_view *view, struct xds_out *out);
 
+/* New clusters were taken, and the listeners and routes that use them wait until the proxy has
+ * asked for their endpoints. A proxy that never asks would wait for ever: who drives the stream
+ * gives it XDS_AWAIT_NAMES_MS and then stops the waiting. */
+enum { XDS_AWAIT_NAMES_MS = 1000 };
+bool xds_stream_awaits_names(const struct xds_stream *stream);
+void xds_stream_stop_awaiting(struct xds_stream *stream, struct xds_out *out);
+
 /* For status: what one type is at. */
 struct xds_type_status {
     bool is_subscribed, is_in_flight;
-    size_t subscribed, sent_resources;      /* wildcard counts as all */
-    int64_t sent_revision, acked_revision;  /* of the views; 0: none yet */
+    size_t subscribed, sent_resources;     /* wildcard counts as all */
+    size_t refused;                        /* resources whose last version was refused */
+    int64_t sent_revision, acked_revision; /* of the views; 0: none yet */
     uint64_t acks, nacks;
-    const char *last_nack;                  /* text of the last refusal, "" if none */
+    const char *last_nack; /* text of the last refusal, "" if none */
 };
 void xds_stream_status(
     const struct xds_stream *stream, enum xds_type type, struct xds_type_status *status);

@@ -11,10 +11,11 @@
 #include "mesh/snapshot.h"
 
 /*
- * What the DestinationRules for one service come to, for proxies of one scope. Client namespace, then
- * the service's, then the root namespace; the first level with a match wins entirely; inside it the
- * most specific host; rules of one host and namespace are merged (subsets add up, first name wins; the
- * first traffic policy wins whole). A rule whose selector matches the client replaces those without.
+ * What the DestinationRules for one service come to, for proxies of one scope. Client namespace,
+ * then the service's, then the root namespace; the first level with a match wins entirely; inside
+ * it the most specific host; rules of one host and namespace are merged (subsets add up, first name
+ * wins; the first traffic policy wins whole). A rule whose selector matches the client replaces
+ * those without.
  */
 struct effective_rule {
     const struct traffic_policy *policy; /* may be NULL */
@@ -38,8 +39,9 @@ struct effective_policy {
 struct effective_policy effective_policy_of(
     const struct effective_rule *rule, uint32_t service_port, const char *subset);
 
-/* The one VirtualService (object of that kind) whose routes a sidecar uses for `host`: visible, bound
- * to "mesh"; exact host beats wildcard, longer wildcard shorter, then the oldest. NULL: none. */
+/* The one VirtualService (object of that kind) whose routes a sidecar uses for `host`: visible,
+ * bound to "mesh"; exact host beats wildcard, longer wildcard shorter, then the oldest. NULL: none.
+ */
 const struct object *virtual_service_find(
     const struct snapshot *s, const struct scope *scope, const char *host);
 
@@ -57,8 +59,8 @@ unserved_host_list virtual_service_unserved_hosts(
 typedef LIST(const struct service *) service_list;
 service_list visible_services(struct arena *a, const struct snapshot *s, const struct scope *scope);
 
-/* The services and ports that run on the proxy itself: those with an endpoint whose address is one of
- * the scope's. Sorted by port, then host. */
+/* The services and ports that run on the proxy itself: those with an endpoint whose address is one
+ * of the scope's. Sorted by port, then host. */
 struct local_port {
     const struct service *service;
     const struct service_port *port;

@@ -17,14 +17,16 @@ enum interception { INTERCEPTION_REDIRECT, INTERCEPTION_TPROXY, INTERCEPTION_NON
 
 struct scope {
     enum proxy_type type;
-    const char *id;        /* the workload's NAME.NAMESPACE; not part of any key */
+    const char *id;          /* the workload's NAME.NAMESPACE; not part of any key */
     const char *ns, *domain; /* namespace; DNS domain, "cluster.local" */
-    string_list addresses; /* of the proxy; INSTANCE_IPS or the id's IP */
+    string_list addresses;   /* of the proxy; INSTANCE_IPS or the id's IP */
     label_list labels;
     struct locality locality;
     enum interception interception;
     const char *cluster_id, *network; /* may be "" */
-    const char *outbound_key, *key;   /* canonical text; key = outbound_key + the inbound part */
+    const char *bind_address; /* outbound listeners of interception NONE: 127.0.0.1, or the proxy's
+                                 own address when that is a loopback one */
+    const char *outbound_key, *key; /* canonical text; key = outbound_key + the inbound part */
 };
 
 /* What a Node says, already taken out of its protobuf: metadata as a flat JSON object text. */
@@ -35,8 +37,8 @@ struct scope_input {
 };
 
 /* In `a`. False (err: what in the id or metadata is wrong, and what would be right). */
-bool scope_parse(struct arena *a, const struct scope_input *input, struct scope *out,
-    struct error *err);
+bool scope_parse(
+    struct arena *a, const struct scope_input *input, struct scope *out, struct error *err);
 
 /* A deep copy whose life is `a`'s. */
 struct scope *scope_dup(struct arena *a, const struct scope *s);

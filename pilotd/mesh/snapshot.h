@@ -12,6 +12,8 @@
 
 enum { TRANSLATION_LEVEL = 1 }; /* goes up when the same input translates differently */
 
+struct snapshot_index; /* index.h, private to mesh/ */
+
 struct object_list {
     struct object **items;
     size_t count;
@@ -22,11 +24,12 @@ struct snapshot {
     int64_t revision;
     unsigned level;
     struct object_list objects[KIND_COUNT];
-    const struct mesh_config *mesh; /* with its defaults filled in; never NULL */
+    const struct mesh_config *mesh;   /* with its defaults filled in; never NULL */
     const struct object *mesh_object; /* NULL: defaults alone */
-    const char *domain;             /* "cluster.local" */
+    const char *domain;               /* "cluster.local" */
     LIST(const struct service *) services;
     LIST(struct finding) findings; /* what analysis across resources found, sorted by key, path */
+    struct snapshot_index *index;
     struct arena *arena;
 };
 
@@ -54,10 +57,10 @@ struct service_slice snapshot_services_of_host(const struct snapshot *s, const c
 const struct service *snapshot_find_service(
     const struct snapshot *s, const char *host, const char *ns);
 
-/* Is something of namespace `owner` with `export_to` (or, when that is empty, `fallback`) visible in
- * `ns`? "." own, "*" all, "~" none, else a namespace. */
-bool export_is_visible(const string_list *export_to, const string_list *fallback,
-    const char *owner, const char *ns);
+/* Is something of namespace `owner` with `export_to` (or, when that is empty, `fallback`) visible
+ * in `ns`? "." own, "*" all, "~" none, else a namespace. */
+bool export_is_visible(
+    const string_list *export_to, const string_list *fallback, const char *owner, const char *ns);
 
 /* Istio's rule: no dot → HOST.NS.svc.DOMAIN; anything with a dot (or "*") is itself. */
 const char *host_resolve(struct arena *a, const char *host, const char *ns, const char *domain);

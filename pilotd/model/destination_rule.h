@@ -62,6 +62,7 @@ struct load_balancer {
     const struct consistent_hash *consistent_hash;
     const struct locality_lb_setting *locality_lb_setting;
     const struct warmup *warmup;
+    struct duration warmup_duration_secs; /* deprecated: becomes a warmup */
 };
 
 struct tcp_keepalive {

@@ -1,5 +1,6 @@
 /*
- * MeshConfig (key "mesh"): Istio's "Global Mesh Options" page. Field names are Istio's in snake case.
+ * MeshConfig (key "mesh"): Istio's "Global Mesh Options" page. Field names are Istio's in snake
+ * case.
  */
 #ifndef MODEL_MESH_CONFIG_H
 #define MODEL_MESH_CONFIG_H

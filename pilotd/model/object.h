@@ -28,9 +28,9 @@ enum kind {
 
 struct schema;
 struct kind_info {
-    const char *name;        /* "VirtualService"; "service", "instance" for the registry's */
-    const char *plural;      /* "virtualservices"; NULL for the three that are not under config/ */
-    const char *group;       /* "networking.istio.io"; NULL likewise */
+    const char *name;   /* "VirtualService"; "service", "instance" for the registry's */
+    const char *plural; /* "virtualservices"; NULL for the three that are not under config/ */
+    const char *group;  /* "networking.istio.io"; NULL likewise */
     const struct schema *schema; /* of spec (config/), or of the whole value */
 };
 const struct kind_info *kind_info(enum kind kind);
@@ -42,7 +42,7 @@ struct object {
     enum kind kind;
     const char *key; /* whole: "config/virtualservices/default/reviews" */
     const char *ns, *name;
-    const char *service; /* registry instances: the service's name; else NULL */
+    const char *service;            /* registry instances: the service's name; else NULL */
     label_list labels, annotations; /* of metadata */
     int64_t create_revision;
     struct hash128 digest;
@@ -60,7 +60,15 @@ struct object_key {
     const char *ns, *name, *service;
 };
 bool object_key_parse(struct arena *a, const char *key, struct object_key *out, struct diags *d);
+/* Of an instance, `name` is SERVICE/INSTANCE. */
 const char *object_key_text(struct arena *a, enum kind kind, const char *ns, const char *name);
+
+/* The key of a document that names its kind ("VirtualService", "MeshConfig"), for a store of files;
+ * NULL after an error in `d` for a kind that is not known. */
+const char *object_key_of_document(
+    struct arena *a, const char *kind, const char *ns, const char *name, struct diags *d);
+
+enum { OBJECT_VALUE_MAX_BYTES = 1024 * 1024 };
 
 /* NULL when there is an error in `d` (all of them, not the first). Warnings alone do not refuse;
  * they are also kept in the object. */

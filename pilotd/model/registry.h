@@ -1,6 +1,7 @@
 /*
- * The registry's values: services/<namespace>/<service> and registry/<namespace>/<service>/<instance>
- * (docs/ARCHITECTURE.md, Keyspace). External systems write them; instances are leased.
+ * The registry's values: services/<namespace>/<service> and
+ * registry/<namespace>/<service>/<instance> (docs/ARCHITECTURE.md, Keyspace). External systems
+ * write them; instances are leased.
  */
 #ifndef MODEL_REGISTRY_H
 #define MODEL_REGISTRY_H
@@ -9,8 +10,8 @@
 
 struct registry_service {
     LIST(struct service_port) ports;
-    string_list hosts;     /* besides <service>.<namespace>.svc.<domain> */
-    string_list addresses; /* virtual IPs */
+    string_list hosts;          /* besides <service>.<namespace>.svc.<domain> */
+    string_list addresses;      /* virtual IPs */
     enum resolution resolution; /* default STATIC */
     string_list export_to;
     label_list labels;

@@ -1,5 +1,6 @@
 /*
- * ServiceEntry and WorkloadEntry: Istio's pages of those names. Field names are Istio's in snake case.
+ * ServiceEntry and WorkloadEntry: Istio's pages of those names. Field names are Istio's in snake
+ * case.
  */
 #ifndef MODEL_SERVICE_ENTRY_H
 #define MODEL_SERVICE_ENTRY_H
@@ -24,7 +25,8 @@ struct workload_entry {
     const char *address; /* IP, or a name with resolution DNS */
     LIST(struct port_override) ports;
     label_list labels;
-    const char *network, *locality, *service_account; /* may be NULL; locality "region/zone/subzone" */
+    const char *network, *locality,
+        *service_account; /* may be NULL; locality "region/zone/subzone" */
     struct opt_u32 weight;
 };
 

@@ -56,7 +56,7 @@ struct workload_selector {
     label_list labels; /* spelled matchLabels in some kinds, labels in others */
 };
 
-enum protocol { /* of a port; Istio's "Protocol Selection" page */
+enum protocol {    /* of a port; Istio's "Protocol Selection" page */
     PROTOCOL_AUTO, /* empty or unknown: sniffed */
     PROTOCOL_HTTP,
     PROTOCOL_HTTP2,

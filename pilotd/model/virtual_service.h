@@ -7,8 +7,8 @@
 #include "model/types.h"
 
 struct destination {
-    const char *host, *subset;              /* subset NULL: none */
-    const struct port_selector *port;       /* NULL: the service's only port, or the listener's */
+    const char *host, *subset;        /* subset NULL: none */
+    const struct port_selector *port; /* NULL: the service's only port, or the listener's */
 };
 
 struct header_operations {
@@ -45,8 +45,8 @@ struct http_redirect {
 };
 
 struct http_body {
-    const char *string;      /* NULL when bytes is set */
-    const char *bytes;       /* base64 as written; checked */
+    const char *string; /* NULL when bytes is set */
+    const char *bytes;  /* base64 as written; checked */
 };
 struct http_direct_response {
     uint32_t status;
@@ -74,7 +74,7 @@ struct fault_delay {
     uint32_t percent;                 /* the deprecated whole number */
 };
 struct fault_abort {
-    uint32_t http_status;     /* 0 when grpc_status is set */
+    uint32_t http_status; /* 0 when grpc_status is set */
     const char *grpc_status;
     const struct percent *percentage;
 };

@@ -1,9 +1,9 @@
 /*
  * memo: every resource is rendered once for each argument list.
  *
- * A renderer is a pure function of one struct of arguments, and a table describes that struct field by
- * field. The cache key is made from the table, and memo_render checks that the table covers the struct
- * byte for byte, so an argument that is not part of the key cannot be passed.
+ * A renderer is a pure function of one struct of arguments, and a table describes that struct field
+ * by field. The cache key is made from the table, and memo_render checks that the table covers the
+ * struct byte for byte, so an argument that is not part of the key cannot be passed.
  */
 #ifndef TRANSLATE_MEMO_H
 #define TRANSLATE_MEMO_H
@@ -23,7 +23,8 @@ typedef LIST(struct arg_ref) arg_ref_list;
 
 enum arg_kind {
     ARG_TEXT, /* const char *; NULL and "" differ */
-    ARG_U64,  /* uint64_t: numbers, booleans and enums are passed as this, so structs have no holes */
+    ARG_U64,  /* uint64_t: numbers, booleans and enums are passed as this, so structs have no holes
+               */
     ARG_REF,  /* struct arg_ref: only the digest is in the key */
     ARG_REFS, /* arg_ref_list */
     ARG_TEXTS /* string_list */
@@ -32,7 +33,10 @@ struct arg {
     enum arg_kind kind;
     size_t offset, size;
 };
-#define ARG(T, member, kind_) { .kind = (kind_), .offset = offsetof(T, member), .size = sizeof(((T *)0)->member) }
+#define ARG(T, member, kind_)                                                                      \
+    {                                                                                              \
+        .kind = (kind_), .offset = offsetof(T, member), .size = sizeof(((T *)0)->member)           \
+    }
 
 struct renderer {
     const char *name; /* of the renderer, part of the key */
@@ -40,8 +44,9 @@ struct renderer {
     size_t args_bytes;
     const struct arg *args;
     size_t arg_count;
-    /* The resource's name and message, in `a`; from the arguments alone. `finish`, when set, replaces
-     * `render` and appends serialised bytes itself (route tables are put together from parts). */
+    /* The resource's name and message, in `a`; from the arguments alone. `finish`, when set,
+     * replaces `render` and appends serialised bytes itself (route tables are put together from
+     * parts). */
     const char *(*name_of)(struct arena *a, const void *args);
     ProtobufCMessage *(*render)(struct arena *a, const void *args);
     void (*finish)(struct arena *a, const void *args, struct buf *bytes);

@@ -28,10 +28,14 @@ struct selection {
 /* Takes over the reference. */
 void selection_add(struct selection *sel, struct xds_resource *resource);
 
-void select_clusters(struct selection *sel);          /* clusters.c: outbound, passthrough, blackhole */
-void select_endpoints(struct selection *sel);         /* endpoints.c */
+/* The mesh's settings as an argument: struct mesh_config. */
+struct arg_ref mesh_ref(const struct snapshot *s);
+
+void select_clusters(struct selection *sel);  /* clusters.c: outbound, passthrough, blackhole */
+void select_endpoints(struct selection *sel); /* endpoints.c */
 void select_outbound_listeners(struct selection *sel); /* listeners.c: virtualOutbound, per port */
-void select_routes(struct selection *sel);            /* routes.c: a RouteConfiguration for each HTTP port */
-void select_inbound(struct selection *sel); /* inbound.c: clusters and listeners of the proxy itself */
+void select_routes(struct selection *sel); /* routes.c: a RouteConfiguration for each HTTP port */
+void select_inbound(
+    struct selection *sel); /* inbound.c: clusters and listeners of the proxy itself */
 
 #endif

@@ -24,7 +24,7 @@ ALLOWED = {
 DOORS = {
     r"cjson/": {"base/json.h"},
     r"yaml\.h": {"base/yaml.c"},
-    r"curl/": {"replication/http.c"},
+    r"curl/": {"replication/http.c", "pilotd/ctl/admin.c"},
     r"nghttp2/": {"xds/h2.c"},
     r"openssl/": {"base/hash.c", "xds/tls.c"},
     r"re2/": {"pilotd/model/re2.cc"},

@@ -1,0 +1,50 @@
+#include "ctl/admin.h"
+
+#include "base/buf.h"
+
+#include <curl/curl.h>
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *into)
+{
+    struct buf *body = into;
+    if (body->size + size * count > ADMIN_ANSWER_LIMIT_BYTES)
+        return 0;
+    buf_append(body, bytes, size * count);
+    return size * count;
+}
+
+static bool fetch(const char *url, struct buf *body, struct error *err)
+{
+    CURL *curl = curl_easy_init();
+    long status = 0;
+    INVARIANT(curl);
+    curl_easy_setopt(curl, CURLOPT_URL, url);
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http");
+    curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)ADMIN_TIMEOUT_MS);
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
+    CURLcode code = curl_easy_perform(curl);
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_cleanup(curl);
+    if (code != CURLE_OK)
+        return error_set(err, ERROR_UNREACHABLE, "%s: %s", url, curl_easy_strerror(code));
+    return status == 200 || error_set(err, ERROR_REFUSED, "%s: status %ld", url, status);
+}
+
+cJSON *admin_get(const char *address, const char *path, struct error *err)
+{
+    struct arena *a = arena_new();
+    struct buf body = { 0 };
+    cJSON *json = NULL;
+    const char *url = arena_printf(a, "http://%s%s", address, path);
+    if (fetch(url, &body, err)) {
+        json = cJSON_ParseWithLength(body.data, body.size);
+        if (!json)
+            error_set(err, ERROR_GARBLED, "%s: the answer is not JSON", url);
+    }
+    buf_fini(&body);
+    arena_free(a);
+    return json;
+}

@@ -1,0 +1,264 @@
+/* pilotctl bootstrap: an Envoy bootstrap. The set-up that docs recommend: ADS (Delta unless asked
+ * otherwise), a base back-off of 50 ms, HTTP/2 keepalive. Reference: Envoy's "Bootstrap" page. */
+#include "base/json.h"
+#include "ctl/ctl.h"
+#include "mesh/scope.h"
+
+#include <string.h>
+
+static const struct flag flag_xds = {
+    .name = "--xds",
+    .value_name = "ADDR:PORT",
+    .fallback = "127.0.0.1:15010",
+    .env = "PILOTD_XDS",
+    .help = "where xDS is served: the balancer, or replicas with commas",
+};
+static const struct flag flag_admin_port = {
+    .name = "--admin-port",
+    .value_name = "PORT",
+    .fallback = "15000",
+    .help = "Envoy's own admin port",
+};
+static const struct flag flag_admin_address = {
+    .name = "--admin-address",
+    .value_name = "IP",
+    .fallback = "127.0.0.1",
+    .help = "Envoy's own admin address",
+};
+static const struct flag flag_label = {
+    .name = "--label",
+    .letter = 'l',
+    .value_name = "KEY=VALUE",
+    .is_list = true,
+    .help = "a label of the workload",
+};
+static const struct flag flag_locality = {
+    .name = "--locality",
+    .value_name = "R/Z/S",
+    .help = "region/zone/subzone",
+};
+static const struct flag flag_interception = {
+    .name = "--interception",
+    .value_name = "MODE",
+    .fallback = "REDIRECT",
+    .help = "REDIRECT, TPROXY, or NONE (listeners on loopback addresses)",
+};
+static const struct flag flag_variant = {
+    .name = "--variant",
+    .value_name = "NAME",
+    .fallback = "delta",
+    .help = "delta or sotw",
+};
+const struct flag *const bootstrap_flags[] = { &flag_xds,
+    &flag_admin_port,
+    &flag_admin_address,
+    &flag_label,
+    &flag_locality,
+    &flag_interception,
+    &flag_variant,
+    NULL };
+
+/* An object built from alternating member names and values; takes the values over. */
+static cJSON *object(const char *name, cJSON *value)
+{
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddItemToObject(json, name, value);
+    return json;
+}
+
+static cJSON *with(cJSON *json, const char *name, cJSON *value)
+{
+    cJSON_AddItemToObject(json, name, value);
+    return json;
+}
+
+static cJSON *text(const char *value)
+{
+    return cJSON_CreateString(value);
+}
+
+/* "[::1]:15010" and "host:15010" to a socket address; NULL when there is no port. */
+static cJSON *socket_address(struct arena *a, const char *address)
+{
+    const char *colon = strrchr(address, ':');
+    char *end = NULL;
+    long port = colon ? strtol(colon + 1, &end, 10) : 0;
+    if (!colon || *end || port < 1 || port > 65535)
+        return NULL;
+    const char *host = arena_strndup(a, address, (size_t)(colon - address));
+    if (*host == '[')
+        host = arena_strndup(a, host + 1, strlen(host) - 2);
+    return object("socket_address",
+        with(object("address", text(host)), "port_value", cJSON_CreateNumber((double)port)));
+}
+
+/* The endpoints of the xDS cluster, one for each address; NULL after saying what is wrong. */
+static cJSON *xds_endpoints(struct arena *a, const char *addresses)
+{
+    cJSON *endpoints = cJSON_CreateArray();
+    char *copy = arena_strdup(a, addresses), *rest = NULL;
+    for (char *word = strtok_r(copy, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
+        cJSON *address = socket_address(a, word);
+        if (!address) {
+            cJSON_Delete(endpoints);
+            ctl_fail(EXIT_USAGE, "--xds: \"%s\" is no ADDR:PORT", word);
+            return NULL;
+        }
+        cJSON_AddItemToArray(endpoints, object("endpoint", object("address", address)));
+    }
+    return endpoints;
+}
+
+static cJSON *keepalive(void)
+{
+    cJSON *options = object(
+        "connection_keepalive", with(object("interval", text("10s")), "timeout", text("5s")));
+    cJSON *protocol = object("explicit_http_config", object("http2_protocol_options", options));
+    with(protocol,
+        "@type",
+        text("type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"));
+    return object("envoy.extensions.upstreams.http.v3.HttpProtocolOptions", protocol);
+}
+
+static cJSON *xds_cluster(cJSON *endpoints)
+{
+    cJSON *locality = cJSON_CreateArray();
+    cJSON_AddItemToArray(locality, object("lb_endpoints", endpoints));
+    cJSON *cluster = object("name", text("xds-grpc"));
+    with(cluster, "type", text("STRICT_DNS"));
+    with(cluster, "connect_timeout", text("1s"));
+    with(cluster, "typed_extension_protocol_options", keepalive());
+    with(cluster,
+        "load_assignment",
+        with(object("cluster_name", text("xds-grpc")), "endpoints", locality));
+    return cluster;
+}
+
+/* Without the back-off a proxy may wait 30 s for a replica that came back in one. */
+static cJSON *ads_service(void)
+{
+    cJSON *back_off = with(object("base_interval", text("0.05s")), "max_interval", text("5s"));
+    cJSON *envoy_grpc = with(object("cluster_name", text("xds-grpc")),
+        "retry_policy",
+        object("retry_back_off", back_off));
+    cJSON *services = cJSON_CreateArray();
+    cJSON_AddItemToArray(services, object("envoy_grpc", envoy_grpc));
+    return services;
+}
+
+static cJSON *dynamic_resources(bool is_delta)
+{
+    cJSON *ads = object("api_type", text(is_delta ? "DELTA_GRPC" : "GRPC"));
+    with(ads, "transport_api_version", text("V3"));
+    with(ads, "set_node_on_first_message_only", cJSON_CreateTrue());
+    with(ads, "grpc_services", ads_service());
+    cJSON *dynamic = object("ads_config", ads);
+    with(dynamic,
+        "cds_config",
+        with(object("ads", cJSON_CreateObject()), "resource_api_version", text("V3")));
+    with(dynamic,
+        "lds_config",
+        with(object("ads", cJSON_CreateObject()), "resource_api_version", text("V3")));
+    return dynamic;
+}
+
+static bool metadata(const struct ctl *ctl, cJSON *out)
+{
+    cJSON *labels = cJSON_CreateObject();
+    string_list pairs = ctl_values(ctl, &flag_label);
+    with(out, "LABELS", labels);
+    with(out, "INTERCEPTION_MODE", text(ctl_value(ctl, &flag_interception)));
+    for (size_t i = 0; i < pairs.count; i++) {
+        const char *equals = strchr(pairs.items[i], '=');
+        if (!equals || equals == pairs.items[i]) {
+            ctl_fail(EXIT_USAGE, "--label: \"%s\" is no KEY=VALUE", pairs.items[i]);
+            return false;
+        }
+        with(labels,
+            arena_strndup(ctl->a, pairs.items[i], (size_t)(equals - pairs.items[i])),
+            text(equals + 1));
+    }
+    return true;
+}
+
+static cJSON *locality_json(const struct locality *locality)
+{
+    cJSON *json = cJSON_CreateObject();
+    if (*locality->region)
+        with(json, "region", text(locality->region));
+    if (*locality->zone)
+        with(json, "zone", text(locality->zone));
+    if (*locality->sub_zone)
+        with(json, "sub_zone", text(locality->sub_zone));
+    return json;
+}
+
+static struct locality parse_locality(struct arena *a, const char *given)
+{
+    char *copy = arena_strdup(a, given ? given : ""), *rest = copy;
+    const char *parts[3] = { "", "", "" };
+    for (size_t i = 0; i < ARRAY_COUNT(parts) && rest; i++)
+        parts[i] = strsep(&rest, "/");
+    return (struct locality){ parts[0], parts[1], parts[2] };
+}
+
+/* The node, refused here when pilotd would refuse it. NULL after saying why. */
+static cJSON *node(const struct ctl *ctl, const char *node_id)
+{
+    cJSON *meta = cJSON_CreateObject();
+    struct locality locality = parse_locality(ctl->a, ctl_value(ctl, &flag_locality));
+    struct scope scope;
+    struct error err;
+    if (!metadata(ctl, meta)) {
+        cJSON_Delete(meta);
+        return NULL;
+    }
+    char *printed = cJSON_PrintUnformatted(meta);
+    struct scope_input input = {
+        node_id, printed, locality.region, locality.zone, locality.sub_zone
+    };
+    bool is_good = scope_parse(ctl->a, &input, &scope, &err);
+    free(printed);
+    if (!is_good) {
+        cJSON_Delete(meta);
+        ctl_fail(EXIT_USAGE, "%s", err.text);
+        return NULL;
+    }
+    cJSON *json = object("id", text(node_id));
+    with(json, "cluster", text(scope.id));
+    with(json, "metadata", meta);
+    return with(json, "locality", locality_json(&locality));
+}
+
+int verb_bootstrap(struct ctl *ctl)
+{
+    const char *variant = ctl_value(ctl, &flag_variant);
+    bool is_delta = strcmp(variant, "delta") == 0;
+    long admin_port;
+    if (ctl->args.count != 1)
+        return ctl_fail(EXIT_USAGE, "bootstrap: exactly one NODE-ID is needed");
+    if (!is_delta && strcmp(variant, "sotw") != 0)
+        return ctl_fail(EXIT_USAGE, "--variant: must be delta or sotw, not \"%s\"", variant);
+    if (!ctl_number(ctl, &flag_admin_port, 0, 65535, &admin_port))
+        return EXIT_USAGE;
+    cJSON *endpoints = xds_endpoints(ctl->a, ctl_value(ctl, &flag_xds));
+    cJSON *self = endpoints ? node(ctl, ctl->args.items[0]) : NULL;
+    if (!self) {
+        cJSON_Delete(endpoints);
+        return EXIT_USAGE;
+    }
+    cJSON *clusters = cJSON_CreateArray();
+    cJSON_AddItemToArray(clusters, xds_cluster(endpoints));
+    cJSON *admin = with(object("address", text(ctl_value(ctl, &flag_admin_address))),
+        "port_value",
+        cJSON_CreateNumber((double)admin_port));
+    cJSON *bootstrap = object("node", self);
+    with(bootstrap, "admin", object("address", object("socket_address", admin)));
+    with(bootstrap, "dynamic_resources", dynamic_resources(is_delta));
+    with(bootstrap, "static_resources", object("clusters", clusters));
+    char *printed = cJSON_Print(bootstrap);
+    puts(printed);
+    free(printed);
+    cJSON_Delete(bootstrap);
+    return EXIT_GOOD;
+}

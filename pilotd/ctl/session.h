@@ -1,0 +1,37 @@
+/*
+ * session: a store used in a straight line: ask, wait, go on. For a command-line tool; runs a loop
+ * of its own until each answer is there.
+ */
+#ifndef CTL_SESSION_H
+#define CTL_SESSION_H
+
+#include "ctl/ctl.h"
+#include "replication/store.h"
+
+/* Where resources have their keys, for a store of files. */
+extern const struct store_layout document_layout;
+
+struct session {
+    struct arena *a; /* answers live here */
+    uv_loop_t loop;
+    struct store *store;
+};
+
+struct session_answer {
+    struct error err; /* when false was returned */
+    bool succeeded;
+    int64_t revision, lease;
+    LIST(struct store_entry) entries; /* copied into the session's arena */
+};
+
+/* Opens the --store of the command line. `layout` of the keyspace's resources is filled in. Prints
+ * and returns an exit status; EXIT_GOOD when it is open. */
+int session_open(struct session *s, struct ctl *ctl);
+void session_close(struct session *s);
+
+bool session_get(struct session *s, const char *key, struct session_answer *answer);
+bool session_list(struct session *s, const char *key_prefix, struct session_answer *answer);
+bool session_txn(struct session *s, const struct store_write *writes, size_t count,
+    struct session_answer *answer);
+
+#endif

@@ -1,0 +1,47 @@
+#include "daemon/address.h"
+
+#include <errno.h>
+#include <string.h>
+#include <uv.h>
+
+static bool parse_port(const char *text, int *port)
+{
+    char *end;
+    errno = 0;
+    long number = strtol(text, &end, 10);
+    *port = (int)number;
+    return *text >= '0' && *text <= '9' && !*end && !errno && number <= 65535;
+}
+
+static bool parse_host(const char *host, int port, struct sockaddr_storage *out)
+{
+    size_t size = strlen(host);
+    char inner[64] = "";
+    if (size > 2 && size < sizeof inner && host[0] == '[' && host[size - 1] == ']') {
+        memcpy(inner, host + 1, size - 2);
+        return uv_ip6_addr(inner, port, (struct sockaddr_in6 *)(void *)out) == 0;
+    }
+    return uv_ip4_addr(host, port, (struct sockaddr_in *)(void *)out) == 0;
+}
+
+bool address_parse(const char *text, struct sockaddr_storage *out, struct error *err)
+{
+    const char *colon = strrchr(text, ':');
+    char host[64] = "";
+    int port = 0;
+    memset(out, 0, sizeof *out);
+    bool is_cut = colon && (size_t)(colon - text) < sizeof host;
+    if (is_cut)
+        memcpy(host, text, (size_t)(colon - text));
+    if (is_cut && parse_port(colon + 1, &port) && parse_host(host, port, out))
+        return true;
+    return error_set(
+        err, ERROR_USAGE, "must be ADDRESS:PORT, as 127.0.0.1:15010 or [::1]:15010, not \"%s\"", text);
+}
+
+const char *address_with_port(struct arena *a, const char *text, int port)
+{
+    const char *colon = strrchr(text, ':');
+    INVARIANT(colon);
+    return arena_printf(a, "%.*s:%d", (int)(colon - text), text, port);
+}

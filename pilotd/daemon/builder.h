@@ -1,0 +1,46 @@
+/*
+ * builder: snapshots and views, made on libuv's pool, one job at a time.
+ *
+ * The translator, with its memory of what was rendered, belongs to the job that runs. Everything
+ * else is called, and calls back, on the loop given to builder_open.
+ */
+#ifndef DAEMON_BUILDER_H
+#define DAEMON_BUILDER_H
+
+#include "daemon/publication.h"
+#include "translate/translate.h"
+
+#include <uv.h>
+
+/* What to build; the builder takes over one reference of each object and scope, and the arrays,
+ * which are on the heap. */
+struct build_order {
+    bool is_whole;           /* a new snapshot; else more scopes for the last one */
+    struct object **objects; /* whole only */
+    size_t object_count;
+    int64_t revision;
+    struct shared_scope **scopes;
+    size_t scope_count;
+};
+
+struct build_result {
+    struct publication *publication; /* borrowed until return */
+    uint64_t took_us;
+};
+
+struct builder_owner {
+    /* The builder is idle again: may order the next. */
+    void (*on_built)(struct builder_owner *owner, const struct build_result *result);
+};
+
+struct builder;
+
+struct builder *builder_open(
+    uv_loop_t *loop, struct builder_owner *owner, struct translate_stats *stats);
+bool builder_is_busy(const struct builder *b);
+void builder_order(struct builder *b, const struct build_order *order); /* not while it is busy */
+
+/* on_built comes no more; frees when the job that runs has ended. */
+void builder_close(struct builder *b);
+
+#endif

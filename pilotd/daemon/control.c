@@ -1,0 +1,365 @@
+#include "daemon/control.h"
+
+#include "daemon/version.h"
+
+#include <string.h>
+
+enum { LOST_STORE_MS = 1000 };
+
+/* ---- state ---- */
+
+/* The moment it takes to go to another member of the store is not told to everybody. */
+static bool has_lost_store(const struct control *c)
+{
+    return store_status(c->store)->state != STORE_FOLLOWING &&
+           (!c->has_shared_store || uv_now(&c->loop) - c->lost_store_ms >= LOST_STORE_MS);
+}
+
+const char *control_problem(const struct control *c)
+{
+    if (has_lost_store(c))
+        return store_status(c->store)->problem;
+    if (c->replica && replica_age_ms(c->replica) > REPLICA_STALE_MS)
+        return "the replica's own record does not come back from the store";
+    if (c->replica && replica_has_rival(c->replica))
+        return "another process runs under this replica's id";
+    return "";
+}
+
+static enum replica_state work_out_state(const struct control *c)
+{
+    if (c->is_draining)
+        return REPLICA_DRAINING;
+    if (!c->published)
+        return REPLICA_STARTING;
+    return control_problem(c)[0] ? REPLICA_DEGRADED : REPLICA_SERVING;
+}
+
+void control_review(struct control *c)
+{
+    enum replica_state state = work_out_state(c);
+    if (state == c->state)
+        return;
+    log_info(&c->log,
+        "the replica's state is another",
+        LOG_STR("state", replica_state_name(state)),
+        LOG_STR("former", replica_state_name(c->state)),
+        LOG_STR("problem", state == REPLICA_DEGRADED ? control_problem(c) : ""));
+    c->state = state;
+    if (c->replica)
+        replica_touch(c->replica);
+}
+
+void control_drain(struct control *c)
+{
+    c->is_draining = true;
+    control_review(c);
+}
+
+/* What is served stays right while nothing but records changes. */
+static void review_served(struct control *c)
+{
+    struct served_span span = { .level = TRANSLATION_LEVEL };
+    if (!c->published)
+        return;
+    if (!c->is_dirty && !c->is_building_whole)
+        c->served_revision = c->revision;
+    span.from = c->published->snapshot->revision;
+    span.to = c->served_revision;
+    hash128_text(&c->published->hash, span.hash);
+    peers_serving(&c->peers, &span);
+}
+
+/* ---- building ---- */
+
+static void build_next(struct control *c)
+{
+    struct build_order order = { .is_whole = c->is_dirty, .revision = c->revision };
+    bool has_work = c->is_dirty || (c->published && c->scopes.waiting > 0);
+    if (!c->is_synced || !has_work || builder_is_busy(c->builder))
+        return;
+    if (order.is_whole)
+        order.objects = keyspace_objects(&c->keyspace, &order.object_count);
+    order.scopes = scopes_list(&c->scopes, !order.is_whole, &order.scope_count);
+    c->is_building_whole = order.is_whole;
+    c->is_dirty = false;
+    builder_order(c->builder, &order);
+}
+
+static void count_build(struct control *c, const struct build_result *result)
+{
+    const struct snapshot *s = result->publication->snapshot;
+    metric_add(&c->stats.build_us, (int64_t)result->took_us);
+    if (!result->publication->is_whole) {
+        metric_add(&c->stats.scope_builds, 1);
+        return;
+    }
+    metric_add(&c->stats.builds, 1);
+    metric_set(&c->stats.build_last_us, (int64_t)result->took_us);
+    metric_set(&c->stats.services, (int64_t)s->services.count);
+    metric_set(&c->stats.virtual_services, (int64_t)s->objects[KIND_VIRTUAL_SERVICE].count);
+    metric_set(&c->stats.findings, (int64_t)s->findings.count);
+}
+
+static void log_published(const struct control *c, const struct build_result *result)
+{
+    char hash[HASH128_TEXT_BYTES];
+    hash128_text(&result->publication->hash, hash);
+    log_debug(&c->log,
+        "a snapshot is published",
+        LOG_INT("revision", result->publication->snapshot->revision),
+        LOG_STR("hash", hash),
+        LOG_INT("scopes", (int64_t)result->publication->count),
+        LOG_INT("build_us", (int64_t)result->took_us));
+}
+
+static void publish_whole(struct control *c, const struct build_result *result)
+{
+    bool is_first = !c->published;
+    publication_release(c->published);
+    c->published = publication_retain(result->publication);
+    c->served_revision = c->published->snapshot->revision;
+    c->is_building_whole = false;
+    log_published(c, result);
+    review_served(c);
+    for (size_t i = 0; is_first && i < c->serving_count; i++)
+        serving_set_serving(c->servings[i], !c->is_draining);
+}
+
+static void on_built(struct builder_owner *owner, const struct build_result *result)
+{
+    struct control *c = container_of(owner, struct control, builder_owner);
+    count_build(c, result);
+    scopes_take(&c->scopes, result->publication);
+    for (size_t i = 0; i < c->serving_count; i++)
+        serving_publish(c->servings[i], result->publication);
+    if (result->publication->is_whole)
+        publish_whole(c, result);
+    control_review(c);
+    build_next(c);
+}
+
+/* ---- what the store tells ---- */
+
+static bool is_below(const char *key, const char *prefix)
+{
+    return strncmp(key, prefix, strlen(prefix)) == 0;
+}
+
+static void hear_record(struct control *c, const struct store_entry *entry, struct diags *d)
+{
+    struct replica_record record;
+    const char *id = entry->key + strlen("replicas/");
+    if (!record_decode(d->arena, entry->value, entry->size, &record, d))
+        return;
+    if (strcmp(record.id, id) != 0)
+        diag_add(d, DIAG_ERROR, DIAG_KEY_MISMATCH, "id", NULL, "must be \"%s\", as the key", id);
+    else if (strcmp(id, c->options->id) != 0)
+        peers_heard(&c->peers, &record, uv_now(&c->loop));
+    else if (c->replica)
+        replica_seen(c->replica, &record);
+}
+
+static void miss_record(struct control *c, const char *id)
+{
+    peers_gone(&c->peers, id);
+    if (c->replica && strcmp(id, c->options->id) == 0)
+        replica_missed(c->replica);
+}
+
+/* Keys of pilotd's own; their faults are told like those of any other value. */
+static void hear_own_key(struct control *c, const struct store_change *change)
+{
+    const struct store_entry *entry = &change->entry;
+    bool is_record = is_below(entry->key, "replicas/");
+    if (!is_record && strcmp(entry->key, "cluster") != 0)
+        return;
+    struct arena *a = arena_new();
+    struct diags d;
+    diags_init(&d, a);
+    if (!is_record)
+        epoch_told(&c->epoch, change->is_gone ? NULL : entry->value, entry->size, &d);
+    else if (change->is_gone)
+        miss_record(c, entry->key + strlen("replicas/"));
+    else
+        hear_record(c, entry, &d);
+    if (d.errors > 0)
+        keyspace_reject(&c->keyspace, entry, &d);
+    arena_free(a);
+}
+
+/* A restored backup: the revision counts anew, and so must what is built from it. */
+static void hear_revision(struct control *c, int64_t revision)
+{
+    if (revision < c->revision) {
+        log_warn(&c->log,
+            "the store's revision has gone back",
+            LOG_INT("revision", revision),
+            LOG_INT("former", c->revision));
+        c->is_dirty = true;
+    }
+    c->revision = revision;
+}
+
+static void on_changes(struct store_listener *listener, const struct store_change *changes,
+    size_t count, int64_t revision)
+{
+    struct control *c = container_of(listener, struct control, listener);
+    hear_revision(c, revision);
+    for (size_t i = 0; i < count; i++) {
+        c->is_dirty |= keyspace_apply(&c->keyspace, &changes[i]);
+        hear_own_key(c, &changes[i]);
+    }
+    build_next(c);
+    review_served(c);
+}
+
+static void on_synced(struct store_listener *listener)
+{
+    struct control *c = container_of(listener, struct control, listener);
+    log_info(&c->log,
+        "the keyspace is known",
+        LOG_INT("revision", c->revision),
+        LOG_INT("objects", (int64_t)c->keyspace.by_key.count),
+        LOG_INT("rejected", (int64_t)c->keyspace.rejects.count));
+    c->is_synced = true;
+    c->is_dirty = true;
+    if (c->has_shared_store && !c->is_draining) {
+        epoch_make(&c->epoch);
+        c->replica = replica_open(&c->loop,
+            c->store,
+            c->options->id,
+            (c->options->replica_ttl_ms + 999) / 1000,
+            &c->replica_owner,
+            &c->log);
+    }
+    build_next(c);
+}
+
+static void on_state(struct store_listener *listener, const struct store_status *status)
+{
+    struct control *c = container_of(listener, struct control, listener);
+    bool is_following = status->state == STORE_FOLLOWING;
+    if (!is_following && !c->is_synced && !c->has_told_waiting) {
+        c->has_told_waiting = true;
+        log_warn(&c->log,
+            "waiting for the store; not ready before it answers",
+            LOG_STR("store", c->store_url),
+            LOG_STR("problem", status->problem));
+    }
+    if (is_following || c->lost_store_ms == 0)
+        c->lost_store_ms = is_following ? 0 : uv_now(&c->loop);
+    control_review(c);
+}
+
+static void on_fault(struct store_listener *listener, const char *file, const char *text)
+{
+    struct control *c = container_of(listener, struct control, listener);
+    if (!*text) {
+        free(map_remove(&c->faults, file));
+        return;
+    }
+    log_warn(&c->log, "a file is faulty", LOG_STR("file", file), LOG_STR("fault", text));
+    free(map_put(&c->faults, file, xstrdup(text)));
+}
+
+/* ---- the own record ---- */
+
+static void on_compose(struct replica_owner *owner, struct replica_record *record)
+{
+    struct control *c = container_of(owner, struct control, replica_owner);
+    *record = (struct replica_record){
+        .id = c->options->id,
+        .version = PILOTD_VERSION,
+        .xds = c->xds_address,
+        .admin = c->admin_address,
+        .state = replica_state_name(c->state),
+        .level = TRANSLATION_LEVEL,
+        .has_snapshot = c->published,
+        .streams = c->stats.xds.streams_sotw + c->stats.xds.streams_delta,
+    };
+    if (!c->published)
+        return;
+    record->snapshot_revision = c->published->snapshot->revision;
+    record->revision = c->served_revision;
+    hash128_text(&c->published->hash, record->hash);
+}
+
+static void on_beat(struct replica_owner *owner)
+{
+    struct control *c = container_of(owner, struct control, replica_owner);
+    epoch_make(&c->epoch);
+    control_review(c);
+}
+
+/* ---- what serving loops ask for ---- */
+
+static void on_want(
+    struct serving_owner *owner, struct serving *serving, struct shared_scope *scope)
+{
+    struct control *c = container_of(owner, struct control, serving_owner);
+    struct xds_view *view = scopes_want(&c->scopes, scope);
+    if (view)
+        serving_hand_over(serving, scope, view);
+    else
+        build_next(c);
+}
+
+static void on_drop(struct serving_owner *owner, struct serving *serving, const char *scope_key)
+{
+    struct control *c = container_of(owner, struct control, serving_owner);
+    (void)serving;
+    scopes_drop(&c->scopes, scope_key);
+}
+
+static void on_answer(
+    struct serving_owner *owner, struct serving *serving, const struct serving_answer *answer)
+{
+    struct control *c = container_of(owner, struct control, serving_owner);
+    struct roll_call *call = answer->question == SERVING_PULSE ? &c->pulse : &c->census;
+    roll_call_answered(call, serving_index(serving), answer);
+}
+
+/* ---- beginning and end ---- */
+
+bool control_start(struct control *c, struct error *err)
+{
+    static const struct store_layout layout = { .key_of = object_key_of_document };
+    struct store_options options = {
+        .url = c->store_url,
+        .layout = &layout,
+        .log = &c->log,
+        .stats = &c->stats.store,
+    };
+    c->listener = (struct store_listener){ on_changes, on_synced, on_state, on_fault };
+    c->replica_owner.on_compose = on_compose;
+    c->replica_owner.on_beat = on_beat;
+    c->builder_owner.on_built = on_built;
+    c->serving_owner.on_want = on_want;
+    c->serving_owner.on_drop = on_drop;
+    c->serving_owner.on_answer = on_answer;
+    c->has_shared_store = !is_below(c->store_url, "file:");
+    keyspace_init(&c->keyspace, &c->stats.keyspace, &c->log);
+    peers_init(&c->peers, &c->log);
+    if (!store_open(&c->loop, &options, &c->listener, &c->store, err))
+        return false;
+    c->epoch = (struct epoch){ .store = c->store, .log = &c->log };
+    c->builder = builder_open(&c->loop, &c->builder_owner, &c->stats.translate);
+    return true;
+}
+
+void control_stop(struct control *c)
+{
+    epoch_close(&c->epoch);
+    builder_close(c->builder);
+    store_close(c->store);
+}
+
+void control_fini(struct control *c)
+{
+    publication_release(c->published);
+    scopes_fini(&c->scopes);
+    peers_fini(&c->peers);
+    keyspace_fini(&c->keyspace);
+    map_fini(&c->faults, free);
+}

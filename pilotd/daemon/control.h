@@ -1,0 +1,87 @@
+/*
+ * control: the control loop: what the store tells becomes objects, objects a snapshot, and that is
+ * published to the serving loops.
+ *
+ * State, not events: what is wanted (objects, scopes) and what is there (the publication, the view
+ * of each scope) are kept, and whenever the builder is idle and the two differ, the next build
+ * begins. So a change on an idle replica is built at once, and those that come while a build runs
+ * are built together.
+ *
+ * The struct is open to the daemon's own files, which read it for reports; only control.c and
+ * lifecycle.c change it.
+ */
+#ifndef DAEMON_CONTROL_H
+#define DAEMON_CONTROL_H
+
+#include "daemon/builder.h"
+#include "daemon/epoch.h"
+#include "daemon/keyspace.h"
+#include "daemon/options.h"
+#include "daemon/peers.h"
+#include "daemon/replica.h"
+#include "daemon/roll_call.h"
+#include "daemon/scopes.h"
+#include "daemon/stats.h"
+
+struct admin;
+
+struct control {
+    uv_loop_t loop;
+    const struct options *options;
+    const char *store_url;
+    struct log_scope log;
+    struct stats stats;
+
+    /* What the store tells. */
+    struct store *store;
+    struct store_listener listener;
+    struct keyspace keyspace;
+    struct map faults;       /* of a store of files: file → text */
+    int64_t revision;        /* all up to here is known */
+    uint64_t lost_store_ms;  /* since when it is not followed; 0: it is */
+    bool has_told_waiting;
+    bool is_synced;          /* the first listing is known whole */
+    bool has_shared_store;   /* etcd: other replicas may be there */
+    struct epoch epoch;
+    struct peers peers;
+    struct replica *replica; /* NULL before the first sync, and always without a shared store */
+    struct replica_owner replica_owner;
+
+    /* What is built of it. */
+    struct builder *builder;
+    struct builder_owner builder_owner;
+    bool is_dirty;                 /* the objects are others than those in the last order */
+    bool is_building_whole;
+    struct publication *published; /* the last whole one; NULL before the first */
+    int64_t served_revision;       /* it is right up to here */
+    struct scopes scopes;
+
+    /* Who serves it. */
+    struct serving **servings;
+    size_t serving_count;
+    struct serving_owner serving_owner;
+    struct roll_call pulse, census; /* SERVING_PULSE, SERVING_REPORT */
+    const char *xds_address, *admin_address; /* with the ports they got */
+    struct admin *admin;
+
+    enum replica_state state;
+    bool is_draining;
+};
+
+/* After everything in the struct is set up: opens the store and begins. */
+bool control_start(struct control *c, struct error *err);
+
+/* Works out the state anew; a change is logged and told in the record. */
+void control_review(struct control *c);
+
+/* Why the state is degraded, or "". */
+const char *control_problem(const struct control *c);
+
+/* "draining" from now on. */
+void control_drain(struct control *c);
+
+/* Ends builder and store, and frees what they made. */
+void control_stop(struct control *c);
+void control_fini(struct control *c); /* once the loop has ended */
+
+#endif

@@ -1,0 +1,45 @@
+/*
+ * http_server: HTTP/1.1 connections on a uv loop, for GET and HEAD.
+ *
+ * One request of a connection is answered at a time. Limits: HTTP_CONNECTIONS_MAX connections (more
+ * are closed at once), HTTP_IDLE_MS for a request to come whole and HTTP_WRITE_MS for a response to
+ * be taken.
+ */
+#ifndef DAEMON_HTTP_SERVER_H
+#define DAEMON_HTTP_SERVER_H
+
+#include "base/error.h"
+#include "base/metrics.h"
+#include "daemon/http1.h"
+
+#include <uv.h>
+
+enum {
+    HTTP_CONNECTIONS_MAX = 256,
+    HTTP_IDLE_MS = 30000,
+    HTTP_WRITE_MS = 30000,
+    HTTP_LINGER_MS = 1000, /* a refused client may still send; reset too early, it misses why */
+};
+
+struct http_server;
+struct http_exchange; /* a request that wants its response */
+
+struct http_handler {
+    /* http_respond must follow, now or later. The request is borrowed until then. */
+    void (*on_request)(
+        struct http_handler *h, const struct http1_request *request, struct http_exchange *x);
+};
+
+bool http_server_open(uv_loop_t *loop, const char *address, struct http_handler *handler,
+    metric_value *requests, metric_value *errors, struct http_server **out, struct error *err);
+int http_server_port(const struct http_server *s);
+
+/* Takes the body's memory over; `body` is empty afterwards. */
+void http_respond(
+    struct http_exchange *x, int status, const char *content_type, struct buf *body);
+
+/* Closes all connections. Frees later, from the loop, when each exchange under way has had its
+ * http_respond. */
+void http_server_close(struct http_server *s);
+
+#endif

@@ -1,0 +1,98 @@
+#include "daemon/scope_table.h"
+
+struct table_scope;
+
+struct subscription {
+    struct xds_subscriber *subscriber;
+    struct table_scope *of;
+    struct subscription *before, *next;
+};
+
+struct table_scope {
+    struct shared_scope *scope;
+    struct xds_view *view; /* NULL: none yet */
+    struct subscription *first;
+    struct subscription *told_next; /* while a view is told: who is told next */
+    bool is_telling;
+};
+
+void scope_table_fini(struct scope_table *t)
+{
+    INVARIANT(t->by_key.count == 0);
+    map_fini(&t->by_key, NULL);
+}
+
+static struct table_scope *add_scope(struct scope_table *t, const struct scope *scope)
+{
+    struct table_scope *of = xcalloc(1, sizeof *of);
+    of->scope = shared_scope_new(scope);
+    map_put(&t->by_key, scope->key, of);
+    t->on_want(t, of->scope);
+    return of;
+}
+
+static void drop_if_unused(struct scope_table *t, struct table_scope *of)
+{
+    if (of->first || of->is_telling)
+        return;
+    map_remove(&t->by_key, of->scope->scope.key);
+    t->on_drop(t, of->scope);
+    shared_scope_release(of->scope);
+    xds_view_release(of->view);
+    free(of);
+}
+
+bool scope_table_has(const struct scope_table *t, const char *key)
+{
+    return map_find(&t->by_key, key);
+}
+
+void scope_table_add(
+    struct scope_table *t, const struct scope *scope, struct xds_subscriber *subscriber)
+{
+    struct table_scope *of = map_find(&t->by_key, scope->key);
+    if (!of)
+        of = add_scope(t, scope);
+    struct subscription *s = xcalloc(1, sizeof *s);
+    *s = (struct subscription){ .subscriber = subscriber, .of = of, .next = of->first };
+    if (of->first)
+        of->first->before = s;
+    of->first = s;
+    subscriber->token = s;
+    if (of->view)
+        subscriber->on_view(subscriber, of->view);
+}
+
+void scope_table_remove(struct scope_table *t, struct xds_subscriber *subscriber)
+{
+    struct subscription *s = subscriber->token;
+    struct table_scope *of = s->of;
+    if (of->told_next == s)
+        of->told_next = s->next;
+    *(s->before ? &s->before->next : &of->first) = s->next;
+    if (s->next)
+        s->next->before = s->before;
+    free(s);
+    subscriber->token = NULL;
+    drop_if_unused(t, of);
+}
+
+/* Who subscribes meanwhile has the view already, and stands before those who are told. */
+void scope_table_view(struct scope_table *t, const char *key, struct xds_view *view)
+{
+    struct table_scope *of = map_find(&t->by_key, key);
+    if (!of)
+        return;
+    struct xds_view *former = of->view;
+    of->view = xds_view_retain(view);
+    xds_view_release(former);
+    of->is_telling = true;
+    of->told_next = of->first;
+    while (of->told_next) {
+        struct subscription *s = of->told_next;
+        of->told_next = s->next;
+        s->subscriber->on_view(s->subscriber, of->view);
+    }
+    of->is_telling = false;
+    drop_if_unused(t, of);
+}

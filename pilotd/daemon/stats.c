@@ -1,0 +1,92 @@
+#include "daemon/stats.h"
+
+#include "daemon/version.h"
+
+#define COUNTER(name, member, help)                                                                \
+    {                                                                                              \
+        name, "counter", help, NULL, offsetof(struct stats, member)                                \
+    }
+#define GAUGE(name, member, help)                                                                  \
+    {                                                                                              \
+        name, "gauge", help, NULL, offsetof(struct stats, member)                                  \
+    }
+
+static const struct metric_desc rows[] = {
+    { "pilot_xds",
+        "gauge",
+        "Proxies connected.",
+        "{variant=\"sotw\"}",
+        offsetof(struct stats, xds.streams_sotw) },
+    { "pilot_xds",
+        "gauge",
+        "Proxies connected.",
+        "{variant=\"delta\"}",
+        offsetof(struct stats, xds.streams_delta) },
+    COUNTER("pilot_xds_pushes", xds.responses, "Responses sent to proxies."),
+    COUNTER("pilot_total_xds_rejects", xds.nacks, "Responses that proxies refused."),
+    COUNTER("pilot_total_rejected_configs",
+        keyspace.rejected_total,
+        "Values of the store that were rejected."),
+    GAUGE("pilot_services", services, "Services in the snapshot."),
+    GAUGE("pilot_virt_services", virtual_services, "VirtualServices in the snapshot."),
+
+    GAUGE("pilotd_ready", is_ready, "1 when /ready said so last."),
+    GAUGE("pilotd_connections", xds.connections, "Connections on the xDS port."),
+    COUNTER("pilotd_connections_total", xds.accepted, "Connections accepted on the xDS port."),
+    COUNTER("pilotd_connections_refused_total", xds.refused_connections, "And those over the limit."),
+    COUNTER("pilotd_xds_requests_total", xds.requests, "Requests and acknowledgements of proxies."),
+    COUNTER("pilotd_xds_acks_total", xds.acks, "Responses that proxies accepted."),
+    COUNTER("pilotd_xds_resources_total", xds.resources_sent, "Resources sent."),
+    COUNTER("pilotd_xds_bytes_total", xds.bytes_sent, "Bytes sent on the xDS port."),
+    COUNTER("pilotd_xds_protocol_errors_total",
+        xds.protocol_errors,
+        "Clients that spoke no HTTP/2 or gRPC, or crossed a limit."),
+    GAUGE("pilotd_scopes", scopes, "Kinds of proxies connected, each with a view of its own."),
+    COUNTER("pilotd_scopes_refused_total",
+        refused_scopes,
+        "Streams refused because there were too many kinds of proxies."),
+
+    GAUGE("pilotd_objects", keyspace.objects, "Valid values in the store."),
+    GAUGE("pilotd_rejected", keyspace.rejected, "Values in the store that are rejected."),
+    GAUGE("pilotd_findings", findings, "What is wrong across values in the snapshot."),
+    COUNTER("pilotd_decoded_total", keyspace.decoded, "Values decoded."),
+    COUNTER("pilotd_decode_us_total", keyspace.decode_us, "Microseconds spent on decoding."),
+
+    COUNTER("pilotd_builds_total", builds, "Snapshots built."),
+    COUNTER("pilotd_scope_builds_total", scope_builds, "Builds of more scopes for one snapshot."),
+    GAUGE("pilotd_build_last_us", build_last_us, "Microseconds that the last snapshot took."),
+    COUNTER("pilotd_build_us_total", build_us, "Microseconds spent on building."),
+    COUNTER("pilotd_rendered_total", translate.rendered, "Resources rendered."),
+    COUNTER("pilotd_reused_total", translate.reused, "Resources taken from memory."),
+
+    GAUGE("pilotd_store_state", store_state, "0 connecting, 1 following, 2 behind."),
+    GAUGE("pilotd_store_revision", store_revision, "The store is known up to here."),
+    GAUGE("pilotd_served_revision", served_revision, "What is served is right up to here."),
+    GAUGE("pilotd_heartbeat_age_ms",
+        heartbeat_age_ms,
+        "Milliseconds since the replica saw its own record in the store."),
+    COUNTER("pilotd_store_lists_total", store.lists, "Listings of the whole store."),
+    COUNTER("pilotd_store_watch_events_total", store.watch_events, "Changes that the watch brought."),
+    COUNTER("pilotd_store_reconnects_total", store.reconnects, "Times the watch was begun anew."),
+    COUNTER("pilotd_store_compactions_total", store.compactions, "Times it had been compacted away."),
+    COUNTER("pilotd_store_errors_total", store.errors, "Failures of the store."),
+    COUNTER("pilotd_store_writes_total", store.writes, "Writes to the store."),
+
+    GAUGE("pilotd_replicas", replicas, "Replicas, this one included."),
+    GAUGE("pilotd_differing_replicas",
+        differing_replicas,
+        "Replicas that have another hash at the same revision."),
+
+    COUNTER("pilotd_admin_requests_total", admin_requests, "Requests on the admin port."),
+    COUNTER("pilotd_admin_errors_total", admin_errors, "And those that were refused."),
+    GAUGE("process_resident_memory_bytes", resident_bytes, "Resident memory."),
+    GAUGE("process_start_time_seconds", start_time_seconds, "When it started, in Unix time."),
+};
+
+void stats_render(const struct stats *stats, struct buf *out)
+{
+    buf_text(out,
+        "# HELP pilot_info The build.\n# TYPE pilot_info gauge\n"
+        "pilot_info{version=\"" PILOTD_VERSION "\"} 1\n");
+    metrics_render(out, rows, ARRAY_COUNT(rows), stats);
+}

@@ -1,0 +1,29 @@
+/*
+ * stats: every number of /metrics, and their names. Names are Istio's where the meaning is the same.
+ */
+#ifndef DAEMON_STATS_H
+#define DAEMON_STATS_H
+
+#include "daemon/keyspace.h"
+#include "translate/translate.h"
+#include "xds/server.h"
+
+struct stats {
+    struct xds_stats xds;
+    struct store_stats store;
+    struct keyspace_stats keyspace;
+    struct translate_stats translate;
+
+    /* Gauges, by the control loop. */
+    metric_value is_ready, store_state, store_revision, served_revision, heartbeat_age_ms;
+    metric_value replicas, differing_replicas, findings, services, virtual_services;
+    metric_value scopes; /* by the serving loops */
+    metric_value resident_bytes, start_time_seconds;
+
+    metric_value builds, scope_builds, build_last_us, build_us, refused_scopes;
+    metric_value admin_requests, admin_errors;
+};
+
+void stats_render(const struct stats *stats, struct buf *out);
+
+#endif

@@ -1,0 +1,154 @@
+/* Endpoints: of a ServiceEntry (inline, or WorkloadEntries by selector), of registry instances. */
+#include "mesh/index.h"
+
+#include "model/registry.h"
+
+#include <string.h>
+
+static const struct port_override *find_override(const struct endpoint *e, const char *name)
+{
+    for (list_each (const struct port_override, override, &e->ports))
+        if (name && strcmp(override->key, name) == 0)
+            return override;
+    return NULL;
+}
+
+static bool entry_has_port(const struct service_entry *entry, uint32_t number)
+{
+    for (list_each (const struct service_port, port, &entry->ports))
+        if (port->number == number)
+            return true;
+    return false;
+}
+
+uint32_t endpoint_port(const struct endpoint *e, const struct service_port *port)
+{
+    const struct port_override *override = find_override(e, port->name);
+    if (!e->entry)
+        return override ? override->value : 0;
+    if (!entry_has_port(e->entry, port->number))
+        return 0;
+    if (override)
+        return override->value;
+    return port->target_port ? port->target_port : port->number;
+}
+
+/* "region/zone/subzone", each part optional from the right. */
+static struct locality parse_locality(struct arena *a, const char *text)
+{
+    const char *parts[3] = { "", "", "" };
+    char *rest = arena_strdup(a, text);
+    for (size_t i = 0; i < ARRAY_COUNT(parts) && rest; i++)
+        parts[i] = strsep(&rest, "/");
+    return (struct locality){ parts[0], parts[1], parts[2] };
+}
+
+static uint32_t weight_of(struct opt_u32 weight)
+{
+    return weight.is_set && weight.value ? weight.value : 1;
+}
+
+static struct endpoint endpoint_of_workload(
+    struct arena *a, const struct workload_entry *w, const struct object *object, size_t index)
+{
+    struct endpoint e = {
+        .address = w->address ? w->address : "",
+        .labels = w->labels,
+        .locality = parse_locality(a, w->locality),
+        .network = w->network ? w->network : "",
+        .service_account = w->service_account ? w->service_account : "",
+        .weight = weight_of(w->weight),
+        .object = object,
+        .index = index,
+    };
+    e.ports.items = w->ports.items;
+    e.ports.count = w->ports.count;
+    return e;
+}
+
+/* Two label sets as one, sorted; `strong` wins. */
+static label_list merge_labels(struct arena *a, const label_list *weak, const label_list *strong)
+{
+    label_list merged = { 0 };
+    size_t i = 0, j = 0;
+    while (i < weak->count || j < strong->count) {
+        int order = i == weak->count     ? 1
+                    : j == strong->count ? -1
+                                         : strcmp(weak->items[i].key, strong->items[j].key);
+        list_push(a, &merged, order < 0 ? weak->items[i] : strong->items[j]);
+        i += order <= 0;
+        j += order >= 0;
+    }
+    return merged;
+}
+
+static void select_workloads(struct snapshot *s, struct service *service,
+    const struct object *object, const struct service_entry *entry)
+{
+    const struct object_list *workloads = &s->objects[KIND_WORKLOAD_ENTRY];
+    for (size_t i = 0; i < workloads->count; i++) {
+        const struct object *w = workloads->items[i];
+        const struct workload_entry *spec = w->spec;
+        if (strcmp(w->ns, object->ns) != 0)
+            continue;
+        label_list labels = merge_labels(s->arena, &spec->labels, &w->labels);
+        if (!labels_match(&labels, &entry->workload_selector->labels))
+            continue;
+        struct endpoint e = endpoint_of_workload(s->arena, spec, w, 0);
+        e.labels = labels;
+        e.entry = entry;
+        list_push(s->arena, &service->endpoints, e);
+    }
+}
+
+void endpoints_of_entry(struct snapshot *s, struct service *service, const struct object *object)
+{
+    const struct service_entry *entry = object->spec;
+    for (size_t i = 0; i < entry->endpoints.count; i++) {
+        struct endpoint e = endpoint_of_workload(s->arena, &entry->endpoints.items[i], object, i);
+        e.entry = entry;
+        list_push(s->arena, &service->endpoints, e);
+    }
+    if (entry->workload_selector)
+        select_workloads(s, service, object, entry);
+}
+
+void endpoint_of_instance(struct snapshot *s, struct service *service, const struct object *object)
+{
+    const struct registry_instance *instance = object->spec;
+    struct endpoint e = {
+        .address = instance->address,
+        .labels = instance->labels,
+        .locality = parse_locality(s->arena, instance->locality),
+        .network = instance->network ? instance->network : "",
+        .service_account = instance->service_account ? instance->service_account : "",
+        .weight = weight_of(instance->weight),
+        .health = instance->health,
+        .object = object,
+    };
+    e.ports.items = instance->ports.items;
+    e.ports.count = instance->ports.count;
+    list_push(s->arena, &service->endpoints, e);
+}
+
+static int compare_endpoints(const void *left, const void *right)
+{
+    const struct endpoint *a = left, *b = right;
+    int order = strcmp(a->object->key, b->object->key);
+    return order ? order : (a->index > b->index) - (a->index < b->index);
+}
+
+void endpoints_finish(struct service *service)
+{
+    struct hasher *h = hasher_new();
+    if (service->endpoints.count)
+        qsort(service->endpoints.items,
+            service->endpoints.count,
+            sizeof *service->endpoints.items,
+            compare_endpoints);
+    for (list_each (const struct endpoint, e, &service->endpoints)) {
+        hasher_add(h, &e->object->digest, sizeof e->object->digest);
+        hasher_add_u32(h, (uint32_t)e->index);
+    }
+    service->endpoints_digest = hasher_finish(h);
+}

@@ -1,0 +1,352 @@
+/*
+ * Services: each host of a ServiceEntry, and each service of the registry, declared under services/
+ * or known by its instances alone. Declarations of one host and namespace make one service.
+ */
+#include "mesh/index.h"
+
+#include "model/registry.h"
+
+#include <string.h>
+
+/* One declaration of one host: a ServiceEntry, or a registry service with its instances. */
+struct declaration {
+    const char *host, *ns, *name;
+    const struct object *object;     /* NULL: inferred */
+    struct object *const *instances; /* of the registry; NULL for a ServiceEntry */
+    size_t instance_count;
+    int64_t create_revision;
+};
+typedef LIST(struct declaration) declaration_list;
+
+static int compare_declarations(const void *left, const void *right)
+{
+    const struct declaration *a = left, *b = right;
+    int order = strcmp(a->host, b->host);
+    if (!order)
+        order = strcmp(a->ns, b->ns);
+    if (!order)
+        order =
+            (a->create_revision > b->create_revision) - (a->create_revision < b->create_revision);
+    return order ? order : strcmp(a->name, b->name);
+}
+
+static void declare_entries(struct snapshot *s, declaration_list *out)
+{
+    const struct object_list *entries = &s->objects[KIND_SERVICE_ENTRY];
+    for (size_t i = 0; i < entries->count; i++) {
+        const struct object *object = entries->items[i];
+        const struct service_entry *entry = object->spec;
+        for (size_t j = 0; j < entry->hosts.count; j++) {
+            struct declaration d = {
+                .host = entry->hosts.items[j],
+                .ns = object->ns,
+                .name = object->name,
+                .object = object,
+                .create_revision = object->create_revision,
+            };
+            list_push(s->arena, out, d);
+        }
+    }
+}
+
+/* ---- the registry: services/ and registry/ walked side by side, sorted by namespace and name ----
+ */
+
+static const char *registry_name(const struct object *o)
+{
+    return o->kind == KIND_REGISTRY_INSTANCE ? o->service : o->name;
+}
+
+static int compare_registry(const struct object *a, const struct object *b)
+{
+    int order = strcmp(a->ns, b->ns);
+    return order ? order : strcmp(registry_name(a), registry_name(b));
+}
+
+static int compare_registry_objects(const void *left, const void *right)
+{
+    const struct object *a = *(const struct object *const *)left;
+    const struct object *b = *(const struct object *const *)right;
+    int order = compare_registry(a, b);
+    return order ? order : strcmp(a->key, b->key);
+}
+
+static struct object **sorted_registry(struct snapshot *s, enum kind kind)
+{
+    const struct object_list *list = &s->objects[kind];
+    struct object **sorted =
+        arena_dup(s->arena, list->items, list->count * sizeof *sorted, _Alignof(struct object *));
+    qsort(sorted, list->count, sizeof *sorted, compare_registry_objects);
+    return sorted;
+}
+
+static void declare_registry_service(struct snapshot *s, const struct object *declared,
+    struct object *const *instances, size_t count, declaration_list *out)
+{
+    const struct object *first = declared ? declared : instances[0];
+    const struct registry_service *spec = declared ? declared->spec : NULL;
+    struct declaration d = {
+        .ns = first->ns,
+        .name = registry_name(first),
+        .object = declared,
+        .instances = instances,
+        .instance_count = count,
+        .create_revision = first->create_revision,
+    };
+    for (size_t i = 0; !declared && i < count; i++)
+        if (instances[i]->create_revision < d.create_revision)
+            d.create_revision = instances[i]->create_revision;
+    d.host = arena_printf(s->arena, "%s.%s.svc.%s", d.name, d.ns, s->domain);
+    list_push(s->arena, out, d);
+    for (size_t i = 0; spec && i < spec->hosts.count; i++) {
+        d.host = spec->hosts.items[i];
+        list_push(s->arena, out, d);
+    }
+}
+
+static void declare_registry(struct snapshot *s, declaration_list *out)
+{
+    struct object **services = sorted_registry(s, KIND_REGISTRY_SERVICE);
+    struct object **instances = sorted_registry(s, KIND_REGISTRY_INSTANCE);
+    size_t service_count = s->objects[KIND_REGISTRY_SERVICE].count;
+    size_t instance_count = s->objects[KIND_REGISTRY_INSTANCE].count;
+    for (size_t i = 0, j = 0; i < service_count || j < instance_count;) {
+        int order = i == service_count    ? 1
+                    : j == instance_count ? -1
+                                          : compare_registry(services[i], instances[j]);
+        const struct object *declared = order <= 0 ? services[i++] : NULL;
+        size_t first = j;
+        const struct object *probe = declared ? declared : instances[j];
+        while (j < instance_count && compare_registry(instances[j], probe) == 0)
+            j++;
+        declare_registry_service(s, declared, instances + first, j - first, out);
+    }
+}
+
+/* ---- ports ---- */
+
+/* Istio's convention for port names: PROTOCOL or PROTOCOL-anything. */
+static const struct {
+    const char *prefix;
+    enum protocol protocol;
+} protocol_prefixes[] = {
+    { "http", PROTOCOL_HTTP },
+    { "http2", PROTOCOL_HTTP2 },
+    { "grpc-web", PROTOCOL_GRPC_WEB },
+    { "grpc", PROTOCOL_GRPC },
+    { "https", PROTOCOL_HTTPS },
+    { "tls", PROTOCOL_TLS },
+    { "tcp", PROTOCOL_TCP },
+    { "mongo", PROTOCOL_MONGO },
+    { "mysql", PROTOCOL_MYSQL },
+    { "redis", PROTOCOL_REDIS },
+    { "udp", PROTOCOL_UDP },
+};
+
+static enum protocol protocol_of_name(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(protocol_prefixes); i++) {
+        size_t size = strlen(protocol_prefixes[i].prefix);
+        if (strncmp(name, protocol_prefixes[i].prefix, size) == 0 &&
+            (!name[size] || name[size] == '-'))
+            return protocol_prefixes[i].protocol;
+    }
+    return PROTOCOL_AUTO;
+}
+
+static struct service_port *find_port_named(struct service *service, const char *name)
+{
+    for (list_each (struct service_port, port, &service->ports))
+        if (strcmp(port->name, name) == 0)
+            return port;
+    return NULL;
+}
+
+/* A port number that two declarations give: the older one's stays. */
+static void add_port(struct snapshot *s, struct service *service, const struct service_port *port,
+    const struct object *object, size_t index)
+{
+    if (service_port_find(service, port->number)) {
+        finding_add(s,
+            object->key,
+            DIAG_PORT_CONFLICT,
+            arena_printf(s->arena, "spec.ports[%zu]", index),
+            NULL,
+            "port %u of %s is already declared by an older resource; that one is in force",
+            port->number,
+            service->host);
+        return;
+    }
+    struct service_port copy = *port;
+    if (copy.protocol == PROTOCOL_AUTO && service->is_registry)
+        copy.protocol = protocol_of_name(copy.name);
+    list_push(s->arena, &service->ports, copy);
+}
+
+/* Without a declaration, the instances' own ports are the service's: the lowest number where they
+ * do not agree. */
+static void infer_ports(struct snapshot *s, struct service *service, const struct declaration *d)
+{
+    for (size_t i = 0; i < d->instance_count; i++) {
+        const struct registry_instance *instance = d->instances[i]->spec;
+        for (list_each (const struct port_override, own, &instance->ports)) {
+            struct service_port *port = find_port_named(service, own->key);
+            struct service_port fresh = { own->value, own->key, protocol_of_name(own->key), 0 };
+            if (!port) {
+                list_push(s->arena, &service->ports, fresh);
+                continue;
+            }
+            if (port->number != own->value)
+                finding_add(s,
+                    d->instances[i]->key,
+                    DIAG_PORT_CONFLICT,
+                    arena_printf(s->arena, "ports.%s", own->key),
+                    "declare the service's own port under services/",
+                    "%u differs from the %u of another instance; the service gets the lowest",
+                    own->value,
+                    port->number);
+            if (own->value < port->number)
+                port->number = own->value;
+        }
+    }
+}
+
+const struct service_port *service_port_find(const struct service *s, uint32_t number)
+{
+    for (list_each (const struct service_port, port, &s->ports))
+        if (port->number == number)
+            return port;
+    return NULL;
+}
+
+static int compare_ports(const void *left, const void *right)
+{
+    const struct service_port *a = left, *b = right;
+    return (a->number > b->number) - (a->number < b->number);
+}
+
+/* ---- services ---- */
+
+static void add_entry(struct snapshot *s, struct service *service, const struct declaration *d)
+{
+    const struct service_entry *entry = d->object->spec;
+    for (size_t i = 0; i < entry->ports.count; i++)
+        add_port(s, service, &entry->ports.items[i], d->object, i);
+    if (!service->addresses.count)
+        service->addresses = entry->addresses;
+    endpoints_of_entry(s, service, d->object);
+}
+
+static void add_registry(struct snapshot *s, struct service *service, const struct declaration *d)
+{
+    const struct registry_service *spec = d->object ? d->object->spec : NULL;
+    service->is_registry = true;
+    for (size_t i = 0; spec && i < spec->ports.count; i++)
+        add_port(s, service, &spec->ports.items[i], d->object, i);
+    if (!service->ports.count)
+        infer_ports(s, service, d);
+    if (spec && !service->addresses.count)
+        service->addresses = spec->addresses;
+    for (size_t i = 0; i < d->instance_count; i++)
+        endpoint_of_instance(s, service, d->instances[i]);
+}
+
+/* What the oldest declaration says alone. */
+static void start_service(struct service *service, const struct declaration *d)
+{
+    const struct service_entry *entry = d->object && !d->instances ? d->object->spec : NULL;
+    const struct registry_service *spec = d->object && d->instances ? d->object->spec : NULL;
+    *service = (struct service){
+        .host = d->host,
+        .ns = d->ns,
+        .name = d->name,
+        .object = d->object,
+        .create_revision = d->create_revision,
+        .resolution = entry  ? entry->resolution
+                      : spec ? spec->resolution
+                             : RESOLUTION_STATIC,
+        .location = entry ? entry->location : MESH_INTERNAL,
+    };
+    if (entry)
+        service->export_to = entry->export_to;
+    else if (spec)
+        service->export_to = spec->export_to;
+}
+
+static void hash_list(struct hasher *h, const string_list *list)
+{
+    hasher_add_u32(h, (uint32_t)list->count);
+    for (size_t i = 0; i < list->count; i++)
+        hasher_add_text(h, list->items[i]);
+}
+
+static struct hash128 declaration_digest(const struct service *service)
+{
+    struct hasher *h = hasher_new();
+    hasher_add_text(h, service->host);
+    hasher_add_text(h, service->ns);
+    hasher_add_u32(h, service->resolution);
+    hasher_add_u32(h, service->location);
+    hash_list(h, &service->addresses);
+    hash_list(h, &service->export_to);
+    for (list_each (const struct service_port, port, &service->ports)) {
+        hasher_add_text(h, port->name);
+        hasher_add_u32(h, port->number);
+        hasher_add_u32(h, port->protocol);
+        hasher_add_u32(h, port->target_port);
+    }
+    return hasher_finish(h);
+}
+
+static struct service *build_service(
+    struct snapshot *s, const struct declaration *declarations, size_t count)
+{
+    struct service *service = ARENA_NEW(s->arena, struct service);
+    start_service(service, &declarations[0]);
+    for (size_t i = 0; i < count; i++)
+        if (declarations[i].instances)
+            add_registry(s, service, &declarations[i]);
+        else
+            add_entry(s, service, &declarations[i]);
+    if (service->ports.count)
+        qsort(service->ports.items,
+            service->ports.count,
+            sizeof *service->ports.items,
+            compare_ports);
+    endpoints_finish(service);
+    service->digest = declaration_digest(service);
+    return service;
+}
+
+static int compare_services(const void *left, const void *right)
+{
+    const struct service *a = *(const struct service *const *)left;
+    const struct service *b = *(const struct service *const *)right;
+    int order = strcmp(a->host, b->host);
+    if (!order)
+        order =
+            (a->create_revision > b->create_revision) - (a->create_revision < b->create_revision);
+    return order ? order : strcmp(a->ns, b->ns);
+}
+
+static bool is_same_service(const struct declaration *a, const struct declaration *b)
+{
+    return strcmp(a->host, b->host) == 0 && strcmp(a->ns, b->ns) == 0;
+}
+
+void services_build(struct snapshot *s)
+{
+    declaration_list declarations = { 0 };
+    declare_entries(s, &declarations);
+    declare_registry(s, &declarations);
+    if (!declarations.count)
+        return;
+    qsort(declarations.items, declarations.count, sizeof *declarations.items, compare_declarations);
+    for (size_t i = 0, j; i < declarations.count; i = j) {
+        for (j = i + 1; j < declarations.count; j++)
+            if (!is_same_service(&declarations.items[i], &declarations.items[j]))
+                break;
+        list_push(s->arena, &s->services, build_service(s, &declarations.items[i], j - i));
+    }
+    qsort(s->services.items, s->services.count, sizeof *s->services.items, compare_services);
+}

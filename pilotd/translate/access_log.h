@@ -1,0 +1,25 @@
+/*
+ * access_log: the file access log that MeshConfig asks for (accessLogFile, accessLogFormat).
+ *
+ * Both are arguments of every renderer that logs: `file` NULL or "" means no log, `format` NULL or
+ * "" Istio's usual line.
+ */
+#ifndef TRANSLATE_ACCESS_LOG_H
+#define TRANSLATE_ACCESS_LOG_H
+
+#include "proto/pb.h"
+
+struct access_log {
+    const char *file, *format;
+};
+
+/* At most one item. PB_LIST(access_log, logs.count, logs.items) puts it into a message. */
+typedef LIST(pb_AccessLog *) access_log_list;
+
+/* Every request or connection: for HttpConnectionManager and TcpProxy. */
+access_log_list access_log_build(struct arena *a, const struct access_log *log);
+
+/* Only connections that no filter chain takes: for the virtual listeners themselves. */
+access_log_list access_log_build_no_route(struct arena *a, const struct access_log *log);
+
+#endif

@@ -1,0 +1,272 @@
+#include "translate/clusters.h"
+
+#include "translate/assignment.h"
+#include "translate/cluster_policy.h"
+#include "translate/fixed_clusters.h"
+#include "translate/names.h"
+#include "translate/transport.h"
+
+#include <string.h>
+
+/* ---- which clusters there are ---- */
+
+static enum discovery discovery_of(const struct service *service, const struct load_balancer *lb)
+{
+    if (service->resolution == RESOLUTION_NONE || (lb && lb->simple == LB_PASSTHROUGH))
+        return DISCOVERY_ORIGINAL_DST;
+    return service->resolution == RESOLUTION_STATIC ? DISCOVERY_EDS : DISCOVERY_DNS;
+}
+
+static struct outbound_cluster cluster_of(const struct selected_service *selected,
+    const struct service_port *port, const struct subset *subset)
+{
+    struct outbound_cluster c = { .selected = selected, .port = port, .subset = subset };
+    if (selected->rule->objects.count)
+        c.policy = effective_policy_of(selected->rule, port->number, subset ? subset->name : NULL);
+    c.discovery = discovery_of(selected->service, c.policy.load_balancer);
+    return c;
+}
+
+/* The first of a number has it. */
+static bool is_repeated(const struct service *service, const struct service_port *port)
+{
+    for (const struct service_port *p = service->ports.items; p < port; p++) {
+        if (p->number == port->number && p->protocol != PROTOCOL_UDP)
+            return true;
+    }
+    return false;
+}
+
+outbound_cluster_list outbound_clusters_of(const struct selection *sel)
+{
+    outbound_cluster_list list = { 0 };
+    for (list_each (struct selected_service, selected, &sel->services)) {
+        for (list_each (struct service_port, port, &selected->service->ports)) {
+            if (port->protocol == PROTOCOL_UDP || is_repeated(selected->service, port))
+                continue;
+            list_push(sel->a, &list, cluster_of(selected, port, NULL));
+            for (list_each (const struct subset *, subset, &selected->rule->subsets))
+                list_push(sel->a, &list, cluster_of(selected, port, *subset));
+        }
+    }
+    return list;
+}
+
+/* ---- names a server's certificate may say ---- */
+
+#define TRUST_DOMAIN "cluster.local"
+
+static bool list_has(const string_list *list, const char *text)
+{
+    for (list_each (const char *, item, list)) {
+        if (!strcmp(*item, text))
+            return true;
+    }
+    return false;
+}
+
+/* Those of the rule; else, for a ServiceEntry, its own and the identities of its endpoints. */
+static string_list server_names_of(struct arena *a, const struct outbound_cluster *c)
+{
+    const struct client_tls *tls = c->policy.tls;
+    const struct service *service = c->selected->service;
+    string_list names = { 0 };
+    if (!tls || tls->mode != TLS_SIMPLE || tls->insecure_skip_verify.value)
+        return names;
+    if (tls->subject_alt_names.count)
+        return tls->subject_alt_names;
+    if (!service->object || service->object->kind != KIND_SERVICE_ENTRY)
+        return names;
+    const struct service_entry *entry = service->object->spec;
+    for (list_each (const char *, name, &entry->subject_alt_names))
+        list_push(a, &names, *name);
+    for (list_each (struct endpoint, e, &service->endpoints)) {
+        if (!*e->service_account)
+            continue;
+        const char *name = arena_printf(
+            a, "spiffe://" TRUST_DOMAIN "/ns/%s/sa/%s", service->ns, e->service_account);
+        if (!list_has(&names, name))
+            list_push(a, &names, name);
+    }
+    return names;
+}
+
+/* ---- an outbound cluster ---- */
+
+struct cluster_args {
+    struct assignment_args assignment; /* only the name of it for EDS */
+    uint64_t protocol, discovery, resolution, dns_family;
+    struct arg_ref rule, mesh; /* struct effective_rule, struct mesh_config */
+    string_list server_names;
+};
+static const struct arg cluster_rows[] = {
+    ASSIGNMENT_ARG_ROWS(struct cluster_args, assignment),
+    ARG(struct cluster_args, protocol, ARG_U64),
+    ARG(struct cluster_args, discovery, ARG_U64),
+    ARG(struct cluster_args, resolution, ARG_U64),
+    ARG(struct cluster_args, dns_family, ARG_U64),
+    ARG(struct cluster_args, rule, ARG_REF),
+    ARG(struct cluster_args, mesh, ARG_REF),
+    ARG(struct cluster_args, server_names, ARG_TEXTS),
+};
+
+static const char *cluster_name(struct arena *a, const void *args)
+{
+    const struct cluster_args *c = args;
+    return assignment_cluster_name(a, &c->assignment);
+}
+
+static struct effective_policy policy_of(const struct cluster_args *args)
+{
+    return effective_policy_of(
+        args->rule.value, (uint32_t)args->assignment.port, args->assignment.subset);
+}
+
+static void discover_by_eds(struct arena *a, pb_Cluster *cluster)
+{
+    cluster->type = PB_Cluster_DiscoveryType_EDS;
+    cluster->eds_cluster_config = pb_new_Cluster_EdsClusterConfig(a,
+        .service_name = cluster->name,
+        .eds_config = pb_new_ConfigSource(a,
+            pb_ConfigSource_ads(pb_new_AggregatedConfigSource(a)),
+            .initial_fetch_timeout = pb_millis(a, 0),
+            .resource_api_version = PB_ApiVersion_V3));
+}
+
+enum { DNS_JITTER_MS = 100, DNS_MAX_QUERIES = 100 };
+
+static bool has_one_endpoint(const pb_ClusterLoadAssignment *assignment)
+{
+    return assignment->n_endpoints == 1 && assignment->endpoints[0]->n_lb_endpoints == 1;
+}
+
+/* LOGICAL_DNS takes exactly one name; with more or fewer the other kind does what can be done. */
+static void discover_by_dns(struct arena *a, pb_Cluster *cluster, const struct cluster_args *args)
+{
+    const struct mesh_config *mesh = args->mesh.value;
+    cluster->load_assignment = assignment_build(a, &args->assignment);
+    cluster->type =
+        args->resolution == RESOLUTION_DNS_ROUND_ROBIN && has_one_endpoint(cluster->load_assignment)
+            ? PB_Cluster_DiscoveryType_LOGICAL_DNS
+            : PB_Cluster_DiscoveryType_STRICT_DNS;
+    cluster->dns_lookup_family = (unsigned)args->dns_family;
+    cluster->dns_refresh_rate = pb_millis(a, mesh->dns_refresh_rate.ms);
+    cluster->dns_jitter = pb_millis(a, DNS_JITTER_MS);
+    cluster->respect_dns_ttl = true;
+    cluster->typed_dns_resolver_config = pb_new_TypedExtensionConfig(a,
+        .name = pb_str("envoy.network.dns_resolver.cares"),
+        .typed_config = pb_any(a,
+            &pb_new_CaresDnsResolverConfig(a, .udp_max_queries = pb_u32(a, DNS_MAX_QUERIES))
+                 ->base));
+}
+
+static void discover_by_destination(
+    struct arena *a, pb_Cluster *cluster, const struct cluster_args *args)
+{
+    cluster->type = PB_Cluster_DiscoveryType_ORIGINAL_DST;
+    cluster->lb_policy = PB_Cluster_LbPolicy_CLUSTER_PROVIDED;
+    uint32_t port = (uint32_t)args->assignment.target_port;
+    if (args->resolution != RESOLUTION_NONE || !port)
+        return;
+    cluster->lb_config_case = ENVOY__CONFIG__CLUSTER__V3__CLUSTER__LB_CONFIG_ORIGINAL_DST_LB_CONFIG;
+    cluster->original_dst_lb_config =
+        pb_new_Cluster_OriginalDstLbConfig(a, .upstream_port_override = pb_u32(a, port));
+}
+
+static void discover(struct arena *a, pb_Cluster *cluster, const struct cluster_args *args)
+{
+    switch ((enum discovery)args->discovery) {
+    case DISCOVERY_EDS:
+        discover_by_eds(a, cluster);
+        return;
+    case DISCOVERY_DNS:
+        discover_by_dns(a, cluster, args);
+        return;
+    case DISCOVERY_ORIGINAL_DST:
+        discover_by_destination(a, cluster, args);
+        return;
+    }
+    INVARIANT(!"a kind of discovery");
+}
+
+static ProtobufCMessage *cluster_render(struct arena *a, const void *opaque)
+{
+    const struct cluster_args *args = opaque;
+    const struct mesh_config *mesh = args->mesh.value;
+    struct effective_policy policy = policy_of(args);
+    enum upstream_http http = upstream_http_upgraded(
+        upstream_http_of((enum protocol)args->protocol, policy.connection_pool),
+        policy.connection_pool);
+    http_options_list options = http_options_build(a,
+        &(struct http_options){ .http = http, .pool = policy.connection_pool, .tls = policy.tls });
+    pb_Cluster *cluster = pb_new_Cluster(a,
+        .name = pb_str(cluster_name(a, args)),
+        pb_Cluster_type(PB_Cluster_DiscoveryType_STATIC),
+        .connect_timeout = cluster_connect_timeout(a, mesh, policy.connection_pool),
+        .circuit_breakers = cluster_limits(a, policy.connection_pool),
+        .outlier_detection = cluster_outlier_detection(a, policy.outlier_detection),
+        .common_lb_config = cluster_common_balance(a, mesh, &policy),
+        .upstream_connection_options = cluster_keepalive(a, mesh, policy.connection_pool),
+        .transport_socket =
+            transport_build(a, policy.tls, &args->server_names, http == UPSTREAM_HTTP2),
+        PB_LIST(typed_extension_protocol_options, options.count, options.items));
+    if (args->discovery != DISCOVERY_ORIGINAL_DST)
+        cluster_balance(a, cluster, policy.load_balancer);
+    discover(a, cluster, args);
+    return &cluster->base;
+}
+
+static const struct renderer cluster_renderer = {
+    .name = "outbound cluster",
+    .type = XDS_CLUSTER,
+    .args_bytes = sizeof(struct cluster_args),
+    .args = cluster_rows,
+    .arg_count = ARRAY_COUNT(cluster_rows),
+    .name_of = cluster_name,
+    .render = cluster_render,
+};
+
+static unsigned dns_family_of(const struct scope *scope)
+{
+    return ip_families_of(scope).v4 ? PB_Cluster_DnsLookupFamily_V4_ONLY
+                                    : PB_Cluster_DnsLookupFamily_V6_ONLY;
+}
+
+/* Only what the kind of discovery uses, so that the key holds no more. */
+static struct assignment_args assignment_of(
+    const struct selection *sel, const struct outbound_cluster *c)
+{
+    if (c->discovery == DISCOVERY_DNS)
+        return assignment_args_of(sel, c);
+    return (struct assignment_args){ .host = c->selected->service->host,
+        .subset = c->subset ? c->subset->name : NULL,
+        .port = c->port->number,
+        .target_port = c->discovery == DISCOVERY_ORIGINAL_DST ? c->port->target_port : 0 };
+}
+
+static struct cluster_args cluster_args_of(
+    const struct selection *sel, const struct outbound_cluster *c)
+{
+    return (struct cluster_args){
+        .assignment = assignment_of(sel, c),
+        .protocol = c->port->protocol,
+        .discovery = c->discovery,
+        .resolution = c->selected->service->resolution,
+        .dns_family = c->discovery == DISCOVERY_DNS ? dns_family_of(sel->scope) : 0,
+        .rule = { .value = c->selected->rule, .digest = c->selected->rule->digest },
+        .mesh = mesh_ref(sel->snapshot),
+        .server_names = server_names_of(sel->a, c),
+    };
+}
+
+void select_clusters(struct selection *sel)
+{
+    outbound_cluster_list clusters = outbound_clusters_of(sel);
+    for (list_each (struct outbound_cluster, cluster, &clusters)) {
+        struct cluster_args args = cluster_args_of(sel, cluster);
+        selection_add(sel, memo_render(sel->memo, &cluster_renderer, &args));
+    }
+    select_blackhole(sel);
+    if (sel->scope->type == PROXY_SIDECAR)
+        select_passthrough(sel, NAME_PASSTHROUGH, (struct ip_families){ 0 });
+}

@@ -1,0 +1,24 @@
+/*
+ * http_manager: the HTTP connection manager of a filter chain, outbound or inbound.
+ *
+ * Its settings are Istio's: no idle timeout of streams, normalised paths, WebSocket upgrades,
+ * `server: istio-envoy` inbound; the filters fault, cors and router (grpc_web before them where the
+ * port speaks it).
+ */
+#ifndef TRANSLATE_HTTP_MANAGER_H
+#define TRANSLATE_HTTP_MANAGER_H
+
+#include "translate/access_log.h"
+
+struct http_manager {
+    bool is_inbound;
+    const char *stat_prefix;             /* without the ';' that Istio ends it with */
+    const char *route_name;              /* a route table over ADS; or else */
+    const pb_RouteConfiguration *routes; /* the table itself */
+    bool has_grpc_web;
+    struct access_log access_log;
+};
+
+pb_Filter *http_manager_build(struct arena *a, const struct http_manager *m);
+
+#endif

@@ -1,0 +1,185 @@
+#include "translate/listener_plan.h"
+
+#include "translate/fixed_clusters.h"
+#include "translate/names.h"
+
+#include <string.h>
+
+const char *wildcard_address(const struct scope *scope)
+{
+    return ip_families_of(scope).v4 ? "0.0.0.0" : "::";
+}
+
+/* ---- wishes: one for each address and port a service would be reached at ---- */
+
+struct wish {
+    const char *bind;
+    const struct selected_service *service;
+    const struct service_port *port;
+};
+typedef LIST(struct wish) wish_list;
+
+/* By address and port; of those, the oldest service first. */
+static int compare_wishes(const void *left, const void *right)
+{
+    const struct wish *a = left, *b = right;
+    const struct service *x = a->service->service, *y = b->service->service;
+    int order = strcmp(a->bind, b->bind);
+    if (order == 0)
+        order = (a->port->number > b->port->number) - (a->port->number < b->port->number);
+    if (order == 0)
+        order =
+            (x->create_revision > y->create_revision) - (x->create_revision < y->create_revision);
+    if (order == 0)
+        order = strcmp(x->ns, y->ns);
+    return order ? order : strcmp(x->host, y->host);
+}
+
+static bool speaks_http(enum protocol protocol)
+{
+    return protocol_is_http(protocol) || protocol == PROTOCOL_AUTO;
+}
+
+static void push_wish(struct selection *sel, wish_list *wishes, const char *bind,
+    const struct selected_service *service, const struct service_port *port)
+{
+    list_push(sel->a, wishes, (struct wish){ bind, service, port });
+}
+
+/* Where a port is listened for: HTTP on all addresses, for it is told apart by name. */
+static void push_wishes(struct selection *sel, wish_list *wishes,
+    const struct selected_service *service, const struct service_port *port)
+{
+    const string_list *addresses = &service->service->addresses;
+    if (sel->scope->interception == INTERCEPTION_NONE)
+        push_wish(sel, wishes, sel->scope->bind_address, service, port);
+    else if (protocol_is_http(port->protocol) || addresses->count == 0)
+        push_wish(sel, wishes, wildcard_address(sel->scope), service, port);
+    else
+        for (list_each (const char *const, address, addresses))
+            push_wish(sel, wishes, *address, service, port);
+}
+
+/* A listener on all addresses at a port where redirected connections arrive, or one where the
+ * workload's own is bound, could not be opened. */
+static bool is_taken(struct selection *sel, const local_port_list *locals, const struct wish *w)
+{
+    const struct mesh_config *mesh = sel->snapshot->mesh;
+    uint32_t number = w->port->number;
+    if (sel->scope->interception != INTERCEPTION_NONE)
+        return strcmp(w->bind, wildcard_address(sel->scope)) == 0 &&
+               (number == mesh->proxy_listen_port || number == mesh->proxy_inbound_listen_port);
+    for (list_each (const struct local_port, local, locals))
+        if (local->number == number && strcmp(local->endpoint->address, w->bind) == 0)
+            return true;
+    return false;
+}
+
+static wish_list wishes_of(struct selection *sel)
+{
+    wish_list all = { 0 }, possible = { 0 };
+    local_port_list locals = { 0 };
+    if (sel->scope->interception == INTERCEPTION_NONE)
+        locals = local_ports(sel->a, sel->snapshot, sel->scope);
+    for (list_each (const struct selected_service, service, &sel->services))
+        for (list_each (const struct service_port, port, &service->service->ports))
+            if (port->protocol != PROTOCOL_UDP)
+                push_wishes(sel, &all, service, port);
+    for (list_each (const struct wish, wish, &all))
+        if (!is_taken(sel, &locals, wish))
+            list_push(sel->a, &possible, *wish);
+    if (possible.count > 0)
+        qsort(possible.items, possible.count, sizeof *possible.items, compare_wishes);
+    return possible;
+}
+
+/* ---- listeners: wishes for one address and port, granted as far as they go together ---- */
+
+/* Servers of these speak first: a listener that waits for the client's first bytes would break
+ * them, so they share a port with their like alone. */
+static bool speaks_first(enum protocol protocol)
+{
+    return protocol == PROTOCOL_MONGO || protocol == PROTOCOL_MYSQL;
+}
+
+static bool may_join(enum protocol first, enum protocol next)
+{
+    return first == next || (!speaks_first(first) && !speaks_first(next));
+}
+
+static bool texts_equal(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool has_chain(const struct planned_listener *listener, const char *server_name)
+{
+    for (list_each (const struct planned_chain, chain, &listener->chains))
+        if (texts_equal(chain->server_name, server_name))
+            return true;
+    return false;
+}
+
+/* A listener on a service's own address has one service: then TLS needs no name to tell it by. */
+static const char *server_name_of(struct selection *sel, const struct wish *wish)
+{
+    bool is_shared = sel->scope->interception == INTERCEPTION_NONE ||
+                     strcmp(wish->bind, wildcard_address(sel->scope)) == 0;
+    return protocol_is_tls(wish->port->protocol) && is_shared ? wish->service->service->host : NULL;
+}
+
+static void add_chain(
+    struct selection *sel, struct planned_listener *listener, const struct wish *wish)
+{
+    const char *server_name = server_name_of(sel, wish);
+    if (!has_chain(listener, server_name))
+        list_push(sel->a,
+            &listener->chains,
+            (struct planned_chain){ wish->service, wish->port, server_name });
+}
+
+/* The port's table, but on its own address a service needs no other's routes. */
+static void add_http(
+    struct selection *sel, struct planned_listener *listener, const struct wish *wish)
+{
+    listener->has_grpc_web |= wish->port->protocol == PROTOCOL_GRPC_WEB;
+    if (listener->route_name)
+        return;
+    bool is_own = !listener->is_bound && strcmp(wish->bind, wildcard_address(sel->scope)) != 0;
+    listener->only = is_own ? wish->service : NULL;
+    listener->route_name =
+        is_own ? name_virtual_host(sel->a, wish->service->service->host, listener->port)
+               : name_route_config(sel->a, listener->port);
+}
+
+static void grant(struct selection *sel, struct planned_listener *listener, const struct wish *wish)
+{
+    if (speaks_http(wish->port->protocol))
+        add_http(sel, listener, wish);
+    if (!protocol_is_http(wish->port->protocol))
+        add_chain(sel, listener, wish);
+}
+
+static bool is_for(const struct wish *wish, const struct wish *first)
+{
+    return wish->port->number == first->port->number && strcmp(wish->bind, first->bind) == 0;
+}
+
+listener_plan listener_plan_build(struct selection *sel)
+{
+    wish_list wishes = wishes_of(sel);
+    listener_plan plan = { 0 };
+    for (size_t i = 0; i < wishes.count;) {
+        const struct wish *first = &wishes.items[i];
+        struct planned_listener listener = {
+            .bind = first->bind,
+            .port = first->port->number,
+            .is_bound = sel->scope->interception == INTERCEPTION_NONE,
+        };
+        for (; i < wishes.count && is_for(&wishes.items[i], first); i++)
+            if (may_join(first->port->protocol, wishes.items[i].port->protocol))
+                grant(sel, &listener, &wishes.items[i]);
+        list_push(sel->a, &plan, listener);
+    }
+    return plan;
+}

@@ -1,0 +1,40 @@
+/*
+ * outbound_listener: one listener for calls that leave the workload, as planned; and
+ * virtualOutbound, where redirected connections arrive and are handed to the others.
+ */
+#ifndef TRANSLATE_OUTBOUND_LISTENER_H
+#define TRANSLATE_OUTBOUND_LISTENER_H
+
+#include "translate/memo.h"
+#include "translate/tcp_proxy.h"
+
+/* A way for connections that are not HTTP. */
+struct listener_chain {
+    const char *server_name; /* NULL: what no other chain takes */
+    struct tcp_proxy proxy;  /* its access log is the mesh's */
+    bool is_mongo;
+};
+/* With a digest of everything in it. */
+struct arg_ref listener_chain_ref(const struct listener_chain *chain);
+
+struct outbound_listener_args {
+    const char *bind, *extra_bind; /* extra_bind NULL: one address */
+    uint64_t port;
+    uint64_t is_bound;      /* a socket of its own, not redirection */
+    const char *route_name; /* NULL: no HTTP here */
+    uint64_t has_grpc_web;
+    const char *fallback; /* the cluster for what no chain takes; NULL: refused */
+    arg_ref_list chains;  /* struct listener_chain */
+    struct arg_ref mesh;  /* struct mesh_config */
+};
+extern const struct renderer outbound_listener_renderer;
+
+struct virtual_outbound_args {
+    const char *bind;
+    uint64_t is_transparent;
+    const char *fallback; /* the cluster for what no listener takes */
+    struct arg_ref mesh;  /* struct mesh_config */
+};
+extern const struct renderer virtual_outbound_renderer;
+
+#endif

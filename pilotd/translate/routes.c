@@ -1,0 +1,267 @@
+#include "translate/domains.h"
+#include "translate/listener_plan.h"
+#include "translate/names.h"
+#include "translate/route_plan.h"
+#include "translate/virtual_hosts.h"
+
+#include <string.h>
+
+enum { UNSERVED_PORT = 80 }; /* VirtualServices' hosts without a service are looked for here */
+
+/* A service that answers HTTP at a port. */
+struct http_port {
+    uint32_t number;
+    size_t service; /* of the selection's */
+};
+
+/* What the tables of a scope have in common. */
+struct routing {
+    struct selection *sel;
+    struct arg_ref default_retry;
+    struct xds_resource *catch_all;
+    unserved_host_list unserved;
+    const struct object **virtual_services; /* of each selected service; NULL: none */
+    size_t *ranks;                          /* of each selected service, by age */
+    LIST(struct http_port) ports;           /* sorted by number, then service */
+};
+
+/* ---- what is asked once ---- */
+
+static void add_number(struct hasher *h, uint64_t number)
+{
+    hasher_add(h, &number, sizeof number);
+}
+
+static void add_duration(struct hasher *h, struct duration d)
+{
+    add_number(h, d.is_set);
+    add_number(h, (uint64_t)d.ms);
+}
+
+static void add_opt_bool(struct hasher *h, struct opt_bool b)
+{
+    add_number(h, b.is_set);
+    add_number(h, b.value);
+}
+
+static struct arg_ref retry_ref(const struct http_retry *retry)
+{
+    struct arg_ref ref = { .value = retry };
+    if (!retry)
+        return ref;
+    struct hasher *h = hasher_new();
+    add_number(h, retry->attempts);
+    add_duration(h, retry->per_try_timeout);
+    add_duration(h, retry->backoff);
+    hasher_add_text(h, retry->retry_on);
+    add_opt_bool(h, retry->retry_remote_localities);
+    add_opt_bool(h, retry->retry_ignore_previous_hosts);
+    ref.digest = hasher_finish(h);
+    return ref;
+}
+
+static int compare_age(const void *left, const void *right)
+{
+    const struct service *a = (*(const struct selected_service *const *)left)->service;
+    const struct service *b = (*(const struct selected_service *const *)right)->service;
+    int order =
+        (a->create_revision > b->create_revision) - (a->create_revision < b->create_revision);
+    if (order == 0)
+        order = strcmp(a->ns, b->ns);
+    return order ? order : strcmp(a->host, b->host);
+}
+
+static void rank_services(struct routing *r)
+{
+    const struct selected_service *services = r->sel->services.items;
+    size_t count = r->sel->services.count;
+    const struct selected_service **by_age =
+        ARENA_ARRAY(r->sel->a, const struct selected_service *, count);
+    r->ranks = ARENA_ARRAY(r->sel->a, size_t, count);
+    for (size_t i = 0; i < count; i++)
+        by_age[i] = &services[i];
+    if (count > 0)
+        qsort(by_age, count, sizeof *by_age, compare_age);
+    for (size_t i = 0; i < count; i++)
+        r->ranks[by_age[i] - services] = i;
+}
+
+static void find_virtual_services(struct routing *r)
+{
+    const struct selection *sel = r->sel;
+    r->virtual_services = ARENA_ARRAY(sel->a, const struct object *, sel->services.count);
+    for (size_t i = 0; i < sel->services.count; i++)
+        r->virtual_services[i] =
+            virtual_service_find(sel->snapshot, sel->scope, sel->services.items[i].service->host);
+    r->unserved = virtual_service_unserved_hosts(sel->a, sel->snapshot, sel->scope);
+}
+
+static struct xds_resource *catch_all(struct selection *sel)
+{
+    struct catch_all_args args = {
+        .allows_any = sel->snapshot->mesh->outbound_traffic_policy->mode == ALLOW_ANY,
+    };
+    return memo_render(sel->memo, &catch_all_renderer, &args);
+}
+
+static int compare_ports(const void *left, const void *right)
+{
+    const struct http_port *a = left, *b = right;
+    int order = (a->number > b->number) - (a->number < b->number);
+    return order ? order : (a->service > b->service) - (a->service < b->service);
+}
+
+static void list_ports(struct routing *r)
+{
+    for (size_t i = 0; i < r->sel->services.count; i++) {
+        const struct service *service = r->sel->services.items[i].service;
+        for (list_each (const struct service_port, port, &service->ports))
+            if (protocol_is_http(port->protocol) || port->protocol == PROTOCOL_AUTO)
+                list_push(r->sel->a, &r->ports, (struct http_port){ port->number, i });
+    }
+    if (r->ports.count > 0)
+        qsort(r->ports.items, r->ports.count, sizeof *r->ports.items, compare_ports);
+}
+
+/* ---- a table ---- */
+
+struct table {
+    const char *name;
+    uint32_t port;
+    LIST(struct domain_claims) claims; /* of each host */
+    LIST(const char *) names;          /* likewise */
+    LIST(const struct route_plan *) plans;
+};
+
+static void push_host(struct arena *a, struct table *t, const char *host,
+    struct domain_claims claims, const struct route_plan *plan)
+{
+    list_push(a, &t->claims, claims);
+    list_push(a, &t->names, name_virtual_host(a, host, t->port));
+    list_push(a, &t->plans, plan);
+}
+
+static const struct route_plan *plan_of_service(
+    const struct routing *r, size_t service, uint32_t port)
+{
+    const struct object *virtual_service = r->virtual_services[service];
+    const struct route_plan *plan =
+        virtual_service ? route_plan_build(r->sel, virtual_service, port) : NULL;
+    return plan ? plan : route_plan_build_default(r->sel, &r->sel->services.items[service], port);
+}
+
+static size_t first_at_port(const struct routing *r, uint32_t number)
+{
+    size_t low = 0, high = r->ports.count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (r->ports.items[middle].number < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void push_services(const struct routing *r, struct table *t)
+{
+    struct arena *a = r->sel->a;
+    for (size_t i = first_at_port(r, t->port);
+         i < r->ports.count && r->ports.items[i].number == t->port;
+         i++) {
+        size_t index = r->ports.items[i].service;
+        const struct service *service = r->sel->services.items[index].service;
+        struct domain_claims claims = {
+            .domains = domains_of_service(a, service, r->sel->scope),
+            .rank = r->ranks[index],
+        };
+        push_host(a, t, service->host, claims, plan_of_service(r, index, t->port));
+    }
+}
+
+static void push_unserved(const struct routing *r, struct table *t)
+{
+    struct arena *a = r->sel->a;
+    for (size_t i = 0; i < r->unserved.count; i++) {
+        const struct unserved_host *u = &r->unserved.items[i];
+        const struct route_plan *plan = route_plan_build(r->sel, u->virtual_service, t->port);
+        struct domain_claims claims = { .rank = r->sel->services.count + i };
+        list_push(a, &claims.domains, u->host);
+        if (plan)
+            push_host(a, t, u->host, claims, plan);
+    }
+}
+
+static struct arg_ref ref_of(struct xds_resource *fragment)
+{
+    return (struct arg_ref){ .value = fragment, .digest = fragment->version };
+}
+
+static struct arg_ref render_host(const struct routing *r, const struct table *t, size_t i)
+{
+    struct virtual_host_args args = {
+        .name = t->names.items[i],
+        .domains = t->claims.items[i].domains,
+        .plan = { t->plans.items[i], t->plans.items[i]->digest },
+        .default_retry = r->default_retry,
+        .port = t->port,
+    };
+    return ref_of(memo_render(r->sel->memo, &virtual_host_renderer, &args));
+}
+
+/* `last` may be NULL. */
+static void render_table(const struct routing *r, const struct table *t, struct xds_resource *last)
+{
+    struct selection *sel = r->sel;
+    struct route_table_args args = { .name = t->name };
+    for (size_t i = 0; i < t->names.count; i++)
+        if (t->claims.items[i].domains.count > 0)
+            list_push(sel->a, &args.hosts, render_host(r, t, i));
+    size_t rendered = args.hosts.count;
+    if (last)
+        list_push(sel->a, &args.hosts, ref_of(last));
+    selection_add(sel, memo_render(sel->memo, &route_table_renderer, &args));
+    for (size_t i = 0; i < rendered; i++)
+        xds_resource_release((struct xds_resource *)(uintptr_t)args.hosts.items[i].value);
+}
+
+static void select_port_table(const struct routing *r, const struct planned_listener *listener)
+{
+    struct table t = { .name = listener->route_name, .port = listener->port };
+    push_services(r, &t);
+    if (t.port == UNSERVED_PORT)
+        push_unserved(r, &t);
+    domains_settle(r->sel->a, t.claims.items, t.claims.count);
+    render_table(r, &t, r->catch_all);
+}
+
+/* On its own address a service takes what comes, under whatever name. */
+static void select_own_table(const struct routing *r, const struct planned_listener *listener)
+{
+    struct table t = { .name = listener->route_name, .port = listener->port };
+    struct domain_claims all = { 0 };
+    size_t index = (size_t)(listener->only - r->sel->services.items);
+    list_push(r->sel->a, &all.domains, "*");
+    push_host(r->sel->a, &t, listener->only->service->host, all, plan_of_service(r, index, t.port));
+    render_table(r, &t, NULL);
+}
+
+void select_routes(struct selection *sel)
+{
+    struct routing r = {
+        .sel = sel,
+        .default_retry = retry_ref(sel->snapshot->mesh->default_http_retry_policy),
+        .catch_all = catch_all(sel),
+    };
+    listener_plan plan = listener_plan_build(sel);
+    rank_services(&r);
+    find_virtual_services(&r);
+    list_ports(&r);
+    for (list_each (const struct planned_listener, listener, &plan)) {
+        if (listener->only)
+            select_own_table(&r, listener);
+        else if (listener->route_name)
+            select_port_table(&r, listener);
+    }
+    xds_resource_release(r.catch_all);
+}

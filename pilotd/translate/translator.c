@@ -1,0 +1,204 @@
+#include "translate/translate.h"
+
+#include "translate/fixed_clusters.h"
+#include "translate/select.h"
+
+#include "base/map.h"
+
+struct translator {
+    struct memo *memo;
+    struct snapshot *snapshot; /* of the build under way */
+    struct map bases;          /* base_key → struct xds_view *, of this build */
+};
+
+struct translator *translator_new(struct translate_stats *stats)
+{
+    struct translator *t = xcalloc(1, sizeof *t);
+    t->memo = memo_new(stats ? &stats->rendered : NULL, stats ? &stats->reused : NULL);
+    return t;
+}
+
+static void release_view(void *view)
+{
+    xds_view_release(view);
+}
+
+void translator_free(struct translator *t)
+{
+    if (!t)
+        return;
+    map_fini(&t->bases, release_view);
+    snapshot_release(t->snapshot);
+    memo_free(t->memo);
+    free(t);
+}
+
+void translator_begin(struct translator *t, struct snapshot *s)
+{
+    map_fini(&t->bases, release_view);
+    t->bases = (struct map){ 0 };
+    snapshot_retain(s);
+    snapshot_release(t->snapshot);
+    t->snapshot = s;
+    memo_sweep(t->memo);
+}
+
+/* ---- selections ---- */
+
+void selection_add(struct selection *sel, struct xds_resource *resource)
+{
+    list_push(sel->a, &sel->out[resource->type], resource);
+}
+
+struct arg_ref mesh_ref(const struct snapshot *s)
+{
+    struct arg_ref ref = { .value = s->mesh };
+    if (s->mesh_object)
+        ref.digest = s->mesh_object->digest;
+    return ref;
+}
+
+static struct selection selection_of(
+    const struct translator *t, struct arena *a, const struct scope *scope)
+{
+    return (struct selection){ .a = a, .snapshot = t->snapshot, .scope = scope, .memo = t->memo };
+}
+
+static void select_services(struct selection *sel)
+{
+    service_list visible = visible_services(sel->a, sel->snapshot, sel->scope);
+    for (list_each (const struct service *, service, &visible)) {
+        struct selected_service selected = { .service = *service,
+            .rule = effective_rule_find(sel->a, sel->snapshot, sel->scope, *service) };
+        list_push(sel->a, &sel->services, selected);
+    }
+}
+
+static struct xds_view *view_of(const struct selection *sel, struct xds_view *base)
+{
+    struct xds_resource **lists[XDS_TYPE_COUNT];
+    size_t counts[XDS_TYPE_COUNT];
+    for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++) {
+        lists[type] = sel->out[type].items;
+        counts[type] = sel->out[type].count;
+    }
+    return xds_view_new(sel->snapshot->revision, base, lists, counts);
+}
+
+/* ---- views ---- */
+
+static struct xds_view *base_build(const struct translator *t, const struct scope *scope)
+{
+    struct arena *a = arena_new();
+    struct selection sel = selection_of(t, a, scope);
+    select_services(&sel);
+    select_clusters(&sel);
+    select_endpoints(&sel);
+    if (scope->type == PROXY_SIDECAR) {
+        select_outbound_listeners(&sel);
+        select_routes(&sel);
+    }
+    struct xds_view *base = view_of(&sel, NULL);
+    arena_free(a);
+    return base;
+}
+
+/* The families of a proxy's addresses decide how outbound names are resolved. */
+static const char *base_key_of(struct arena *a, const struct scope *scope)
+{
+    struct ip_families families = ip_families_of(scope);
+    return arena_printf(a, "%d%d%s", families.v4, families.v6, scope->outbound_key);
+}
+
+/* Belongs to the translator. */
+static struct xds_view *base_get(struct translator *t, struct arena *a, const struct scope *scope)
+{
+    const char *key = base_key_of(a, scope);
+    struct xds_view *base = map_find(&t->bases, key);
+    if (!base) {
+        base = base_build(t, scope);
+        map_put(&t->bases, key, base);
+    }
+    return base;
+}
+
+/* A name is never in both. Without redirection a proxy's own address may be a service's too: the
+ * listener that all proxies share stays. */
+static void drop_names_of(struct selection *sel, const struct xds_view *base)
+{
+    for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++) {
+        size_t kept = 0;
+        for (size_t i = 0; i < sel->out[type].count; i++) {
+            struct xds_resource *own = sel->out[type].items[i];
+            if (xds_view_find(base, type, own->name))
+                xds_resource_release(own);
+            else
+                sel->out[type].items[kept++] = own;
+        }
+        sel->out[type].count = kept;
+    }
+}
+
+struct xds_view *translator_view(struct translator *t, const struct scope *scope)
+{
+    struct arena *a = arena_new();
+    struct xds_view *base = base_get(t, a, scope);
+    struct selection sel = selection_of(t, a, scope);
+    if (scope->type == PROXY_SIDECAR)
+        select_inbound(&sel);
+    drop_names_of(&sel, base);
+    struct xds_view *view = view_of(&sel, base);
+    arena_free(a);
+    return view;
+}
+
+/* ---- the snapshot's hash ---- */
+
+/* A sidecar in the root namespace, without labels, at an address that nobody has. */
+static struct scope reference_scope(struct arena *a, const struct snapshot *s)
+{
+    const char *root = s->mesh->root_namespace;
+    struct scope_input input = {
+        .node_id =
+            arena_printf(a, "sidecar~192.0.2.1~reference.%s~%s.svc.%s", root, root, s->domain),
+        .metadata_json = "{}",
+        .region = "",
+        .zone = "",
+        .sub_zone = "",
+    };
+    struct scope scope;
+    struct error err;
+    INVARIANT(scope_parse(a, &input, &scope, &err));
+    return scope;
+}
+
+static void hash_objects(struct hasher *h, const struct snapshot *s)
+{
+    for (enum kind kind = 0; kind < KIND_COUNT; kind++) {
+        for (size_t i = 0; i < s->objects[kind].count; i++) {
+            const struct object *object = s->objects[kind].items[i];
+            hasher_add_text(h, object->key);
+            hasher_add(h, object->digest.bytes, HASH128_BYTES);
+        }
+    }
+}
+
+struct hash128 translator_hash(struct translator *t)
+{
+    struct arena *a = arena_new();
+    struct hasher *h = hasher_new();
+    char level[sizeof "4294967295"];
+    snprintf(level, sizeof level, "%u", t->snapshot->level);
+    hasher_add_text(h, level);
+    hash_objects(h, t->snapshot);
+
+    struct scope scope = reference_scope(a, t->snapshot);
+    struct xds_view *view = translator_view(t, &scope);
+    for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++) {
+        hasher_add_text(h, xds_type_url(type));
+        hasher_add(h, view->own[type].hash.bytes, HASH128_BYTES);
+    }
+    xds_view_release(view);
+    arena_free(a);
+    return hasher_finish(h);
+}

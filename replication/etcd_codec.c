@@ -1,0 +1,278 @@
+#include "replication/etcd_codec.h"
+
+#include "proto/pb.h"
+
+#include <string.h>
+
+const char etcd_method_range[] = "etcdserverpb.KV/Range";
+const char etcd_method_txn[] = "etcdserverpb.KV/Txn";
+const char etcd_method_watch[] = "etcdserverpb.Watch/Watch";
+const char etcd_method_lease_grant[] = "etcdserverpb.Lease/LeaseGrant";
+const char etcd_method_lease_revoke[] = "etcdserverpb.Lease/LeaseRevoke";
+const char etcd_method_lease_keepalive[] = "etcdserverpb.Lease/LeaseKeepAlive";
+
+/* ---- encoding ---- */
+
+static ProtobufCBinaryData bytes_of(struct arena *a, const void *data, size_t size)
+{
+    return (ProtobufCBinaryData){ .len = size, .data = arena_dup(a, data, size, 1) };
+}
+
+static ProtobufCBinaryData full_key(struct arena *a, const char *prefix, const char *key)
+{
+    char *full = arena_printf(a, "%s%s", prefix, key);
+    return (ProtobufCBinaryData){ .len = strlen(full), .data = (uint8_t *)full };
+}
+
+/* The first key that does not begin with `prefix`; etcd takes a single zero byte for "no end". */
+static ProtobufCBinaryData end_of_prefix(struct arena *a, ProtobufCBinaryData prefix)
+{
+    ProtobufCBinaryData end = bytes_of(a, prefix.data, prefix.len);
+    while (end.len > 0 && end.data[end.len - 1] == 0xff)
+        end.len--;
+    if (end.len == 0)
+        return bytes_of(a, "", 1);
+    end.data[end.len - 1]++;
+    return end;
+}
+
+/* Frees the arena that the message was made in. */
+static void frame(struct buf *out, struct arena *a, const ProtobufCMessage *message)
+{
+    grpc_append_frame_head(out, protobuf_c_message_get_packed_size(message));
+    pb_pack_append(out, message);
+    arena_free(a);
+}
+
+void etcd_encode_range(struct buf *out, const struct etcd_range *range)
+{
+    struct arena *a = arena_new();
+    ProtobufCBinaryData key = full_key(a, range->prefix, range->key);
+    ProtobufCBinaryData end = { 0 };
+    if (!range->is_single)
+        end = end_of_prefix(a, key);
+    if (range->from.size)
+        key = bytes_of(a, range->from.data, range->from.size);
+    frame(out,
+        a,
+        &pb_new_RangeRequest(
+            a, .key = key, .range_end = end, .limit = range->limit, .revision = range->revision)
+             ->base);
+}
+
+void etcd_encode_watch(struct buf *out, const char *prefix, int64_t start_revision)
+{
+    struct arena *a = arena_new();
+    ProtobufCBinaryData key = full_key(a, prefix, "");
+    pb_WatchCreateRequest *create = pb_new_WatchCreateRequest(a,
+        .key = key,
+        .range_end = end_of_prefix(a, key),
+        .start_revision = start_revision,
+        .fragment = true);
+    frame(out, a, &pb_new_WatchRequest(a, pb_WatchRequest_create_request(create))->base);
+}
+
+static pb_RequestOp *write_op(struct arena *a, const char *prefix, const struct store_write *write)
+{
+    ProtobufCBinaryData key = full_key(a, prefix, write->key);
+    if (!write->value)
+        return pb_new_RequestOp(
+            a, pb_RequestOp_request_delete_range(pb_new_DeleteRangeRequest(a, .key = key)));
+    return pb_new_RequestOp(a,
+        pb_RequestOp_request_put(pb_new_PutRequest(a,
+            .key = key,
+            .value = bytes_of(a, write->value, write->size),
+            .lease = write->lease)));
+}
+
+/* A key that is not there has modification revision 0. */
+static pb_Compare *compare_of(struct arena *a, const char *prefix, const struct store_write *write)
+{
+    return pb_new_Compare(a,
+        .result = PB_Compare_CompareResult_EQUAL,
+        .target = PB_Compare_CompareTarget_MOD,
+        .key = full_key(a, prefix, write->key),
+        pb_Compare_mod_revision(write->expected_mod_revision));
+}
+
+void etcd_encode_txn(
+    struct buf *out, const char *prefix, const struct store_write *writes, size_t count)
+{
+    struct arena *a = arena_new();
+    pb_Compare **compares = ARENA_ARRAY(a, pb_Compare *, count);
+    pb_RequestOp **ops = ARENA_ARRAY(a, pb_RequestOp *, count);
+    size_t compare_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        ops[i] = write_op(a, prefix, &writes[i]);
+        if (writes[i].expected_mod_revision != STORE_ANY_REVISION)
+            compares[compare_count++] = compare_of(a, prefix, &writes[i]);
+    }
+    frame(out,
+        a,
+        &pb_new_TxnRequest(
+            a, PB_LIST(compare, compare_count, compares), PB_LIST(success, count, ops))
+             ->base);
+}
+
+void etcd_encode_lease_grant(struct buf *out, int64_t ttl_seconds)
+{
+    struct arena *a = arena_new();
+    frame(out, a, &pb_new_LeaseGrantRequest(a, .ttl = ttl_seconds)->base);
+}
+
+void etcd_encode_lease_revoke(struct buf *out, int64_t lease)
+{
+    struct arena *a = arena_new();
+    frame(out, a, &pb_new_LeaseRevokeRequest(a, .id = lease)->base);
+}
+
+void etcd_encode_lease_keepalive(struct buf *out, int64_t lease)
+{
+    struct arena *a = arena_new();
+    frame(out, a, &pb_new_LeaseKeepAliveRequest(a, .id = lease)->base);
+}
+
+/* ---- decoding: protobuf-c's allocations go to the arena ---- */
+
+/* One byte more, and it is zero: so the bytes of a key or a value are also a string. */
+static void *arena_provide(void *arena, size_t size)
+{
+    return arena_alloc(arena, size + 1, _Alignof(max_align_t));
+}
+
+static void arena_ignore(void *arena, void *memory)
+{
+    (void)arena;
+    (void)memory;
+}
+
+static void *unpack(
+    struct arena *a, const ProtobufCMessageDescriptor *type, struct grpc_message message)
+{
+    ProtobufCAllocator allocator = { arena_provide, arena_ignore, a };
+    return protobuf_c_message_unpack(type, &allocator, message.size, message.bytes);
+}
+
+static struct etcd_header header_of(const pb_ResponseHeader *header)
+{
+    if (!header)
+        return (struct etcd_header){ 0 };
+    return (struct etcd_header){
+        .revision = header->revision, .term = header->raft_term, .cluster = header->cluster_id
+    };
+}
+
+/* False when the key is outside the prefix; a key that is no C string gives an entry without one.
+ */
+static bool entry_of(const char *prefix, const pb_KeyValue *kv, struct store_entry *entry)
+{
+    size_t prefix_size = strlen(prefix);
+    if (!kv || kv->key.len < prefix_size || memcmp(kv->key.data, prefix, prefix_size) != 0)
+        return false;
+    bool is_text = kv->key.len > 0 && !memchr(kv->key.data, '\0', kv->key.len);
+    *entry = (struct store_entry){
+        .key = is_text ? (const char *)kv->key.data + prefix_size : NULL,
+        .value = kv->value.data ? (const char *)kv->value.data : "",
+        .size = kv->value.len,
+        .create_revision = kv->create_revision,
+        .mod_revision = kv->mod_revision,
+        .lease = kv->lease,
+    };
+    return true;
+}
+
+/* The least key after `last`: itself and a zero byte. */
+static struct etcd_bytes bytes_after(struct arena *a, ProtobufCBinaryData last)
+{
+    char *next = arena_strndup(a, (const char *)last.data, last.len);
+    return (struct etcd_bytes){ next, last.len + 1 };
+}
+
+bool etcd_decode_range(
+    struct arena *a, const char *prefix, struct grpc_message message, struct etcd_page *page)
+{
+    const pb_RangeResponse *answer = unpack(a, &pb_RangeResponse_desc, message);
+    if (!answer)
+        return false;
+    *page = (struct etcd_page){ .header = header_of(answer->header) };
+    page->entries.items = ARENA_ARRAY(a, struct store_entry, answer->n_kvs);
+    for (size_t i = 0; i < answer->n_kvs; i++) {
+        struct store_entry entry;
+        if (!entry_of(prefix, answer->kvs[i], &entry))
+            return false;
+        if (entry.key)
+            page->entries.items[page->entries.count++] = entry;
+        else
+            page->skipped++;
+    }
+    if (answer->more && answer->n_kvs > 0)
+        page->next = bytes_after(a, answer->kvs[answer->n_kvs - 1]->key);
+    return true;
+}
+
+bool etcd_decode_watch(
+    struct arena *a, const char *prefix, struct grpc_message message, struct etcd_watch *watch)
+{
+    const pb_WatchResponse *answer = unpack(a, &pb_WatchResponse_desc, message);
+    if (!answer)
+        return false;
+    *watch = (struct etcd_watch){
+        .header = header_of(answer->header),
+        .is_created = answer->created,
+        .is_canceled = answer->canceled,
+        .is_fragment = answer->fragment,
+        .compact_revision = answer->compact_revision,
+        .cancel_reason = answer->cancel_reason,
+    };
+    watch->changes.items = ARENA_ARRAY(a, struct store_change, answer->n_events);
+    for (size_t i = 0; i < answer->n_events; i++) {
+        struct store_change change = {
+            .is_gone = answer->events[i]->type == PB_Event_EventType_DELETE,
+        };
+        if (!entry_of(prefix, answer->events[i]->kv, &change.entry))
+            return false;
+        if (change.entry.key)
+            watch->changes.items[watch->changes.count++] = change;
+        else
+            watch->skipped++;
+    }
+    return true;
+}
+
+bool etcd_decode_txn(struct arena *a, struct grpc_message message, struct etcd_txn *txn)
+{
+    const pb_TxnResponse *answer = unpack(a, &pb_TxnResponse_desc, message);
+    if (!answer)
+        return false;
+    *txn = (struct etcd_txn){ header_of(answer->header), answer->succeeded };
+    return true;
+}
+
+bool etcd_decode_lease_grant(struct arena *a, struct grpc_message message, struct etcd_lease *lease)
+{
+    const pb_LeaseGrantResponse *answer = unpack(a, &pb_LeaseGrantResponse_desc, message);
+    if (!answer || answer->id == STORE_LEASE_NONE)
+        return false;
+    *lease = (struct etcd_lease){ header_of(answer->header), answer->id, answer->ttl };
+    return true;
+}
+
+bool etcd_decode_lease_revoke(
+    struct arena *a, struct grpc_message message, struct etcd_header *header)
+{
+    const pb_LeaseRevokeResponse *answer = unpack(a, &pb_LeaseRevokeResponse_desc, message);
+    if (!answer)
+        return false;
+    *header = header_of(answer->header);
+    return true;
+}
+
+bool etcd_decode_lease_keepalive(
+    struct arena *a, struct grpc_message message, struct etcd_lease *lease)
+{
+    const pb_LeaseKeepAliveResponse *answer = unpack(a, &pb_LeaseKeepAliveResponse_desc, message);
+    if (!answer)
+        return false;
+    *lease = (struct etcd_lease){ header_of(answer->header), answer->id, answer->ttl };
+    return true;
+}

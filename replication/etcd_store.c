@@ -1,0 +1,506 @@
+/*
+ * Following an etcd: list all at one revision, watch from the next, and whatever goes wrong, rest a
+ * little and go on with the next member.
+ *
+ *     RESTING ──the timer──▶ LISTING ──the last page──▶ WATCHING
+ *        ▲ └──────────(nothing to list again)─────────────▲  │
+ *        └──────────────────any failure──────────────────────┘
+ *
+ * Listed again is what cannot be watched on: at the start, after a compaction, and when the cluster
+ * is not the one that was followed (a restored backup keeps its ids, but its revision or its term
+ * goes back).
+ */
+#include "replication/etcd_client.h"
+#include "replication/etcd_codec.h"
+#include "replication/key_index.h"
+#include "replication/store_impl.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum {
+    WATCH_CREATED_MS = 3000, /* a stopped member accepts the connection and says nothing */
+    PAGE_STALL_MS = 3000,
+    STEADY_MS = 2000, /* a watch that lived so long was no failure */
+};
+
+enum phase { RESTING, LISTING, WATCHING };
+
+struct etcd_store {
+    struct store base;
+    struct arena *arena; /* of the URL */
+    struct etcd_url url;
+    struct etcd_client *client;
+    struct http *http;
+
+    enum phase phase;
+    size_t member;
+    uv_timer_t timer;      /* RESTING: the next try. WATCHING: until the watch is created */
+    struct grpc_call call; /* the page or the watch */
+    struct buf body;       /* of the call */
+    unsigned failures;     /* in a row */
+    uint64_t steady_since_ms;
+
+    bool must_list, is_synced;
+    struct etcd_header known; /* of the last listing or watch: which cluster this is */
+    struct key_index *index;
+
+    struct etcd_range range;   /* LISTING: the next page */
+    struct buf next_page;      /* what range.from points to */
+    struct etcd_header listed; /* of the first page */
+
+    /* What was received and cannot be told yet: the difference of a listing that is not whole, the
+     * fragments of a revision. */
+    struct arena *held_arena;
+    store_change_list held;
+};
+
+static struct etcd_store *etcd_of(struct store *s)
+{
+    return container_of(s, struct etcd_store, base);
+}
+
+static const char *member_name(const struct etcd_store *e)
+{
+    return e->url.members.items[e->member];
+}
+
+static size_t next_member(const struct etcd_store *e)
+{
+    return (e->member + 1) % e->url.members.count;
+}
+
+static void drop_held(struct etcd_store *e)
+{
+    arena_free(e->held_arena);
+    e->held_arena = arena_new();
+    e->held = (store_change_list){ 0 };
+}
+
+static void hear(struct etcd_store *e)
+{
+    e->base.status.last_heard_ms = uv_now(e->base.loop);
+}
+
+static void log_skipped(const struct etcd_store *e, size_t skipped)
+{
+    if (skipped)
+        log_warn(&e->base.log,
+            "keys with a NUL byte are left out",
+            LOG_STR("member", member_name(e)),
+            LOG_INT("keys", (int64_t)skipped));
+}
+
+/* ---- resting ---- */
+
+static void on_timer(uv_timer_t *timer);
+
+/* A member that stays away is told once, not at each try. */
+static void log_problem(const struct etcd_store *e, const char *problem)
+{
+    if (e->failures <= 1)
+        log_warn(&e->base.log, "etcd is not followed", LOG_STR("problem", problem));
+    else
+        log_debug(&e->base.log, "etcd is still not followed", LOG_STR("problem", problem));
+}
+
+/* Gives up what is under way, and goes on with a member after a while. */
+static void rest(struct etcd_store *e, size_t member, const char *problem)
+{
+    const char *former = member_name(e);
+    bool was_steady = e->base.status.state == STORE_FOLLOWING &&
+                      uv_now(e->base.loop) - e->steady_since_ms >= (uint64_t)STEADY_MS;
+    char text[sizeof e->base.problem];
+    snprintf(text, sizeof text, "%s: %s", former, problem);
+    grpc_cancel(&e->call);
+    drop_held(e);
+    e->failures = was_steady ? 1 : e->failures + 1;
+    e->phase = RESTING;
+    e->member = member;
+    log_problem(e, text);
+    metric_add(&e->base.stats->reconnects, 1);
+    uv_timer_start(&e->timer, on_timer, etcd_backoff_ms(e->failures), 0);
+    store_tell_state(&e->base, e->is_synced ? STORE_BEHIND : STORE_CONNECTING, former, text);
+}
+
+static void fail(struct etcd_store *e, const char *problem)
+{
+    metric_add(&e->base.stats->errors, 1);
+    rest(e, next_member(e), problem);
+}
+
+/* Nothing is wrong with the member; but what was not heard cannot be had by watching. */
+static void list_again(struct etcd_store *e, const char *problem)
+{
+    e->must_list = true;
+    rest(e, e->member, problem);
+}
+
+/* ---- watching ---- */
+
+static void hold_events(struct etcd_store *e, const struct etcd_watch *watch)
+{
+    for (list_each (struct store_change, change, &watch->changes)) {
+        if (change->entry.mod_revision <= e->base.status.revision)
+            continue; /* known from the listing */
+        list_push(e->held_arena, &e->held, *change);
+        metric_add(&e->base.stats->watch_events, 1);
+    }
+}
+
+/* The index says what was told, so it is written only now. */
+static void apply_held(struct etcd_store *e)
+{
+    for (list_each (struct store_change, change, &e->held))
+        key_index_apply(e->index, change);
+}
+
+static void tell_events(struct etcd_store *e)
+{
+    if (e->held.count > 0) {
+        int64_t revision = e->held.items[e->held.count - 1].entry.mod_revision;
+        apply_held(e);
+        if (!store_tell_changes(&e->base, e->held.items, e->held.count, revision))
+            return;
+    }
+    drop_held(e);
+}
+
+static void on_created(struct etcd_store *e, const struct etcd_header *header)
+{
+    e->known = *header;
+    e->steady_since_ms = uv_now(e->base.loop);
+    uv_timer_stop(&e->timer);
+    log_info(&e->base.log,
+        "following etcd",
+        LOG_STR("member", member_name(e)),
+        LOG_INT("revision", e->base.status.revision));
+    store_tell_state(&e->base, STORE_FOLLOWING, member_name(e), "");
+}
+
+/* Whether this is another history than the one that was told. A member that lags behind gives a
+ * false alarm: the listing is then made when it has caught up, and finds no difference. */
+static bool has_gone_back(const struct etcd_store *e, const struct etcd_watch *watch)
+{
+    if (watch->header.revision < e->base.status.revision)
+        return true;
+    return watch->is_created &&
+           (watch->header.term < e->known.term || watch->header.cluster != e->known.cluster);
+}
+
+static void on_canceled(struct etcd_store *e, const struct etcd_watch *watch)
+{
+    char text[128];
+    if (watch->compact_revision == 0) {
+        fail(e, watch->cancel_reason[0] ? watch->cancel_reason : "the watch was cancelled");
+        return;
+    }
+    metric_add(&e->base.stats->compactions, 1);
+    snprintf(text,
+        sizeof text,
+        "compacted at revision %" PRId64 ", heard up to %" PRId64 ": listing again",
+        watch->compact_revision,
+        e->base.status.revision);
+    list_again(e, text);
+}
+
+static void on_watch_message(struct grpc_call *call, struct grpc_message message)
+{
+    struct etcd_store *e = container_of(call, struct etcd_store, call);
+    struct etcd_watch watch;
+    hear(e);
+    if (!etcd_decode_watch(e->held_arena, e->url.prefix, message, &watch)) {
+        fail(e, "a message of the watch cannot be read");
+        return;
+    }
+    log_skipped(e, watch.skipped);
+    if (watch.is_canceled) {
+        on_canceled(e, &watch);
+        return;
+    }
+    if (has_gone_back(e, &watch)) {
+        list_again(e, "its history is another one, as after a restored backup: listing again");
+        return;
+    }
+    if (watch.is_created) {
+        on_created(e, &watch.header);
+        return;
+    }
+    hold_events(e, &watch);
+    if (!watch.is_fragment)
+        tell_events(e);
+}
+
+static void on_watch_end(struct grpc_call *call, const struct grpc_result *result)
+{
+    struct etcd_store *e = container_of(call, struct etcd_store, call);
+    fail(e, result->err ? result->err->text : "the watch ended");
+}
+
+static void start_watch(struct etcd_store *e)
+{
+    static const struct grpc_handlers handlers = { on_watch_message, on_watch_end };
+    e->phase = WATCHING;
+    buf_clear(&e->body);
+    etcd_encode_watch(&e->body, e->url.prefix, e->base.status.revision + 1);
+    uv_timer_start(&e->timer, on_timer, WATCH_CREATED_MS, 0);
+    e->call.handlers = &handlers;
+    e->call.limits = (struct http_limits){
+        .connect_timeout_ms = ETCD_CONNECT_TIMEOUT_MS,
+        .body_bytes = ETCD_ANSWER_BYTES_MAX,
+    };
+    grpc_start(e->http, &e->call, member_name(e), etcd_method_watch, &e->body);
+}
+
+/* ---- listing ---- */
+
+static struct store_change copy_change(struct arena *a, const struct store_entry *entry)
+{
+    struct store_change change = { .entry = *entry };
+    change.entry.key = arena_strdup(a, entry->key);
+    change.entry.value = arena_strndup(a, entry->value, entry->size);
+    return change;
+}
+
+/* Before all was told once, the pages are told as they come. Later a listener has a whole picture,
+ * and gets the next whole one: the difference is held until the last page is there. */
+static bool take_page(struct etcd_store *e, struct arena *a, const struct etcd_page *page)
+{
+    store_change_list news = { 0 };
+    for (list_each (struct store_entry, entry, &page->entries)) {
+        if (!key_index_compare(e->index, entry))
+            continue;
+        if (e->is_synced)
+            list_push(e->held_arena, &e->held, copy_change(e->held_arena, entry));
+        else
+            list_push(a, &news, (struct store_change){ .entry = *entry });
+    }
+    for (list_each (struct store_change, change, &news))
+        key_index_apply(e->index, change);
+    return news.count == 0 ||
+           store_tell_changes(&e->base, news.items, news.count, e->listed.revision);
+}
+
+static bool tell_difference(struct etcd_store *e)
+{
+    key_index_gone(e->index, e->held_arena, e->listed.revision, &e->held);
+    apply_held(e);
+    if (e->held.count == 0 && e->base.status.revision == e->listed.revision)
+        return true;
+    return store_tell_changes(&e->base, e->held.items, e->held.count, e->listed.revision);
+}
+
+static void finish_listing(struct etcd_store *e)
+{
+    bool is_first = !e->is_synced;
+    log_info(&e->base.log,
+        "etcd was listed",
+        LOG_STR("member", member_name(e)),
+        LOG_INT("revision", e->listed.revision),
+        LOG_INT("keys", (int64_t)key_index_count(e->index)));
+    metric_add(&e->base.stats->lists, 1);
+    e->must_list = false;
+    e->known = e->listed;
+    if (!tell_difference(e))
+        return;
+    e->is_synced = true;
+    drop_held(e);
+    if (is_first && !store_tell_synced(&e->base))
+        return;
+    start_watch(e);
+}
+
+static void request_page(struct etcd_store *e);
+
+static void on_page(struct etcd_store *e, struct arena *a, struct grpc_message message)
+{
+    struct etcd_page page;
+    hear(e);
+    if (!etcd_decode_range(a, e->url.prefix, message, &page)) {
+        fail(e, "the listing cannot be read");
+        return;
+    }
+    log_skipped(e, page.skipped);
+    if (e->range.revision == 0) {
+        e->listed = page.header;
+        e->range.revision = page.header.revision;
+    }
+    if (!take_page(e, a, &page))
+        return;
+    if (page.next.size == 0) {
+        finish_listing(e);
+        return;
+    }
+    buf_clear(&e->next_page);
+    buf_append(&e->next_page, page.next.data, page.next.size);
+    e->range.from = (struct etcd_bytes){ e->next_page.data, e->next_page.size };
+    request_page(e);
+}
+
+static void on_page_end(struct grpc_call *call, const struct grpc_result *result)
+{
+    struct etcd_store *e = container_of(call, struct etcd_store, call);
+    if (!result->err) {
+        struct arena *a = arena_new();
+        on_page(e, a, result->reply);
+        arena_free(a);
+    } else if (result->is_too_large && e->range.limit > ETCD_PAGE_KEYS_MIN) {
+        e->range.limit /= 10;
+        request_page(e);
+    } else if (result->err->code == ERROR_COMPACTED) {
+        metric_add(&e->base.stats->compactions, 1);
+        list_again(e, "compacted while it was listed: listing again");
+    } else {
+        fail(e, result->err->text);
+    }
+}
+
+static void request_page(struct etcd_store *e)
+{
+    static const struct grpc_handlers handlers = { NULL, on_page_end };
+    buf_clear(&e->body);
+    etcd_encode_range(&e->body, &e->range);
+    e->call.handlers = &handlers;
+    e->call.limits = (struct http_limits){
+        .connect_timeout_ms = ETCD_CONNECT_TIMEOUT_MS,
+        .stall_ms = PAGE_STALL_MS,
+        .body_bytes = ETCD_ANSWER_BYTES_MAX,
+    };
+    grpc_start(e->http, &e->call, member_name(e), etcd_method_range, &e->body);
+}
+
+static void start_listing(struct etcd_store *e)
+{
+    e->phase = LISTING;
+    e->range = (struct etcd_range){ .prefix = e->url.prefix, .key = "", .limit = ETCD_PAGE_KEYS };
+    key_index_begin(e->index);
+    request_page(e);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct etcd_store *e = container_of(timer, struct etcd_store, timer);
+    if (e->phase == WATCHING)
+        fail(e, "the watch is not answered");
+    else if (e->must_list)
+        start_listing(e);
+    else
+        start_watch(e);
+}
+
+/* ---- the store's operations ---- */
+
+static void run_reconnect(struct store *s, struct store_job *job)
+{
+    struct etcd_store *e = etcd_of(s);
+    (void)job;
+    if (e->phase != RESTING)
+        rest(e, next_member(e), "given up for another member");
+}
+
+static void etcd_reconnect(struct store *s)
+{
+    store_later(s, store_job_new(sizeof(struct store_job), NULL, run_reconnect));
+}
+
+static void etcd_get(struct store *s, const char *key, struct store_call *call)
+{
+    etcd_client_get(etcd_of(s)->client, key, call);
+}
+
+static void etcd_list(struct store *s, const char *key_prefix, struct store_call *call)
+{
+    etcd_client_list(etcd_of(s)->client, key_prefix, call);
+}
+
+static void etcd_txn(
+    struct store *s, const struct store_write *writes, size_t count, struct store_call *call)
+{
+    etcd_client_txn(etcd_of(s)->client, writes, count, call);
+}
+
+static void etcd_lease_grant(struct store *s, int64_t ttl_seconds, struct store_call *call)
+{
+    etcd_client_lease_grant(etcd_of(s)->client, ttl_seconds, call);
+}
+
+static void etcd_lease_keepalive(struct store *s, int64_t lease, struct store_call *call)
+{
+    etcd_client_lease_keepalive(etcd_of(s)->client, lease, call);
+}
+
+static void etcd_lease_revoke(struct store *s, int64_t lease, struct store_call *call)
+{
+    etcd_client_lease_revoke(etcd_of(s)->client, lease, call);
+}
+
+static void etcd_cancel(struct store *s, struct store_call *call)
+{
+    etcd_client_cancel(etcd_of(s)->client, call);
+}
+
+static void etcd_start(struct store *s)
+{
+    struct etcd_store *e = etcd_of(s);
+    e->http = http_open(s->loop);
+    e->client = etcd_client_open(s->loop, &e->url, s->stats);
+    INVARIANT(uv_timer_init(s->loop, &e->timer) == 0);
+    store_handle_opened(s);
+    if (!s->is_oneshot)
+        uv_timer_start(&e->timer, on_timer, 0, 0);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    store_handle_closed(&container_of((uv_timer_t *)handle, struct etcd_store, timer)->base);
+}
+
+static void etcd_close(struct store *s)
+{
+    struct etcd_store *e = etcd_of(s);
+    grpc_cancel(&e->call);
+    http_close(e->http);
+    etcd_client_close(e->client);
+    uv_close((uv_handle_t *)&e->timer, on_timer_closed);
+}
+
+static void etcd_free(struct store *s)
+{
+    struct etcd_store *e = etcd_of(s);
+    key_index_free(e->index);
+    buf_fini(&e->body);
+    buf_fini(&e->next_page);
+    arena_free(e->held_arena);
+    arena_free(e->arena);
+    free(e);
+}
+
+static const struct store_ops etcd_ops = {
+    .start = etcd_start,
+    .reconnect = etcd_reconnect,
+    .get = etcd_get,
+    .list = etcd_list,
+    .txn = etcd_txn,
+    .lease_grant = etcd_lease_grant,
+    .lease_keepalive = etcd_lease_keepalive,
+    .lease_revoke = etcd_lease_revoke,
+    .cancel = etcd_cancel,
+    .close = etcd_close,
+    .free = etcd_free,
+};
+
+struct store *etcd_store_new(
+    const char *rest, const struct store_options *options, struct error *err)
+{
+    struct etcd_store *e = xcalloc(1, sizeof *e);
+    (void)options;
+    e->base.ops = &etcd_ops;
+    e->arena = arena_new();
+    e->held_arena = arena_new();
+    e->index = key_index_new();
+    e->must_list = true;
+    if (etcd_url_parse(e->arena, rest, &e->url, err))
+        return &e->base;
+    etcd_free(&e->base);
+    return NULL;
+}

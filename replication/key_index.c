@@ -1,0 +1,101 @@
+#include "replication/key_index.h"
+
+#include "base/map.h"
+
+#include <xxhash.h>
+
+struct told {
+    int64_t create_revision, mod_revision;
+    uint64_t value_hash;
+    unsigned round; /* the listing in which it was seen last */
+};
+
+struct key_index {
+    struct map keys; /* key → struct told */
+    unsigned round;
+};
+
+struct key_index *key_index_new(void)
+{
+    return xcalloc(1, sizeof(struct key_index));
+}
+
+void key_index_free(struct key_index *index)
+{
+    if (!index)
+        return;
+    map_fini(&index->keys, free);
+    free(index);
+}
+
+size_t key_index_count(const struct key_index *index)
+{
+    return index->keys.count;
+}
+
+void key_index_begin(struct key_index *index)
+{
+    index->round++;
+}
+
+static uint64_t hash_value(const struct store_entry *entry)
+{
+    return XXH3_64bits(entry->value, entry->size);
+}
+
+bool key_index_compare(struct key_index *index, const struct store_entry *entry)
+{
+    struct told *told = map_find(&index->keys, entry->key);
+    if (!told)
+        return true;
+    told->round = index->round;
+    return told->mod_revision != entry->mod_revision ||
+           told->create_revision != entry->create_revision || told->value_hash != hash_value(entry);
+}
+
+void key_index_apply(struct key_index *index, const struct store_change *change)
+{
+    const struct store_entry *entry = &change->entry;
+    if (change->is_gone) {
+        free(map_remove(&index->keys, entry->key));
+        return;
+    }
+    struct told *told = map_find(&index->keys, entry->key);
+    if (!told) {
+        told = xcalloc(1, sizeof *told);
+        map_put(&index->keys, entry->key, told);
+    }
+    *told = (struct told){
+        .create_revision = entry->create_revision,
+        .mod_revision = entry->mod_revision,
+        .value_hash = hash_value(entry),
+        .round = index->round,
+    };
+}
+
+struct sweep {
+    const struct key_index *index;
+    struct arena *a;
+    int64_t revision;
+    store_change_list *gone;
+};
+
+static void sweep_key(const char *key, void *value, void *context)
+{
+    const struct told *told = value;
+    struct sweep *sweep = context;
+    struct store_change change = { .is_gone = true };
+    if (told->round == sweep->index->round)
+        return;
+    change.entry.key = arena_strdup(sweep->a, key);
+    change.entry.mod_revision = sweep->revision;
+    list_push(sweep->a, sweep->gone, change);
+}
+
+void key_index_gone(
+    struct key_index *index, struct arena *a, int64_t revision, store_change_list *gone)
+{
+    struct sweep sweep = { index, a, revision, gone };
+    map_each (&index->keys, sweep_key, &sweep)
+        ;
+}

@@ -1,0 +1,462 @@
+/*
+ * xds_load: many proxies in one process, for measuring. Each is one HTTP/2 connection with one Delta
+ * ADS stream that behaves like Envoy: clusters and listeners by wildcard, then the endpoints of every
+ * cluster it got and the route tables named on the command line; every response is acknowledged.
+ *
+ *     xds_load HOST PORT CLIENTS ROUTE[,ROUTE…] [NAMESPACE]
+ *
+ * Prints one JSON object a line, with CLOCK_MONOTONIC times in nanoseconds:
+ *     {"event":"ready","clients":500,"ns":…,"bytes":…}       every client has all four types
+ *     {"event":"change","name":…,"version":…,"first_ns":…,"last_ns":…}   the last client has it
+ * Ends when its standard input closes. Reads the wire by hand: independent of the code it measures.
+ */
+#include <nghttp2/nghttp2.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <uv.h>
+
+enum { CDS, EDS, LDS, RDS, TYPES, MAX_NAMES = 100000, MAX_TRACKED = 4096 };
+static const char *const type_urls[TYPES] = {
+    "type.googleapis.com/envoy.config.cluster.v3.Cluster",
+    "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
+    "type.googleapis.com/envoy.config.listener.v3.Listener",
+    "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
+};
+
+struct bytes {
+    uint8_t *data;
+    size_t size, capacity;
+};
+
+struct client {
+    struct load *load;
+    uv_tcp_t tcp;
+    uv_connect_t connect;
+    nghttp2_session *session;
+    int32_t stream;
+    int index;
+    struct bytes in;  /* gRPC bytes not yet taken apart */
+    struct bytes out; /* gRPC bytes not yet handed to HTTP/2 */
+    bool is_deferred, has[TYPES], is_ready;
+};
+
+struct tracked { /* one version of one resource, on its way to all clients */
+    char name[160], version[40];
+    uint64_t first_ns;
+    int count;
+};
+
+struct load {
+    uv_loop_t loop;
+    struct sockaddr_storage address;
+    const char *ns;
+    char *routes;
+    struct client *clients;
+    int count, ready;
+    uint64_t bytes;
+    struct tracked tracked[MAX_TRACKED];
+    size_t tracked_count;
+    uv_pipe_t input;
+};
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void die(const char *what)
+{
+    fprintf(stderr, "xds_load: %s\n", what);
+    exit(1);
+}
+
+/* ---- the wire ---- */
+
+static void append(struct bytes *b, const void *data, size_t size)
+{
+    if (b->size + size > b->capacity) {
+        b->capacity = (b->size + size) * 2;
+        b->data = realloc(b->data, b->capacity);
+        if (!b->data)
+            die("out of memory");
+    }
+    memcpy(b->data + b->size, data, size);
+    b->size += size;
+}
+
+static void append_varint(struct bytes *b, uint64_t value)
+{
+    do {
+        uint8_t byte = (uint8_t)((value & 127) | (value > 127 ? 128 : 0));
+        append(b, &byte, 1);
+        value >>= 7;
+    } while (value);
+}
+
+static void append_text(struct bytes *b, unsigned field, const char *text, size_t size)
+{
+    append_varint(b, field << 3 | 2);
+    append_varint(b, size);
+    append(b, text, size);
+}
+
+struct field {
+    unsigned number;
+    const uint8_t *data;
+    size_t size;
+};
+
+static bool read_varint(const uint8_t **at, const uint8_t *end, uint64_t *value)
+{
+    *value = 0;
+    for (int shift = 0; *at < end && shift < 64; shift += 7) {
+        uint8_t byte = *(*at)++;
+        *value |= (uint64_t)(byte & 127) << shift;
+        if (byte < 128)
+            return true;
+    }
+    return false;
+}
+
+/* The next length-delimited field; others are skipped. */
+static bool next_field(const uint8_t **at, const uint8_t *end, struct field *out)
+{
+    uint64_t tag, size;
+    while (read_varint(at, end, &tag)) {
+        if (!read_varint(at, end, &size))
+            return false;
+        if ((tag & 7) != 2)
+            continue;
+        if (size > (uint64_t)(end - *at))
+            return false;
+        *out = (struct field){ (unsigned)(tag >> 3), *at, size };
+        *at += size;
+        return true;
+    }
+    return false;
+}
+
+/* ---- requests ---- */
+
+static void queue_message(struct client *c, const struct bytes *message)
+{
+    uint8_t head[5] = { 0, (uint8_t)(message->size >> 24), (uint8_t)(message->size >> 16),
+        (uint8_t)(message->size >> 8), (uint8_t)message->size };
+    append(&c->out, head, sizeof head);
+    append(&c->out, message->data, message->size);
+    if (c->is_deferred) {
+        c->is_deferred = false;
+        nghttp2_session_resume_data(c->session, c->stream);
+    }
+}
+
+static void append_node(struct client *c, struct bytes *message)
+{
+    char id[160];
+    struct bytes node = { 0 };
+    int size = snprintf(id, sizeof id, "sidecar~10.%d.%d.%d~bench-%d.%s~%s.svc.cluster.local",
+        100 + c->index / 62500, c->index / 250 % 250, 1 + c->index % 250, c->index, c->load->ns,
+        c->load->ns);
+    append_text(&node, 1, id, (size_t)size);
+    append_text(&node, 2, "bench", 5);
+    append_text(message, 1, (char *)node.data, node.size);
+    free(node.data);
+}
+
+/* DeltaDiscoveryRequest: node 1, type_url 2, resource_names_subscribe 3, response_nonce 6. */
+static void subscribe_routes(struct client *c, struct bytes *message)
+{
+    char *copy = strdup(c->load->routes), *rest = NULL;
+    for (char *name = strtok_r(copy, ",", &rest); name; name = strtok_r(NULL, ",", &rest))
+        append_text(message, 3, name, strlen(name));
+    free(copy);
+}
+
+static void send_first(struct client *c, int type, bool with_node)
+{
+    struct bytes message = { 0 };
+    if (with_node)
+        append_node(c, &message);
+    append_text(&message, 2, type_urls[type], strlen(type_urls[type]));
+    if (type == RDS)
+        subscribe_routes(c, &message);
+    queue_message(c, &message);
+    free(message.data);
+}
+
+static void send_ack(struct client *c, int type, const struct field *nonce)
+{
+    struct bytes message = { 0 };
+    append_text(&message, 2, type_urls[type], strlen(type_urls[type]));
+    append_text(&message, 6, (const char *)nonce->data, nonce->size);
+    queue_message(c, &message);
+    free(message.data);
+}
+
+/* ---- responses ---- */
+
+static void track(struct load *load, const struct field *name, const struct field *version)
+{
+    struct tracked *t = NULL;
+    for (size_t i = 0; i < load->tracked_count && !t; i++)
+        if (strlen(load->tracked[i].version) == version->size &&
+            memcmp(load->tracked[i].version, version->data, version->size) == 0 &&
+            strlen(load->tracked[i].name) == name->size &&
+            memcmp(load->tracked[i].name, name->data, name->size) == 0)
+            t = &load->tracked[i];
+    if (!t) {
+        if (load->tracked_count == MAX_TRACKED)
+            load->tracked_count = 0;
+        t = &load->tracked[load->tracked_count++];
+        *t = (struct tracked){ .first_ns = now_ns() };
+        snprintf(t->name, sizeof t->name, "%.*s", (int)name->size, (const char *)name->data);
+        snprintf(t->version, sizeof t->version, "%.*s", (int)version->size,
+            (const char *)version->data);
+    }
+    if (++t->count == load->count) {
+        printf("{\"event\":\"change\",\"name\":\"%s\",\"version\":\"%s\",\"first_ns\":%llu,"
+               "\"last_ns\":%llu}\n",
+            t->name, t->version, (unsigned long long)t->first_ns, (unsigned long long)now_ns());
+        fflush(stdout);
+    }
+}
+
+/* Resource: version 1, name 3. The endpoints of every new cluster with EDS are asked for. */
+static void take_resource(struct client *c, int type, const struct field *resource,
+    struct bytes *subscribe)
+{
+    const uint8_t *at = resource->data, *end = at + resource->size;
+    struct field f, name = { 0 }, version = { 0 };
+    while (next_field(&at, end, &f)) {
+        if (f.number == 3)
+            name = f;
+        else if (f.number == 1)
+            version = f;
+    }
+    if (type == CDS && name.size > 9 && memcmp(name.data, "outbound|", 9) == 0)
+        append_text(subscribe, 3, (const char *)name.data, name.size);
+    if (c->load->ready == c->load->count)
+        track(c->load, &name, &version);
+}
+
+static void mark(struct client *c, int type)
+{
+    struct load *load = c->load;
+    c->has[type] = true;
+    if (c->is_ready || !(c->has[CDS] && c->has[EDS] && c->has[LDS] && c->has[RDS]))
+        return;
+    c->is_ready = true;
+    if (++load->ready == load->count) {
+        printf("{\"event\":\"ready\",\"clients\":%d,\"ns\":%llu,\"bytes\":%llu}\n", load->count,
+            (unsigned long long)now_ns(), (unsigned long long)load->bytes);
+        fflush(stdout);
+    }
+}
+
+static int type_of(const struct field *url)
+{
+    for (int type = 0; type < TYPES; type++)
+        if (strlen(type_urls[type]) == url->size &&
+            memcmp(type_urls[type], url->data, url->size) == 0)
+            return type;
+    die("a response of an unknown type");
+    return 0;
+}
+
+/* DeltaDiscoveryResponse: resources 2, type_url 4, nonce 5. Resources come before their type, so the
+ * message is walked twice. */
+static void take_response(struct client *c, const uint8_t *data, size_t size)
+{
+    const uint8_t *at = data;
+    struct field f, nonce = { 0 };
+    struct bytes subscribe = { 0 };
+    int type = -1;
+    while (next_field(&at, data + size, &f)) {
+        if (f.number == 4)
+            type = type_of(&f);
+        else if (f.number == 5)
+            nonce = f;
+    }
+    if (type < 0)
+        die("a response without a type");
+    at = data;
+    while (next_field(&at, data + size, &f))
+        if (f.number == 2)
+            take_resource(c, type, &f, &subscribe);
+    send_ack(c, type, &nonce);
+    if (subscribe.size) {
+        struct bytes message = { 0 };
+        append_text(&message, 2, type_urls[EDS], strlen(type_urls[EDS]));
+        append(&message, subscribe.data, subscribe.size);
+        queue_message(c, &message);
+        free(message.data);
+    }
+    if (type == CDS && !c->has[LDS])
+        send_first(c, LDS, false);
+    if (type == LDS && !c->has[RDS])
+        send_first(c, RDS, false);
+    free(subscribe.data);
+    mark(c, type);
+}
+
+static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream, const uint8_t *data,
+    size_t size, void *user)
+{
+    struct client *c = user;
+    size_t at = 0;
+    (void)session, (void)flags, (void)stream;
+    append(&c->in, data, size);
+    c->load->bytes += size;
+    while (c->in.size - at >= 5) {
+        const uint8_t *head = c->in.data + at;
+        size_t length = (size_t)head[1] << 24 | (size_t)head[2] << 16 | (size_t)head[3] << 8 | head[4];
+        if (c->in.size - at - 5 < length)
+            break;
+        take_response(c, head + 5, length);
+        at += 5 + length;
+    }
+    memmove(c->in.data, c->in.data + at, c->in.size - at);
+    c->in.size -= at;
+    return 0;
+}
+
+static int on_stream_close(nghttp2_session *session, int32_t stream, uint32_t code, void *user)
+{
+    (void)session, (void)stream, (void)code, (void)user;
+    die("a stream was closed");
+    return 0;
+}
+
+static ssize_t on_read_out(nghttp2_session *session, int32_t stream, uint8_t *buffer, size_t size,
+    uint32_t *flags, nghttp2_data_source *source, void *user)
+{
+    struct client *c = user;
+    (void)session, (void)stream, (void)source, (void)flags;
+    if (!c->out.size) {
+        c->is_deferred = true;
+        return NGHTTP2_ERR_DEFERRED;
+    }
+    size_t take = c->out.size < size ? c->out.size : size;
+    memcpy(buffer, c->out.data, take);
+    memmove(c->out.data, c->out.data + take, c->out.size - take);
+    c->out.size -= take;
+    return (ssize_t)take;
+}
+
+/* ---- sockets ---- */
+
+static void on_written(uv_write_t *write, int status)
+{
+    (void)status;
+    free(write);
+}
+
+static void flush(struct client *c)
+{
+    const uint8_t *data;
+    ssize_t size;
+    while ((size = nghttp2_session_mem_send(c->session, &data)) > 0) {
+        uv_write_t *write = malloc(sizeof *write + (size_t)size);
+        uv_buf_t buf = uv_buf_init((char *)(write + 1), (unsigned)size);
+        memcpy(buf.base, data, (size_t)size);
+        uv_write(write, (uv_stream_t *)&c->tcp, &buf, 1, on_written);
+    }
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    static char shared[65536]; /* one loop, one read at a time */
+    (void)handle, (void)suggested;
+    *buf = uv_buf_init(shared, sizeof shared);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
+{
+    struct client *c = stream->data;
+    if (size < 0)
+        die("a connection was closed");
+    if (nghttp2_session_mem_recv(c->session, (const uint8_t *)buf->base, (size_t)size) < 0)
+        die("HTTP/2 went wrong");
+    flush(c);
+}
+
+#define HEADER(n, v)                                                                               \
+    {                                                                                              \
+        (uint8_t *)(uintptr_t)(n), (uint8_t *)(uintptr_t)(v), strlen(n), strlen(v), 0              \
+    }
+
+static void on_connect(uv_connect_t *connect, int status)
+{
+    struct client *c = connect->data;
+    const nghttp2_nv headers[] = {
+        HEADER(":method", "POST"),
+        HEADER(":scheme", "http"),
+        HEADER(":path",
+            "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"),
+        HEADER(":authority", "pilotd"),
+        HEADER("content-type", "application/grpc"),
+        HEADER("te", "trailers"),
+    };
+    nghttp2_settings_entry settings = { NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 16 << 20 };
+    nghttp2_data_provider body = { .read_callback = on_read_out };
+    if (status < 0)
+        die(uv_strerror(status));
+    send_first(c, CDS, true);
+    nghttp2_submit_settings(c->session, 0, &settings, 1);
+    nghttp2_session_set_local_window_size(c->session, 0, 0, 16 << 20);
+    c->stream = nghttp2_submit_request(
+        c->session, NULL, headers, sizeof headers / sizeof *headers, &body, c);
+    uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
+    flush(c);
+}
+
+static void start_client(struct load *load, int index)
+{
+    struct client *c = &load->clients[index];
+    nghttp2_session_callbacks *callbacks;
+    c->load = load;
+    c->index = index;
+    nghttp2_session_callbacks_new(&callbacks);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+    nghttp2_session_client_new(&c->session, callbacks, c);
+    nghttp2_session_callbacks_del(callbacks);
+    uv_tcp_init(&load->loop, &c->tcp);
+    c->tcp.data = c;
+    c->connect.data = c;
+    uv_tcp_connect(&c->connect, &c->tcp, (struct sockaddr *)&load->address, on_connect);
+}
+
+static void on_input(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
+{
+    (void)stream, (void)buf;
+    if (size < 0)
+        exit(0);
+}
+
+int main(int argc, char **argv)
+{
+    struct load *load = calloc(1, sizeof *load);
+    if (argc < 5 || !load)
+        die("usage: xds_load HOST PORT CLIENTS ROUTE[,ROUTE…] [NAMESPACE]");
+    load->count = atoi(argv[3]);
+    load->routes = argv[4];
+    load->ns = argc > 5 ? argv[5] : "default";
+    load->clients = calloc((size_t)load->count, sizeof *load->clients);
+    if (load->count < 1 || !load->clients ||
+        uv_ip4_addr(argv[1], atoi(argv[2]), (struct sockaddr_in *)&load->address) != 0)
+        die("HOST must be an IPv4 address, CLIENTS at least 1");
+    uv_loop_init(&load->loop);
+    for (int i = 0; i < load->count; i++)
+        start_client(load, i);
+    uv_pipe_init(&load->loop, &load->input, 0);
+    uv_pipe_open(&load->input, 0);
+    uv_read_start((uv_stream_t *)&load->input, on_alloc, on_input);
+    return uv_run(&load->loop, UV_RUN_DEFAULT);
+}

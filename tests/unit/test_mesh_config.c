@@ -1,0 +1,93 @@
+/* MeshConfig: what its table gives, and what of it is refused or has no effect. */
+#include "model/mesh_config.h"
+#include "model_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void test_every_field_is_decoded(void **state)
+{
+    const struct mesh_config *m = spec_of(*state,
+        "MeshConfig",
+        "{proxyListenPort: 1, proxyInboundListenPort: 2, connectTimeout: 3s, "
+        "protocolDetectionTimeout: 0s, tcpKeepalive: {probes: 4}, "
+        "outboundTrafficPolicy: {mode: ALLOW_ANY}, defaultHttpRetryPolicy: {attempts: 0}, "
+        "localityLbSetting: {enabled: true}, defaultServiceExportTo: ['~'], "
+        "defaultVirtualServiceExportTo: [.], defaultDestinationRuleExportTo: ['*'], "
+        "rootNamespace: root, accessLogFile: /dev/stdout, accessLogFormat: '%PROTOCOL%', "
+        "dnsRefreshRate: 5s, enableAutoMtls: false}");
+
+    assert_int_equal(m->proxy_listen_port, 1);
+    assert_int_equal(m->proxy_inbound_listen_port, 2);
+    assert_int_equal(m->connect_timeout.ms, 3000);
+    assert_true(m->protocol_detection_timeout.is_set);
+    assert_int_equal(m->tcp_keepalive->probes, 4);
+    assert_int_equal(m->outbound_traffic_policy->mode, ALLOW_ANY);
+    assert_int_equal(m->default_http_retry_policy->attempts, 0);
+    assert_true(m->locality_lb_setting->enabled.value);
+    assert_string_equal(m->default_service_export_to.items[0], "~");
+    assert_string_equal(m->default_virtual_service_export_to.items[0], ".");
+    assert_string_equal(m->default_destination_rule_export_to.items[0], "*");
+    assert_string_equal(m->root_namespace, "root");
+    assert_string_equal(m->access_log_file, "/dev/stdout");
+    assert_string_equal(m->access_log_format, "%PROTOCOL%");
+    assert_int_equal(m->dns_refresh_rate.ms, 5000);
+    assert_true(m->enable_auto_mtls.is_set && !m->enable_auto_mtls.value);
+}
+
+static void test_an_empty_outbound_policy_is_registry_only(void **state)
+{
+    const struct mesh_config *m = spec_of(*state, "MeshConfig", "{outboundTrafficPolicy: {}}");
+
+    assert_int_equal(m->outbound_traffic_policy->mode, REGISTRY_ONLY);
+}
+
+static void test_verdicts(void **state)
+{
+    static const struct fault_case cases[] = {
+        { "{enableAutoMtls: true}",
+            "enableAutoMtls: needs certificates to be served, which is not supported yet "
+            "[PIL0106]" },
+        { "{connectTimeout: 31s, protocolDetectionTimeout: -1s}",
+            "connectTimeout: must be from 1 to 30000 ms [PIL0201]\n"
+            "protocolDetectionTimeout: must be at least 0 ms [PIL0201]" },
+        { "{outboundTrafficPolicy: {mode: ALLOW_ANY_DYNAMIC_DNS}}",
+            "outboundTrafficPolicy.mode: ALLOW_ANY_DYNAMIC_DNS is not supported yet [PIL0106]" },
+        { "{outboundTrafficPolicy: {mode: ALLOWANY}}",
+            "outboundTrafficPolicy.mode: unknown value \"ALLOWANY\"; did you mean \"ALLOW_ANY\"? "
+            "[PIL0202]" },
+        { "{accessLogEncoding: TEXT, h2UpgradePolicy: DO_NOT_UPGRADE}", "" },
+        { "{accessLogEncoding: JSON, h2UpgradePolicy: UPGRADE}",
+            "accessLogEncoding: is not supported yet [PIL0106]\n"
+            "h2UpgradePolicy: is not supported yet [PIL0106]" },
+        { "{defaultConfig: {concurrency: 2}, trustDomain: td, ingressClass: x}",
+            "warning: defaultConfig: has no effect; it is for the proxies' agents [PIL0108]\n"
+            "warning: trustDomain: has no effect; no certificates are served yet [PIL0108]\n"
+            "warning: ingressClass: has no effect; there is no Kubernetes here [PIL0108]" },
+        { "{defaultHttpRetryPolicy: {retryOn: 5xx}}",
+            "defaultHttpRetryPolicy: has a retry policy, but attempts is 0, which means none; say "
+            "how many attempts [PIL0302]" },
+        { "{defaultVirtualServiceExportTo: ['~']}",
+            "defaultVirtualServiceExportTo[0]: \"~\" (nobody) is for service entries only "
+            "[PIL0302]" },
+        { "{rootNamespace: Root}",
+            "rootNamespace: must be a lower-case DNS label (letters, digits and '-', at most 63), "
+            "not \"Root\" [PIL0203]" },
+    };
+
+    assert_faults(*state, "MeshConfig", cases, ARRAY_COUNT(cases));
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, model_setup, model_teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_every_field_is_decoded),
+        TEST(test_an_empty_outbound_policy_is_registry_only),
+        TEST(test_verdicts),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,164 @@
+#include "xds/known.h"
+
+#include <string.h>
+
+struct stub {
+    struct hash128 version;
+    bool is_held, is_told_absent;
+    char name[];
+};
+
+static void *pointer(known_entry e)
+{
+    return (void *)(e & ~(known_entry)KNOWN_FLAGS);
+}
+
+static const struct stub *stub_of(known_entry e)
+{
+    return pointer(e);
+}
+
+struct xds_resource *known_resource(known_entry e)
+{
+    return e & KNOWN_STUB ? NULL : pointer(e);
+}
+
+const char *known_name(known_entry e)
+{
+    return e & KNOWN_STUB ? stub_of(e)->name : known_resource(e)->name;
+}
+
+bool known_is_held(known_entry e)
+{
+    return !(e & KNOWN_STUB) || stub_of(e)->is_held;
+}
+
+bool known_is_told_absent(known_entry e)
+{
+    return (e & KNOWN_STUB) && stub_of(e)->is_told_absent;
+}
+
+bool known_is_version(known_entry e, const struct xds_resource *r)
+{
+    const struct hash128 *version =
+        e & KNOWN_STUB ? &stub_of(e)->version : &known_resource(e)->version;
+    return known_is_held(e) && hash128_equal(version, &r->version);
+}
+
+static known_entry tag(const void *p, unsigned flags)
+{
+    INVARIANT(((uintptr_t)p & KNOWN_FLAGS) == 0);
+    return (known_entry)p | flags;
+}
+
+known_entry known_sent(struct xds_resource *r, unsigned flags)
+{
+    return tag(xds_resource_retain(r), flags & ~(unsigned)KNOWN_STUB);
+}
+
+static struct stub *stub_new(const char *name)
+{
+    size_t size = strlen(name) + 1;
+    struct stub *stub = xcalloc(1, sizeof *stub + size);
+    memcpy(stub->name, name, size);
+    return stub;
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* A version that is none of ours stays all zero, and so differs from every resource's. */
+known_entry known_version(const char *name, const char *version_text)
+{
+    struct stub *stub = stub_new(name);
+    stub->is_held = true;
+    if (strlen(version_text) != 2 * HASH128_BYTES)
+        return tag(stub, KNOWN_STUB);
+    for (size_t i = 0; i < HASH128_BYTES; i++) {
+        int high = hex_digit(version_text[2 * i]), low = hex_digit(version_text[2 * i + 1]);
+        if (high < 0 || low < 0) {
+            stub->version = (struct hash128){ 0 };
+            break;
+        }
+        stub->version.bytes[i] = (uint8_t)(high << 4 | low);
+    }
+    return tag(stub, KNOWN_STUB);
+}
+
+known_entry known_nothing(const char *name, unsigned flags, bool is_told_absent)
+{
+    struct stub *stub = stub_new(name);
+    stub->is_told_absent = is_told_absent;
+    return tag(stub, flags | KNOWN_STUB);
+}
+
+void known_drop(known_entry e)
+{
+    if (e & KNOWN_STUB)
+        free(pointer(e));
+    else
+        xds_resource_release(pointer(e));
+}
+
+void known_fini(struct known *k)
+{
+    for (size_t i = 0; i < k->count; i++)
+        known_drop(k->items[i]);
+    free(k->items);
+    *k = (struct known){ 0 };
+}
+
+static size_t place_of(const struct known *k, const char *name)
+{
+    size_t low = 0, high = k->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (strcmp(known_name(k->items[middle]), name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+known_entry *known_find(const struct known *k, const char *name)
+{
+    size_t at = place_of(k, name);
+    bool is_there = at < k->count && strcmp(known_name(k->items[at]), name) == 0;
+    return is_there ? &k->items[at] : NULL;
+}
+
+void known_append(struct known *k, known_entry e)
+{
+    if (k->count == k->capacity) {
+        k->capacity = k->capacity ? k->capacity + k->capacity / 2 + 1 : 4;
+        k->items = xrealloc(k->items, k->capacity * sizeof *k->items);
+    }
+    k->items[k->count++] = e;
+}
+
+known_entry *known_ask(struct known *k, const char *name)
+{
+    size_t at = place_of(k, name);
+    if (at < k->count && strcmp(known_name(k->items[at]), name) == 0)
+        return &k->items[at];
+    known_append(k, known_nothing(name, 0, false));
+    known_entry fresh = k->items[k->count - 1];
+    memmove(&k->items[at + 1], &k->items[at], (k->count - 1 - at) * sizeof *k->items);
+    k->items[at] = fresh;
+    return &k->items[at];
+}
+
+void known_remove(struct known *k, const char *name)
+{
+    size_t at = place_of(k, name);
+    if (at == k->count || strcmp(known_name(k->items[at]), name) != 0)
+        return;
+    known_drop(k->items[at]);
+    memmove(&k->items[at], &k->items[at + 1], (k->count - at - 1) * sizeof *k->items);
+    k->count--;
+}

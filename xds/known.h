@@ -1,0 +1,56 @@
+/*
+ * known: what a proxy knows of one type: the names it asked for and the versions it was sent.
+ *
+ * A sorted array of one word a name, since there are thousands a proxy: the word points to the
+ * shared resource that was sent (retained), or to a small stub for a name of which the proxy has
+ * another version, or none. Its low bits are the flags.
+ */
+#ifndef XDS_KNOWN_H
+#define XDS_KNOWN_H
+
+#include "xds/resource.h"
+
+enum known_flag {
+    KNOWN_ASKED = 1,   /* subscribed to by name */
+    KNOWN_RESEND = 2,  /* to be sent again though nothing changed */
+    KNOWN_REFUSED = 4, /* the proxy refused this version (NACK) */
+    KNOWN_STUB = 8,    /* private to known.c */
+    KNOWN_FLAGS = 15,
+};
+
+typedef uintptr_t known_entry;
+
+struct known {
+    known_entry *items;
+    size_t count, capacity;
+};
+
+void known_fini(struct known *k);
+
+const char *known_name(known_entry e);
+/* The resource that was sent, or NULL for a stub. */
+struct xds_resource *known_resource(known_entry e);
+/* Does the proxy have a version of it (or had, when it refused a later one)? */
+bool known_is_held(known_entry e);
+/* Was it told that there is none? */
+bool known_is_told_absent(known_entry e);
+/* Does the proxy have, or did it refuse, exactly this version? */
+bool known_is_version(known_entry e, const struct xds_resource *r);
+
+/* New entries. The first retains. */
+known_entry known_sent(struct xds_resource *r, unsigned flags);
+known_entry known_version(
+    const char *name, const char *version_text); /* the proxy says it has it */
+known_entry known_nothing(const char *name, unsigned flags, bool is_told_absent);
+void known_drop(known_entry e);
+
+/* The entry of a name, or NULL. */
+known_entry *known_find(const struct known *k, const char *name);
+/* Finds it, or puts known_nothing() in its place in the order. */
+known_entry *known_ask(struct known *k, const char *name);
+void known_remove(struct known *k, const char *name);
+
+/* At the end of the array: for whoever builds a new one in order. */
+void known_append(struct known *k, known_entry e);
+
+#endif

@@ -1,0 +1,396 @@
+#include "xds/rpc.h"
+
+#include "base/json.h"
+#include "proto/pb.h"
+
+#include <string.h>
+
+enum method { ADS_SOTW, ADS_DELTA, HEALTH_CHECK, HEALTH_WATCH };
+
+static const struct {
+    const char *path;
+    enum method method;
+} methods[] = {
+    { "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources",
+        ADS_SOTW },
+    { "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources",
+        ADS_DELTA },
+    { "/grpc.health.v1.Health/Check", HEALTH_CHECK },
+    { "/grpc.health.v1.Health/Watch", HEALTH_WATCH },
+};
+
+/* What a health check may ask for by name; "" is the server as a whole. */
+static const char *const services[] = { "",
+    "envoy.service.discovery.v3.AggregatedDiscoveryService" };
+
+enum { HEALTH_REQUEST_LIMIT_BYTES = 4096, REFUSAL_LOG_BYTES = 300 };
+
+struct rpc {
+    struct rpc *next, *prev;
+    struct rpc_list *list;
+    struct rpc_shared *shared;
+    struct h2_stream *stream; /* NULL once it is closed */
+    enum method method;
+    struct grpc_reader reader;
+    /* of an ADS stream */
+    struct xds_stream *xds;
+    struct xds_subscriber subscriber;
+    bool is_subscribed, is_ended;
+    char *node_id, *user_agent;
+    uint64_t opened_ms;
+    uv_timer_t patience; /* while the stream awaits names */
+};
+
+/* ---- what the stream says ---- */
+
+static metric_value *streams_gauge(const struct rpc *rpc)
+{
+    if (rpc->method == ADS_SOTW)
+        return &rpc->shared->stats->streams_sotw;
+    return rpc->method == ADS_DELTA ? &rpc->shared->stats->streams_delta : NULL;
+}
+
+static void end(struct rpc *rpc, enum grpc_status status, const char *message)
+{
+    if (rpc->is_ended)
+        return;
+    rpc->is_ended = true;
+    if (status == GRPC_INVALID_ARGUMENT || status == GRPC_RESOURCE_EXHAUSTED ||
+        status == GRPC_UNIMPLEMENTED) {
+        metric_add(&rpc->shared->stats->protocol_errors, 1);
+        log_warn(rpc->shared->log,
+            "stream ended",
+            LOG_STR("peer", h2_connection_peer(h2_stream_connection(rpc->stream))),
+            LOG_STR("why", message));
+    }
+    h2_stream_end(rpc->stream, status, message);
+}
+
+static void on_patience(uv_timer_t *timer);
+
+static void write_out(struct rpc *rpc, struct xds_out *out)
+{
+    struct xds_stats *stats = rpc->shared->stats;
+    enum xds_variant variant = rpc->method == ADS_SOTW ? XDS_SOTW : XDS_DELTA;
+    for (list_each (const struct xds_response, response, &out->responses)) {
+        slice_list slices = discovery_encode(out->arena, variant, response, rpc->shared->identity);
+        int64_t bytes = 0;
+        for (size_t i = 0; i < slices.count; i++)
+            bytes += (int64_t)slices.items[i].size;
+        metric_add(&stats->responses, 1);
+        metric_add(&stats->resources_sent, (int64_t)response->resources.count);
+        metric_add(&stats->bytes_sent, bytes);
+        h2_stream_send(rpc->stream, &slices);
+    }
+    if (xds_stream_awaits_names(rpc->xds) && !uv_is_active((uv_handle_t *)&rpc->patience))
+        uv_timer_start(&rpc->patience, on_patience, XDS_AWAIT_NAMES_MS, 0);
+}
+
+static void on_patience(uv_timer_t *timer)
+{
+    struct rpc *rpc = container_of(timer, struct rpc, patience);
+    struct xds_out out;
+    xds_out_init(&out);
+    if (xds_stream_awaits_names(rpc->xds))
+        xds_stream_stop_awaiting(rpc->xds, &out);
+    write_out(rpc, &out);
+    xds_out_fini(&out);
+}
+
+static void on_view(struct xds_subscriber *subscriber, struct xds_view *view)
+{
+    struct rpc *rpc = container_of(subscriber, struct rpc, subscriber);
+    struct xds_out out;
+    if (rpc->is_ended)
+        return;
+    xds_out_init(&out);
+    xds_stream_view(rpc->xds, view, &out);
+    write_out(rpc, &out);
+    xds_out_fini(&out);
+}
+
+/* ---- ADS requests ---- */
+
+static bool subscribe(struct rpc *rpc, const struct discovery_request *request)
+{
+    struct error err;
+    if (rpc->is_subscribed)
+        return true;
+    if (!request->has_node) {
+        end(rpc, GRPC_INVALID_ARGUMENT, "the first request of a stream must have a node");
+        return false;
+    }
+    rpc->node_id = xstrdup(request->node.id);
+    rpc->user_agent = xstrdup(request->node.user_agent);
+    rpc->subscriber.on_view = on_view;
+    if (!rpc->shared->source->subscribe(
+            rpc->shared->source, &request->node, &rpc->subscriber, &err)) {
+        end(rpc,
+            err.code == ERROR_USAGE ? GRPC_INVALID_ARGUMENT : GRPC_RESOURCE_EXHAUSTED,
+            err.text);
+        return false;
+    }
+    rpc->is_subscribed = true;
+    return true;
+}
+
+static void count_answer(struct rpc *rpc, const struct xds_request *request)
+{
+    struct xds_stats *stats = rpc->shared->stats;
+    metric_add(&stats->requests, 1);
+    if (!*request->nonce)
+        return;
+    metric_add(request->error_detail ? &stats->nacks : &stats->acks, 1);
+    if (!request->error_detail)
+        return;
+    char detail[REFUSAL_LOG_BYTES];
+    snprintf(detail, sizeof detail, "%s", request->error_detail);
+    log_warn(rpc->shared->log,
+        "resources rejected",
+        LOG_STR("node", rpc->node_id),
+        LOG_STR("type", xds_type_short(request->type)),
+        LOG_STR("detail", detail));
+}
+
+static bool on_discovery_message(void *context, const uint8_t *bytes, size_t size_bytes)
+{
+    struct rpc *rpc = context;
+    struct arena *a = arena_new();
+    struct discovery_request request;
+    struct error err;
+    struct xds_out out;
+    xds_out_init(&out);
+    enum xds_variant variant = rpc->method == ADS_SOTW ? XDS_SOTW : XDS_DELTA;
+    if (!discovery_decode(a, variant, bytes, size_bytes, &request, &err)) {
+        end(rpc, GRPC_INVALID_ARGUMENT, err.text);
+    } else if (!xds_type_from_url(request.type_url, &request.request.type)) {
+        end(rpc,
+            GRPC_INVALID_ARGUMENT,
+            arena_printf(a, "unknown type_url \"%.200s\"", request.type_url));
+    } else if (subscribe(rpc, &request)) {
+        count_answer(rpc, &request.request);
+        xds_stream_request(rpc->xds, &request.request, &out);
+        write_out(rpc, &out);
+    }
+    xds_out_fini(&out);
+    arena_free(a);
+    return !rpc->is_ended;
+}
+
+/* ---- health ---- */
+
+static void send_health(struct rpc *rpc)
+{
+    struct arena *a = arena_new();
+    struct pb_bytes body = pb_pack(a,
+        &pb_new_HealthCheckResponse(a,
+            .status = rpc->shared->is_serving ? PB_HealthCheckResponse_ServingStatus_SERVING
+                                              : PB_HealthCheckResponse_ServingStatus_NOT_SERVING)
+             ->base);
+    uint8_t head[GRPC_HEAD_BYTES];
+    slice_list slices = { 0 };
+    grpc_head(head, body.size);
+    list_push(a, &slices, ((struct slice){ head, sizeof head, NULL }));
+    list_push(a, &slices, ((struct slice){ body.data, body.size, NULL }));
+    h2_stream_send(rpc->stream, &slices);
+    arena_free(a);
+}
+
+static bool is_known_service(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(services); i++)
+        if (strcmp(name, services[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool on_health_message(void *context, const uint8_t *bytes, size_t size_bytes)
+{
+    struct rpc *rpc = context;
+    pb_HealthCheckRequest *request = (pb_HealthCheckRequest *)(void *)protobuf_c_message_unpack(
+        &pb_HealthCheckRequest_desc, NULL, size_bytes, bytes);
+    if (!request)
+        end(rpc, GRPC_INVALID_ARGUMENT, "not a HealthCheckRequest");
+    else if (!is_known_service(request->service))
+        end(rpc, GRPC_NOT_FOUND, "unknown service");
+    else
+        send_health(rpc);
+    if (request)
+        protobuf_c_message_free_unpacked(&request->base, NULL);
+    if (rpc->method == HEALTH_CHECK)
+        end(rpc, GRPC_OK, NULL);
+    return !rpc->is_ended;
+}
+
+void rpc_list_tell_health(struct rpc_list *list)
+{
+    for (struct rpc *rpc = list->first; rpc; rpc = rpc->next)
+        if (rpc->method == HEALTH_WATCH && !rpc->is_ended)
+            send_health(rpc);
+}
+
+/* ---- life ---- */
+
+static bool is_grpc(const char *content_type)
+{
+    size_t size = strlen("application/grpc");
+    return strncmp(content_type, "application/grpc", size) == 0 &&
+           (!content_type[size] || content_type[size] == '+' || content_type[size] == ';');
+}
+
+static struct rpc *rpc_new(
+    struct rpc_shared *shared, struct rpc_list *list, struct h2_stream *stream, enum method method)
+{
+    struct rpc *rpc = xcalloc(1, sizeof *rpc);
+    bool is_health = method == HEALTH_CHECK || method == HEALTH_WATCH;
+    rpc->list = list;
+    rpc->shared = shared;
+    rpc->stream = stream;
+    rpc->method = method;
+    rpc->opened_ms = uv_now(shared->loop);
+    rpc->reader.limit_bytes =
+        is_health ? (size_t)HEALTH_REQUEST_LIMIT_BYTES : (size_t)XDS_MAX_REQUEST_BYTES;
+    rpc->next = list->first;
+    if (list->first)
+        list->first->prev = rpc;
+    list->first = rpc;
+    uv_timer_init(shared->loop, &rpc->patience);
+    if (!is_health)
+        rpc->xds = xds_stream_new(method == ADS_SOTW ? XDS_SOTW : XDS_DELTA);
+    if (streams_gauge(rpc))
+        metric_add(streams_gauge(rpc), 1);
+    h2_stream_set_data(stream, rpc);
+    return rpc;
+}
+
+void rpc_open(struct rpc_shared *shared, struct rpc_list *list, struct h2_stream *stream,
+    const struct h2_request *request)
+{
+    if (strcmp(request->method, "POST") != 0 || !is_grpc(request->content_type)) {
+        metric_add(&shared->stats->protocol_errors, 1);
+        h2_stream_refuse(stream, strcmp(request->method, "POST") != 0 ? 405 : 415);
+        return;
+    }
+    h2_stream_accept(stream);
+    for (size_t i = 0; i < ARRAY_COUNT(methods); i++)
+        if (strcmp(request->path, methods[i].path) == 0) {
+            rpc_new(shared, list, stream, methods[i].method);
+            return;
+        }
+    metric_add(&shared->stats->protocol_errors, 1);
+    h2_stream_end(stream, GRPC_UNIMPLEMENTED, "unknown method");
+}
+
+void rpc_take_bytes(struct rpc *rpc, const uint8_t *bytes, size_t size_bytes)
+{
+    if (!rpc || rpc->is_ended)
+        return;
+    bool is_health = rpc->method == HEALTH_CHECK || rpc->method == HEALTH_WATCH;
+    enum grpc_status status = grpc_reader_feed(
+        &rpc->reader, bytes, size_bytes, is_health ? on_health_message : on_discovery_message, rpc);
+    if (status == GRPC_RESOURCE_EXHAUSTED)
+        end(rpc, status, "the message is longer than is accepted");
+    else if (status != GRPC_OK)
+        end(rpc, status, "compressed messages are not accepted; send them with identity");
+}
+
+void rpc_half_closed(struct rpc *rpc)
+{
+    if (rpc->method != HEALTH_WATCH)
+        end(rpc, GRPC_OK, NULL);
+}
+
+static void on_patience_closed(uv_handle_t *handle)
+{
+    free(container_of(handle, struct rpc, patience));
+}
+
+void rpc_closed(struct rpc *rpc)
+{
+    if (rpc->is_subscribed)
+        rpc->shared->source->unsubscribe(rpc->shared->source, &rpc->subscriber);
+    if (streams_gauge(rpc))
+        metric_add(streams_gauge(rpc), -1);
+    if (rpc->prev)
+        rpc->prev->next = rpc->next;
+    else
+        rpc->list->first = rpc->next;
+    if (rpc->next)
+        rpc->next->prev = rpc->prev;
+    xds_stream_free(rpc->xds);
+    grpc_reader_fini(&rpc->reader);
+    free(rpc->node_id);
+    free(rpc->user_agent);
+    rpc->is_ended = true;
+    uv_close((uv_handle_t *)&rpc->patience, on_patience_closed);
+}
+
+void rpc_list_end(struct rpc_list *list, const struct h2_connection *c, const char *message)
+{
+    for (struct rpc *rpc = list->first, *next; rpc; rpc = next) {
+        next = rpc->next;
+        if (h2_stream_connection(rpc->stream) == c)
+            end(rpc, GRPC_UNAVAILABLE, message);
+    }
+}
+
+/* ---- report ---- */
+
+static const char *state_of(const struct xds_type_status *status)
+{
+    if (!status->is_subscribed)
+        return "not sent";
+    if (status->refused)
+        return "nacked";
+    return status->is_in_flight ? "stale" : "synced";
+}
+
+static cJSON *type_json(const struct rpc *rpc, enum xds_type type)
+{
+    struct xds_type_status status;
+    cJSON *json = cJSON_CreateObject();
+    xds_stream_status(rpc->xds, type, &status);
+    cJSON_AddStringToObject(json, "state", state_of(&status));
+    cJSON_AddNumberToObject(json, "subscribed", (double)status.subscribed);
+    cJSON_AddNumberToObject(json, "sent", (double)status.sent_resources);
+    cJSON_AddNumberToObject(json, "refused", (double)status.refused);
+    cJSON_AddNumberToObject(json, "sentRevision", (double)status.sent_revision);
+    cJSON_AddNumberToObject(json, "ackedRevision", (double)status.acked_revision);
+    cJSON_AddNumberToObject(json, "acks", (double)status.acks);
+    cJSON_AddNumberToObject(json, "nacks", (double)status.nacks);
+    cJSON_AddStringToObject(json, "lastNack", status.last_nack);
+    return json;
+}
+
+static cJSON *proxy_json(const struct rpc *rpc)
+{
+    cJSON *json = cJSON_CreateObject(), *types = cJSON_CreateObject();
+    const char *peer = h2_connection_peer(h2_stream_connection(rpc->stream));
+    cJSON_AddStringToObject(json, "id", rpc->node_id);
+    cJSON_AddStringToObject(json, "address", peer);
+    cJSON_AddStringToObject(json, "variant", rpc->method == ADS_SOTW ? "sotw" : "delta");
+    cJSON_AddStringToObject(json, "userAgent", rpc->user_agent);
+    cJSON_AddNumberToObject(
+        json, "connectedSeconds", (double)((uv_now(rpc->shared->loop) - rpc->opened_ms) / 1000));
+    for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++)
+        cJSON_AddItemToObject(types, xds_type_short(type), type_json(rpc, type));
+    cJSON_AddItemToObject(json, "types", types);
+    return json;
+}
+
+void rpc_list_report(const struct rpc_list *list, struct buf *out)
+{
+    bool is_first = true;
+    buf_text(out, "[");
+    for (const struct rpc *rpc = list->first; rpc; rpc = rpc->next) {
+        if (!rpc->is_subscribed)
+            continue;
+        cJSON *json = proxy_json(rpc);
+        char *printed = cJSON_PrintUnformatted(json);
+        buf_printf(out, "%s%s", is_first ? "" : ",", printed);
+        is_first = false;
+        free(printed);
+        cJSON_Delete(json);
+    }
+    buf_text(out, "]");
+}

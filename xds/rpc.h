@@ -1,0 +1,41 @@
+/*
+ * rpc: one call on a server: an ADS stream (SotW or Delta), or a health check.
+ *
+ * Between h2 (bytes) and xds_stream (meaning): reassembles messages, asks the source for views, and
+ * writes what the stream says. Belongs to its server's loop.
+ */
+#ifndef XDS_RPC_H
+#define XDS_RPC_H
+
+#include "xds/h2.h"
+#include "xds/server.h"
+
+struct rpc;
+
+struct rpc_shared { /* of one server */
+    uv_loop_t *loop;
+    const char *identity;
+    struct xds_source *source;
+    struct xds_stats *stats;
+    const struct log_scope *log;
+    bool is_serving;
+};
+
+struct rpc_list {
+    struct rpc *first;
+};
+
+/* Accepts or refuses the request; an rpc that was accepted is the stream's data. */
+void rpc_open(struct rpc_shared *shared, struct rpc_list *list, struct h2_stream *stream,
+    const struct h2_request *request);
+void rpc_take_bytes(struct rpc *rpc, const uint8_t *bytes, size_t size_bytes);
+void rpc_half_closed(struct rpc *rpc);
+void rpc_closed(struct rpc *rpc); /* frees */
+
+/* Tells every health watcher what shared->is_serving has become. */
+void rpc_list_tell_health(struct rpc_list *list);
+/* Ends those of one connection with UNAVAILABLE. */
+void rpc_list_end(struct rpc_list *list, const struct h2_connection *c, const char *message);
+void rpc_list_report(const struct rpc_list *list, struct buf *out);
+
+#endif

@@ -1,0 +1,563 @@
+#include "xds/stream.h"
+
+#include "xds/known.h"
+
+#include <string.h>
+
+struct flight { /* the response that is not answered yet */
+    char nonce[24];
+    struct xds_resource **resources; /* retained: what a refusal is about */
+    size_t count;
+    bool is_open;
+};
+
+struct type_state {
+    bool is_subscribed, is_wildcard;
+    bool must_answer; /* the next pump sends a response, even an empty one */
+    bool is_dirty;    /* what is asked or known changed since the last look */
+    struct known known;
+    struct flight flight;
+    struct hash128 settled; /* of the set that was found to be all sent */
+    int64_t sent_revision, acked_revision;
+    uint64_t acks, nacks;
+    char *last_nack;
+    char *resumed_version; /* SotW: what a wildcard said it has, until there is a view to compare */
+};
+
+struct xds_stream {
+    enum xds_variant variant;
+    struct xds_view *view;
+    uint64_t next_nonce;
+    bool has_answered; /* some response went out on this stream */
+    bool awaits_names; /* clusters were taken whose endpoints were not asked for yet */
+    bool has_named_endpoints;
+    struct type_state types[XDS_TYPE_COUNT];
+};
+
+/* What is referred to goes last. */
+static const enum xds_type removal_order[] = { XDS_LISTENER, XDS_ROUTE, XDS_CLUSTER, XDS_ENDPOINT };
+
+/* ---- out ---- */
+
+void xds_out_init(struct xds_out *out)
+{
+    *out = (struct xds_out){ .arena = arena_new() };
+}
+
+void xds_out_fini(struct xds_out *out)
+{
+    for (list_each (struct xds_response, response, &out->responses))
+        for (size_t i = 0; i < response->resources.count; i++)
+            xds_resource_release(response->resources.items[i]);
+    arena_free(out->arena);
+    *out = (struct xds_out){ 0 };
+}
+
+void xds_out_clear(struct xds_out *out)
+{
+    xds_out_fini(out);
+    xds_out_init(out);
+}
+
+/* ---- life ---- */
+
+struct xds_stream *xds_stream_new(enum xds_variant variant)
+{
+    struct xds_stream *s = xcalloc(1, sizeof *s);
+    s->variant = variant;
+    s->next_nonce = 1;
+    return s;
+}
+
+static void flight_end(struct flight *f)
+{
+    for (size_t i = 0; i < f->count; i++)
+        xds_resource_release(f->resources[i]);
+    free(f->resources);
+    *f = (struct flight){ 0 };
+}
+
+void xds_stream_free(struct xds_stream *s)
+{
+    if (!s)
+        return;
+    for (enum xds_type t = 0; t < XDS_TYPE_COUNT; t++) {
+        known_fini(&s->types[t].known);
+        flight_end(&s->types[t].flight);
+        free(s->types[t].last_nack);
+        free(s->types[t].resumed_version);
+    }
+    xds_view_release(s->view);
+    free(s);
+}
+
+/* ---- comparing: what a type should have against what the proxy has ---- */
+
+static bool is_whole(const struct xds_stream *s, enum xds_type type)
+{
+    return s->variant == XDS_SOTW && (type == XDS_CLUSTER || type == XDS_LISTENER);
+}
+
+struct comparison {
+    bool has_additions, has_removals;
+};
+
+/* One name: what the view has (or NULL) and what is known (or 0). */
+static void compare_name(const struct type_state *t, const struct xds_resource *wanted,
+    known_entry e, struct comparison *c)
+{
+    bool is_asked = t->is_wildcard || (e & KNOWN_ASKED);
+    if (wanted && is_asked)
+        c->has_additions |= !e || (e & KNOWN_RESEND) || !known_is_version(e, wanted);
+    else if (e && !wanted && known_is_held(e))
+        c->has_removals = true;
+    else if (e && !wanted && (e & KNOWN_ASKED) && !known_is_told_absent(e))
+        c->has_additions = true; /* an answer that there is none */
+}
+
+static int name_order(const struct xds_resource *r, const struct known *k, size_t at)
+{
+    if (!r)
+        return 1;
+    return at == k->count ? -1 : strcmp(r->name, known_name(k->items[at]));
+}
+
+static struct comparison compare_type(const struct xds_stream *s, enum xds_type type)
+{
+    const struct type_state *t = &s->types[type];
+    struct comparison c = { 0 };
+    struct xds_cursor cursor = { 0 };
+    struct xds_resource *r = xds_view_next(s->view, type, &cursor);
+    size_t at = 0;
+    while (r || at < t->known.count) {
+        int order = name_order(r, &t->known, at);
+        compare_name(t, order <= 0 ? r : NULL, order >= 0 ? t->known.items[at] : 0, &c);
+        if (order <= 0)
+            r = xds_view_next(s->view, type, &cursor);
+        at += order >= 0;
+    }
+    return c;
+}
+
+/* ---- sending ---- */
+
+static void add_resource(struct xds_out *out, struct xds_response *response, struct xds_resource *r)
+{
+    list_push(out->arena, &response->resources, xds_resource_retain(r));
+}
+
+/* What becomes of one name when a response is built; appends what is known from then on. */
+struct building {
+    struct xds_stream *s;
+    enum xds_type type;
+    bool removes; /* the removals' turn */
+    bool is_whole;
+    struct known *next;
+    struct xds_out *out;
+    struct xds_response *response;
+};
+
+static void build_absent(struct building *b, known_entry e)
+{
+    bool is_asked = e & KNOWN_ASKED, is_held = known_is_held(e);
+    if (is_held && !b->removes) {
+        struct xds_resource *kept = known_resource(e);
+        if (b->is_whole && kept)
+            add_resource(b->out, b->response, kept);
+        known_append(b->next, e);
+        return;
+    }
+    bool is_news = is_held || (is_asked && !known_is_told_absent(e));
+    if (is_news && b->s->variant == XDS_DELTA) {
+        const char *name = arena_strdup(b->out->arena, known_name(e));
+        list_push(b->out->arena, &b->response->removed, name);
+    }
+    if (is_asked)
+        known_append(b->next, known_nothing(known_name(e), KNOWN_ASKED, true));
+    known_drop(e);
+}
+
+static void build_name(struct building *b, struct xds_resource *r, known_entry e)
+{
+    const struct type_state *t = &b->s->types[b->type];
+    bool is_asked = t->is_wildcard || (e & KNOWN_ASKED);
+    if (!r) {
+        build_absent(b, e);
+        return;
+    }
+    if (!is_asked) {
+        if (e)
+            known_drop(e);
+        return;
+    }
+    bool is_current = e && !(e & KNOWN_RESEND) && known_is_version(e, r);
+    if (!is_current || b->is_whole)
+        add_resource(b->out, b->response, r);
+    if (is_current && known_resource(e)) {
+        known_append(b->next, e);
+        return;
+    }
+    known_append(b->next, known_sent(r, (unsigned)(e & KNOWN_ASKED)));
+    if (e)
+        known_drop(e);
+}
+
+/* A cluster that goes out again is warmed by Envoy, which waits for its endpoints. */
+static void resend_endpoints(struct xds_stream *s, const struct xds_response *response)
+{
+    struct type_state *endpoints = &s->types[XDS_ENDPOINT];
+    for (size_t i = 0; i < response->resources.count; i++) {
+        const char *name = response->resources.items[i]->name;
+        known_entry *e = known_find(&endpoints->known, name);
+        if (e) {
+            *e |= KNOWN_RESEND;
+            endpoints->is_dirty = true;
+        }
+        if (!e && xds_view_find(s->view, XDS_ENDPOINT, name))
+            s->awaits_names = s->has_named_endpoints;
+    }
+}
+
+static void response_open(struct xds_stream *s, enum xds_type type, struct xds_response *response)
+{
+    *response = (struct xds_response){ .type = type };
+    snprintf(response->nonce, sizeof response->nonce, "%llu", (unsigned long long)s->next_nonce++);
+    hash128_text(&s->view->own[type].hash, response->version_info);
+}
+
+/* A whole set that still holds what will be removed next is none that a view has: its version is of
+ * its own, so that a proxy that reconnects with it is not taken to be up to date. */
+static void version_of_transition(struct xds_response *response)
+{
+    struct hasher *h = hasher_new();
+    hasher_add_text(h, "transition");
+    for (size_t i = 0; i < response->resources.count; i++) {
+        hasher_add_text(h, response->resources.items[i]->name);
+        hasher_add(h, &response->resources.items[i]->version, sizeof(struct hash128));
+    }
+    struct hash128 version = hasher_finish(h);
+    hash128_text(&version, response->version_info);
+}
+
+static void flight_begin(struct type_state *t, const struct xds_response *response)
+{
+    struct flight *f = &t->flight;
+    size_t count = response->resources.count;
+    memcpy(f->nonce, response->nonce, sizeof f->nonce);
+    f->resources = count ? xcalloc(count, sizeof *f->resources) : NULL;
+    for (f->count = 0; f->count < count; f->count++)
+        f->resources[f->count] = xds_resource_retain(response->resources.items[f->count]);
+    f->is_open = true;
+}
+
+static void send(
+    struct xds_stream *s, enum xds_type type, bool removes, bool has_removals, struct xds_out *out)
+{
+    struct type_state *t = &s->types[type];
+    struct known next = { 0 };
+    struct xds_response response;
+    struct xds_cursor cursor = { 0 };
+    response_open(s, type, &response);
+    struct building b = { s, type, removes, is_whole(s, type), &next, out, &response };
+    struct xds_resource *r = xds_view_next(s->view, type, &cursor);
+    size_t at = 0;
+    while (r || at < t->known.count) {
+        int order = name_order(r, &t->known, at);
+        build_name(&b, order <= 0 ? r : NULL, order >= 0 ? t->known.items[at] : 0);
+        if (order <= 0)
+            r = xds_view_next(s->view, type, &cursor);
+        at += order >= 0;
+    }
+    free(t->known.items);
+    t->known = next;
+    if (b.is_whole && !removes && has_removals)
+        version_of_transition(&response);
+    if (type == XDS_CLUSTER)
+        resend_endpoints(s, &response);
+    flight_begin(t, &response);
+    t->must_answer = false;
+    t->sent_revision = s->view->revision;
+    s->has_answered = true;
+    list_push(out->arena, &out->responses, response);
+}
+
+/* ---- the order of things ---- */
+
+static void settle(struct xds_stream *s, enum xds_type type)
+{
+    struct type_state *t = &s->types[type];
+    t->is_dirty = false;
+    t->settled = s->view->own[type].hash;
+    t->sent_revision = t->acked_revision = s->view->revision;
+}
+
+static bool is_settled(const struct xds_stream *s, enum xds_type type)
+{
+    const struct type_state *t = &s->types[type];
+    return !t->is_dirty && !t->must_answer && hash128_equal(&t->settled, &s->view->own[type].hash);
+}
+
+/* SotW has no words for the removal of an endpoint or a route table: the proxy stops asking. */
+static bool can_remove(const struct xds_stream *s, enum xds_type type)
+{
+    return s->variant == XDS_DELTA || is_whole(s, type);
+}
+
+/* Adds and changes, in order; false when the rest must wait for an answer. */
+static bool pump_additions(
+    struct xds_stream *s, struct comparison found[XDS_TYPE_COUNT], struct xds_out *out)
+{
+    for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++) {
+        struct type_state *t = &s->types[type];
+        if (!t->is_subscribed)
+            continue;
+        if (t->flight.is_open)
+            return false;
+        if (type == XDS_LISTENER && s->awaits_names)
+            return false;
+        if (is_settled(s, type)) {
+            settle(s, type);
+            continue;
+        }
+        found[type] = compare_type(s, type);
+        if (found[type].has_additions || t->must_answer) {
+            send(s, type, false, found[type].has_removals, out);
+            return false;
+        }
+        if (!found[type].has_removals || !can_remove(s, type))
+            settle(s, type);
+    }
+    return true;
+}
+
+static void pump(struct xds_stream *s, struct xds_out *out)
+{
+    struct comparison found[XDS_TYPE_COUNT] = { 0 };
+    if (!s->view || !pump_additions(s, found, out))
+        return;
+    for (size_t i = 0; i < ARRAY_COUNT(removal_order); i++) {
+        enum xds_type type = removal_order[i];
+        if (!found[type].has_removals || !can_remove(s, type))
+            continue;
+        send(s, type, true, false, out);
+        return;
+    }
+}
+
+/* SotW: a wildcard that named the version it has, and that version is the view's: it has all of it.
+ */
+static void resume(struct xds_stream *s, enum xds_type type)
+{
+    struct type_state *t = &s->types[type];
+    struct xds_cursor cursor = { 0 };
+    char current[HASH128_TEXT_BYTES];
+    if (!s->view || !t->resumed_version)
+        return;
+    hash128_text(&s->view->own[type].hash, current);
+    if (strcmp(current, t->resumed_version) == 0) {
+        for (struct xds_resource *r; (r = xds_view_next(s->view, type, &cursor));)
+            known_append(&t->known, known_sent(r, 0));
+        t->must_answer = false;
+    }
+    free(t->resumed_version);
+    t->resumed_version = NULL;
+}
+
+void xds_stream_view(struct xds_stream *s, struct xds_view *view, struct xds_out *out)
+{
+    struct xds_view *former = s->view;
+    s->view = xds_view_retain(view);
+    xds_view_release(former);
+    for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++)
+        resume(s, type);
+    pump(s, out);
+}
+
+bool xds_stream_awaits_names(const struct xds_stream *s)
+{
+    return s->awaits_names;
+}
+
+void xds_stream_stop_awaiting(struct xds_stream *s, struct xds_out *out)
+{
+    s->awaits_names = false;
+    pump(s, out);
+}
+
+/* ---- requests ---- */
+
+static void take_refusal(struct type_state *t, const char *detail)
+{
+    t->nacks++;
+    free(t->last_nack);
+    t->last_nack = xstrdup(detail);
+    for (size_t i = 0; i < t->flight.count; i++) {
+        known_entry *e = known_find(&t->known, t->flight.resources[i]->name);
+        if (e && known_resource(*e) == t->flight.resources[i])
+            *e |= KNOWN_REFUSED;
+    }
+}
+
+/* Is it the answer to what is in flight? */
+static void take_answer(struct type_state *t, const struct xds_request *request)
+{
+    if (!t->flight.is_open || strcmp(request->nonce, t->flight.nonce) != 0)
+        return;
+    if (request->error_detail)
+        take_refusal(t, request->error_detail);
+    else
+        t->acks++;
+    flight_end(&t->flight);
+    t->is_dirty = true;
+}
+
+static bool has_wildcard_name(const string_list *names)
+{
+    for (size_t i = 0; i < names->count; i++)
+        if (strcmp(names->items[i], "*") == 0)
+            return true;
+    return false;
+}
+
+/* Asks for a name; `again` sends it even if it is known to be held. */
+static void ask(struct type_state *t, const char *name, bool again)
+{
+    known_entry *e = known_ask(&t->known, name);
+    bool is_repeated = *e & KNOWN_ASKED;
+    *e |= KNOWN_ASKED;
+    if (is_repeated && again && known_is_told_absent(*e)) {
+        known_drop(*e);
+        *e = known_nothing(name, KNOWN_ASKED, false);
+    } else if (is_repeated && again) {
+        *e |= KNOWN_RESEND;
+    }
+    t->is_dirty = true;
+}
+
+static void open_type(struct xds_stream *s, const struct xds_request *request, bool is_named)
+{
+    struct type_state *t = &s->types[request->type];
+    bool may_be_wildcard = request->type == XDS_CLUSTER || request->type == XDS_LISTENER;
+    t->is_subscribed = true;
+    t->is_wildcard = !is_named && may_be_wildcard;
+    t->is_dirty = true;
+    for (list_each (const struct xds_versioned_name, held, &request->initial)) {
+        known_entry *e = known_ask(&t->known, held->name);
+        known_drop(*e);
+        *e = known_version(held->name, held->version);
+    }
+}
+
+static void request_delta(struct xds_stream *s, const struct xds_request *request)
+{
+    struct type_state *t = &s->types[request->type];
+    bool is_first = !t->is_subscribed;
+    if (is_first) {
+        open_type(s, request, request->names.count > 0);
+        t->must_answer = !s->has_answered && t->is_wildcard;
+    }
+    if (has_wildcard_name(&request->names)) {
+        t->is_wildcard = t->is_dirty = true;
+        t->must_answer |= is_first && !s->has_answered;
+    }
+    for (size_t i = 0; i < request->names.count; i++)
+        if (strcmp(request->names.items[i], "*") != 0)
+            ask(t, request->names.items[i], !is_first);
+    for (size_t i = 0; i < request->unsubscribe.count; i++) {
+        const char *name = request->unsubscribe.items[i];
+        if (strcmp(name, "*") == 0)
+            t->is_wildcard = false;
+        else
+            known_remove(&t->known, name);
+        t->is_dirty = true;
+    }
+}
+
+static int compare_names(const void *left, const void *right)
+{
+    return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+/* The names of a request are the whole subscription: those that are missing now are dropped. */
+static void drop_others(struct type_state *t, const string_list *names)
+{
+    const char **sorted = xcalloc(names->count, sizeof *sorted);
+    size_t kept = 0, before = t->known.count;
+    if (names->count)
+        memcpy(sorted, names->items, names->count * sizeof *sorted);
+    qsort(sorted, names->count, sizeof *sorted, compare_names);
+    for (size_t i = 0; i < t->known.count; i++) {
+        const char *name = known_name(t->known.items[i]);
+        if (bsearch(&name, sorted, names->count, sizeof *sorted, compare_names))
+            t->known.items[kept++] = t->known.items[i];
+        else
+            known_drop(t->known.items[i]);
+    }
+    t->known.count = kept;
+    t->is_dirty |= kept != before;
+    free(sorted);
+}
+
+static void request_sotw(struct xds_stream *s, const struct xds_request *request)
+{
+    struct type_state *t = &s->types[request->type];
+    bool is_first = !t->is_subscribed;
+    if (is_first) {
+        open_type(s, request, request->names.count > 0);
+        t->must_answer = true;
+    }
+    if (has_wildcard_name(&request->names))
+        t->is_wildcard = true;
+    else if (request->names.count)
+        t->is_wildcard = false;
+    if (is_first && *request->version_info && t->is_wildcard) {
+        t->resumed_version = xstrdup(request->version_info);
+        resume(s, request->type);
+    }
+    for (size_t i = 0; i < request->names.count; i++)
+        if (strcmp(request->names.items[i], "*") != 0)
+            ask(t, request->names.items[i], false);
+    if (!t->is_wildcard)
+        drop_others(t, &request->names);
+}
+
+void xds_stream_request(
+    struct xds_stream *s, const struct xds_request *request, struct xds_out *out)
+{
+    struct type_state *t = &s->types[request->type];
+    bool is_stale = *request->nonce && strcmp(request->nonce, t->flight.nonce) != 0;
+    bool was_open = t->flight.is_open;
+    take_answer(t, request);
+    if (s->variant == XDS_DELTA)
+        request_delta(s, request);
+    else if (!(is_stale && was_open))
+        request_sotw(s, request);
+    if (request->type == XDS_ENDPOINT && request->names.count) {
+        s->has_named_endpoints = true;
+        s->awaits_names = false;
+    }
+    pump(s, out);
+}
+
+/* ---- status ---- */
+
+void xds_stream_status(
+    const struct xds_stream *s, enum xds_type type, struct xds_type_status *status)
+{
+    const struct type_state *t = &s->types[type];
+    *status = (struct xds_type_status){
+        .is_subscribed = t->is_subscribed,
+        .is_in_flight = t->flight.is_open,
+        .sent_revision = t->sent_revision,
+        .acked_revision = t->acked_revision,
+        .acks = t->acks,
+        .nacks = t->nacks,
+        .last_nack = t->last_nack ? t->last_nack : "",
+    };
+    for (size_t i = 0; i < t->known.count; i++) {
+        known_entry e = t->known.items[i];
+        status->subscribed += t->is_wildcard || (e & KNOWN_ASKED);
+        status->sent_resources += known_resource(e) != NULL;
+        status->refused += (e & KNOWN_REFUSED) != 0;
+    }
+}

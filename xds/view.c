@@ -1,0 +1,121 @@
+#include "xds/view.h"
+
+#include <string.h>
+
+static int compare_items(const void *left, const void *right)
+{
+    const struct xds_resource *a = *(const struct xds_resource *const *)left;
+    const struct xds_resource *b = *(const struct xds_resource *const *)right;
+    int order = strcmp(a->name, b->name);
+    return order ? order : memcmp(&a->version, &b->version, sizeof a->version);
+}
+
+/* Sorted, without repetitions. Two versions of one name are a mistake of whoever made the lists. */
+static struct xds_set make_set(struct xds_resource *const *list, size_t count)
+{
+    struct xds_set set = { .items = xcalloc(count, sizeof *set.items) };
+    if (count)
+        memcpy(set.items, list, count * sizeof *set.items);
+    qsort(set.items, count, sizeof *set.items, compare_items);
+    for (size_t i = 0; i < count; i++) {
+        struct xds_resource *last = set.count ? set.items[set.count - 1] : NULL;
+        if (!last || strcmp(last->name, set.items[i]->name) != 0) {
+            set.items[set.count++] = set.items[i];
+            continue;
+        }
+        INVARIANT(hash128_equal(&last->version, &set.items[i]->version));
+        xds_resource_release(set.items[i]);
+    }
+    return set;
+}
+
+/* A view that adds nothing to its base has the base's hash: no second reading of thousands. */
+static struct hash128 hash_type(const struct xds_view *v, enum xds_type type)
+{
+    struct xds_cursor cursor = { 0 };
+    if (v->base && !v->own[type].count)
+        return v->base->own[type].hash;
+    struct hasher *h = hasher_new();
+    for (const struct xds_resource *r; (r = xds_view_next(v, type, &cursor));) {
+        hasher_add_text(h, r->name);
+        hasher_add(h, &r->version, sizeof r->version);
+    }
+    return hasher_finish(h);
+}
+
+struct xds_view *xds_view_new(int64_t revision, struct xds_view *base,
+    struct xds_resource **const lists[XDS_TYPE_COUNT], const size_t counts[XDS_TYPE_COUNT])
+{
+    struct xds_view *v = xcalloc(1, sizeof *v);
+    refcount_init(&v->refs);
+    v->revision = revision;
+    v->base = base ? xds_view_retain(base) : NULL;
+    INVARIANT(!base || !base->base);
+    for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++) {
+        v->own[type] = make_set(lists[type], counts[type]);
+        v->own[type].hash = hash_type(v, type);
+    }
+    return v;
+}
+
+struct xds_view *xds_view_retain(struct xds_view *v)
+{
+    refcount_retain(&v->refs);
+    return v;
+}
+
+void xds_view_release(struct xds_view *v)
+{
+    if (!v || !refcount_release(&v->refs))
+        return;
+    for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++) {
+        for (size_t i = 0; i < v->own[type].count; i++)
+            xds_resource_release(v->own[type].items[i]);
+        free(v->own[type].items);
+    }
+    xds_view_release(v->base);
+    free(v);
+}
+
+static struct xds_resource *find_in(const struct xds_set *set, const char *name)
+{
+    size_t low = 0, high = set->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(set->items[middle]->name, name);
+        if (order == 0)
+            return set->items[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+struct xds_resource *xds_view_find(const struct xds_view *v, enum xds_type type, const char *name)
+{
+    struct xds_resource *found = find_in(&v->own[type], name);
+    return found || !v->base ? found : find_in(&v->base->own[type], name);
+}
+
+size_t xds_view_count(const struct xds_view *v, enum xds_type type)
+{
+    return v->own[type].count + (v->base ? v->base->own[type].count : 0);
+}
+
+struct xds_resource *xds_view_next(
+    const struct xds_view *v, enum xds_type type, struct xds_cursor *cursor)
+{
+    const struct xds_set *own = &v->own[type], *base = v->base ? &v->base->own[type] : NULL;
+    bool has_own = cursor->own < own->count, has_base = base && cursor->base < base->count;
+    if (has_own && has_base) {
+        int order = strcmp(own->items[cursor->own]->name, base->items[cursor->base]->name);
+        INVARIANT(order != 0);
+        has_own = order < 0;
+        has_base = order > 0;
+    }
+    if (has_own)
+        return own->items[cursor->own++];
+    return has_base ? base->items[cursor->base++] : NULL;
+}
