@@ -50,19 +50,24 @@ void path_add_index(struct buf *path, size_t index)
     buf_printf(path, "[%zu]", index);
 }
 
-/* The size of the one step at the start of `step`. */
-static size_t step_size(const char *step, size_t size)
+/* The size of a quoted key in brackets at the start of `step`. */
+static size_t quoted_size(const char *step, size_t size)
 {
-    bool is_quoted = size > 1 && step[0] == '[' && step[1] == '"';
-    size_t at = is_quoted ? 2 : 1;
-    if (!is_quoted) {
-        while (at < size && step[at] != '.' && step[at] != '[')
-            at++;
-        return at;
-    }
+    size_t at = 2;
     while (at < size && step[at] != '"')
         at += step[at] == '\\' ? 2 : 1;
     return at + 2 < size ? at + 2 : size;
+}
+
+/* The size of the one step at the start of `step`. */
+static size_t step_size(const char *step, size_t size)
+{
+    if (size > 1 && step[0] == '[' && step[1] == '"')
+        return quoted_size(step, size);
+    size_t at = 1;
+    while (at < size && step[at] != '.' && step[at] != '[')
+        at++;
+    return at;
 }
 
 size_t path_parent_size(const char *path, size_t size)

@@ -184,10 +184,11 @@ static uint64_t time_left_ms(const struct etcd_request *r)
     return r->deadline_ms > now_ms ? r->deadline_ms - now_ms : 0;
 }
 
-/* One try may take all the time that is left, unless another member could be asked instead. */
+/* A try may take all the time that is left, unless there is a member that was not asked yet. (One
+ * that lost its leader forgets what it was asked, so to wait for it would be in vain.) */
 static void try_request(struct etcd_request *r)
 {
-    bool has_choice = r->is_repeatable && r->client->url->members.count > 1;
+    bool has_choice = r->is_repeatable && r->tries + 1 < r->client->url->members.count;
     r->tries++;
     r->grpc.limits = (struct http_limits){
         .connect_timeout_ms = ETCD_CONNECT_TIMEOUT_MS,

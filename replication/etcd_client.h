@@ -20,7 +20,7 @@ bool etcd_url_parse(struct arena *a, const char *rest, struct etcd_url *url, str
 
 enum {
     ETCD_CONNECT_TIMEOUT_MS = 1000,
-    ETCD_STALL_MS = 2000,    /* a member that says nothing for so long may be stopped */
+    ETCD_STALL_MS = 1000,    /* a member that says nothing for so long may be stopped */
     ETCD_PAGE_KEYS = 10000,  /* smaller pages waste etcd's time */
     ETCD_PAGE_KEYS_MIN = 10, /* the largest values that etcd takes still fit */
     ETCD_ANSWER_BYTES_MAX = 64 * 1024 * 1024, /* a larger page is asked for again, smaller */

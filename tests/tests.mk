@@ -44,5 +44,5 @@ test-tsan: ## unit and daemon tests under ThreadSanitizer
 SANITIZED ?= daemon or xds_protocol
 
 bench: deps ## measure: change to 500 proxies, CPU, memory a proxy, start to ready
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory all $(BUILD)/tools/xds_load
 	@$(VENV)/bin/python tests/bench/bench.py $(BENCH)

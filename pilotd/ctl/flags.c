@@ -133,6 +133,23 @@ static bool unknown_flag(const struct ctl *ctl, const char *word)
     return false;
 }
 
+/* One value more for a flag; false after saying why it cannot have it. */
+static bool set_flag(struct ctl *ctl, const struct flag *flag, const char *value, bool has_equals)
+{
+    struct flag_value *slot = find_value(ctl, flag);
+    if (has_equals && !flag->value_name)
+        ctl_fail(EXIT_USAGE, "%s takes no value", flag->name);
+    else if (!value)
+        ctl_fail(EXIT_USAGE, "%s needs a value: %s", flag->name, flag->value_name);
+    else if (slot->values.count && !flag->is_list)
+        ctl_fail(EXIT_USAGE, "%s is given twice", flag->name);
+    else {
+        list_push(ctl->a, &slot->values, value);
+        return true;
+    }
+    return false;
+}
+
 /* `word` is a flag: takes its value from "--name=value" or from the next word. */
 static bool parse_flag(struct ctl *ctl, const char *word, const char *next, bool *used_next)
 {
@@ -141,22 +158,9 @@ static bool parse_flag(struct ctl *ctl, const char *word, const char *next, bool
     const struct flag *flag = find_flag(ctl->verb, word, size);
     if (!flag)
         return unknown_flag(ctl, word);
-    const char *value = equals ? equals + 1 : flag->value_name ? next : "true";
-    if (!value || (equals && !flag->value_name)) {
-        ctl_fail(EXIT_USAGE,
-            equals ? "%s takes no value" : "%s needs a value: %s",
-            flag->name,
-            flag->value_name);
-        return false;
-    }
-    struct flag_value *slot = find_value(ctl, flag);
-    if (slot->values.count && !flag->is_list) {
-        ctl_fail(EXIT_USAGE, "%s is given twice", flag->name);
-        return false;
-    }
-    list_push(ctl->a, &slot->values, value);
     *used_next = flag->value_name && !equals;
-    return true;
+    const char *value = equals ? equals + 1 : flag->value_name ? next : "true";
+    return set_flag(ctl, flag, value, equals != NULL);
 }
 
 bool ctl_parse(struct ctl *ctl, int argc, char **argv)

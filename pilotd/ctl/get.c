@@ -40,6 +40,11 @@ struct row {
 };
 typedef LIST(struct row) row_list;
 
+static bool is_or_any(const char *wanted, const char *text)
+{
+    return !wanted || (text && strcmp(wanted, text) == 0);
+}
+
 static row_list select_rows(struct ctl *ctl, const struct session_answer *answer)
 {
     const char *ns = ctl_value(ctl, &flag_namespace);
@@ -49,12 +54,10 @@ static row_list select_rows(struct ctl *ctl, const struct session_answer *answer
         struct row row = { .entry = entry };
         struct diags ignored;
         diags_init(&ignored, ctl->a);
-        if (!object_key_parse(ctl->a, entry->key, &row.key, &ignored) || row.key.kind == KIND_NONE)
-            continue;
-        bool is_named = !name || (row.key.name && strcmp(name, row.key.name) == 0) ||
-                        (row.key.service && strcmp(name, row.key.service) == 0);
-        bool is_inside = !ns || (row.key.ns && strcmp(ns, row.key.ns) == 0);
-        if (is_named && is_inside)
+        bool is_ours =
+            object_key_parse(ctl->a, entry->key, &row.key, &ignored) && row.key.kind != KIND_NONE;
+        bool is_named = is_or_any(name, row.key.name) || is_or_any(name, row.key.service);
+        if (is_ours && is_named && is_or_any(ns, row.key.ns))
             list_push(ctl->a, &rows, row);
     }
     return rows;

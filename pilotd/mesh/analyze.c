@@ -89,17 +89,30 @@ static void check_destination(struct snapshot *s, const struct object *object,
             destination->subset);
 }
 
+/* Does it let everything through, whoever asks and however? */
+static bool is_open_match(const struct http_match *m)
+{
+    const void *const matchers[] = { m->scheme, m->method, m->authority, m->source_namespace };
+    const size_t counts[] = { m->headers.count,
+        m->without_headers.count,
+        m->query_params.count,
+        m->source_labels.count,
+        m->gateways.count,
+        m->port };
+    for (size_t i = 0; i < ARRAY_COUNT(matchers); i++)
+        if (matchers[i])
+            return false;
+    for (size_t i = 0; i < ARRAY_COUNT(counts); i++)
+        if (counts[i])
+            return false;
+    return !m->uri || (m->uri->prefix && strcmp(m->uri->prefix, "/") == 0);
+}
+
 static bool is_catch_all(const struct http_route *route)
 {
-    for (list_each (const struct http_match, m, &route->match)) {
-        bool is_open_uri = !m->uri || (m->uri->prefix && strcmp(m->uri->prefix, "/") == 0);
-        bool is_open = is_open_uri && !m->scheme && !m->method && !m->authority &&
-                       !m->headers.count && !m->without_headers.count && !m->query_params.count &&
-                       !m->port && !m->source_labels.count && !m->source_namespace &&
-                       !m->gateways.count;
-        if (is_open)
+    for (list_each (const struct http_match, match, &route->match))
+        if (is_open_match(match))
             return true;
-    }
     return !route->match.count;
 }
 

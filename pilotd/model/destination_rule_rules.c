@@ -48,7 +48,7 @@ static bool is_locality_pattern(const char *text)
 /* Names the locality; false if it overlaps one named before. */
 static bool localities_add(struct decoder *d, struct localities *l, const char *locality)
 {
-    char *place = arena_strdup(schema_arena(d), locality);
+    char *place = arena_strdup(schema_scratch(d), locality);
     size_t size = strlen(place);
     if (size > 0 && place[size - 1] == '*')
         place[--size] = '\0';

@@ -199,10 +199,12 @@ void schema_fault(struct decoder *d, enum diag_code code, const char *at, const 
     const char *fmt, ...) PRINTF_LIKE(5, 6);
 void schema_warn(struct decoder *d, enum diag_code code, const char *at, const char *hint,
     const char *fmt, ...) PRINTF_LIKE(5, 6);
+/* Texts that live until the decoding ends: paths, hints. */
 const char *schema_text(struct decoder *d, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* The path of a map's item: `at` with the key after it. */
 const char *schema_key(struct decoder *d, const char *at, const char *key);
-struct arena *schema_arena(const struct decoder *d);
+struct arena *schema_arena(const struct decoder *d);   /* for what becomes part of the object */
+struct arena *schema_scratch(const struct decoder *d); /* until the decoding ends */
 const char *schema_namespace(const struct decoder *d); /* the resource's; "" when it has none */
 
 #endif

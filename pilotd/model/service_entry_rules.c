@@ -23,7 +23,7 @@ static void check_addresses(struct decoder *d, const struct service_entry *se)
                 at,
                 NULL,
                 "must be an IP address, not %s",
-                text_quote(schema_arena(d), address));
+                text_quote(schema_scratch(d), address));
     }
 }
 

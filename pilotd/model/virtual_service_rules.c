@@ -371,7 +371,7 @@ static bool covers(const struct host_tail *a, const struct host_tail *b)
 
 static void check_hosts(struct decoder *d, const string_list *hosts)
 {
-    struct host_tail *tails = ARENA_ARRAY(schema_arena(d), struct host_tail, hosts->count + 1);
+    struct host_tail *tails = ARENA_ARRAY(schema_scratch(d), struct host_tail, hosts->count + 1);
     for (size_t i = 0; i < hosts->count; i++) {
         const char *host = hosts->items[i];
         bool is_wildcard = *host == '*';

@@ -60,21 +60,21 @@ struct locality_args locality_args_of(struct arena *a, const struct snapshot *s,
 
 /* ---- groups ---- */
 
-static int compare_places(const struct locality *x, const struct locality *y)
+static int compare_groups(const void *left, const void *right)
 {
+    const struct locality *x = &((const struct locality_group *)left)->place;
+    const struct locality *y = &((const struct locality_group *)right)->place;
     int order = strcmp(x->region, y->region);
     if (!order)
         order = strcmp(x->zone, y->zone);
     return order ? order : strcmp(x->sub_zone, y->sub_zone);
 }
 
-/* All endpoints are of one array: in it they are in order already. */
-static int compare_endpoints(const void *left, const void *right)
+/* What differs most often comes first. */
+static bool is_same_place(const struct locality *x, const struct locality *y)
 {
-    const struct endpoint *x = *(const struct endpoint *const *)left;
-    const struct endpoint *y = *(const struct endpoint *const *)right;
-    int order = compare_places(&x->locality, &y->locality);
-    return order ? order : (x > y) - (x < y);
+    return !strcmp(x->sub_zone, y->sub_zone) && !strcmp(x->zone, y->zone) &&
+           !strcmp(x->region, y->region);
 }
 
 uint32_t locality_weight(const struct endpoint *e, uint64_t divisor)
@@ -83,7 +83,7 @@ uint32_t locality_weight(const struct endpoint *e, uint64_t divisor)
 }
 
 /* Half of what Envoy takes leaves room for what locality_weight rounds up. */
-static uint64_t weights_divisor(const struct endpoint **endpoints, size_t count)
+static uint64_t weights_divisor(const struct endpoint *const *endpoints, size_t count)
 {
     uint64_t total = 0;
     for (size_t i = 0; i < count; i++)
@@ -98,20 +98,28 @@ static void group_add(
     group->weight += locality_weight(e, divisor);
 }
 
+/* There are few places: looking through them beats sorting all endpoints. */
+static struct locality_group *group_of(
+    struct arena *a, struct locality_groups *groups, const struct locality *place)
+{
+    for (list_each (struct locality_group, group, groups)) {
+        if (is_same_place(&group->place, place))
+            return group;
+    }
+    list_push(a, groups, (struct locality_group){ .place = *place });
+    return &groups->items[groups->count - 1];
+}
+
 static struct locality_groups group_by_place(
-    struct arena *a, const struct endpoint **endpoints, size_t count)
+    struct arena *a, const struct endpoint *const *endpoints, size_t count)
 {
     struct locality_groups groups = { .divisor = weights_divisor(endpoints, count) };
-    if (count)
-        qsort(endpoints, count, sizeof *endpoints, compare_endpoints);
-    struct locality_group *last = NULL;
     for (size_t i = 0; i < count; i++) {
-        if (!last || compare_places(&last->place, &endpoints[i]->locality)) {
-            list_push(a, &groups, (struct locality_group){ .place = endpoints[i]->locality });
-            last = &groups.items[groups.count - 1];
-        }
-        group_add(a, last, endpoints[i], groups.divisor);
+        struct locality_group *group = group_of(a, &groups, &endpoints[i]->locality);
+        group_add(a, group, endpoints[i], groups.divisor);
     }
+    if (groups.count)
+        qsort(groups.items, groups.count, sizeof *groups.items, compare_groups);
     return groups;
 }
 
@@ -259,8 +267,8 @@ static void fail_over(struct arena *a, struct locality_groups *groups, const str
     close_gaps(a, groups);
 }
 
-struct locality_groups locality_groups_build(struct arena *a, const struct endpoint **endpoints,
-    size_t count, const struct locality_args *args)
+struct locality_groups locality_groups_build(struct arena *a,
+    const struct endpoint *const *endpoints, size_t count, const struct locality_args *args)
 {
     struct locality_groups groups = group_by_place(a, endpoints, count);
     const struct locality_lb_setting *setting = args->setting.value;

@@ -43,8 +43,8 @@ struct locality_groups { /* sorted by place, then priority */
 };
 uint32_t locality_weight(const struct endpoint *e, uint64_t divisor);
 
-/* `endpoints` (all of one array) may be reordered. */
-struct locality_groups locality_groups_build(struct arena *a, const struct endpoint **endpoints,
-    size_t count, const struct locality_args *args);
+/* Inside a group endpoints keep their order. */
+struct locality_groups locality_groups_build(struct arena *a,
+    const struct endpoint *const *endpoints, size_t count, const struct locality_args *args);
 
 #endif

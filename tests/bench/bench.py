@@ -3,7 +3,7 @@
 
     bench.py [--services 1000] [--endpoints 10] [--proxies 500] [--changes 20] [--json FILE]
 
-The load is tests/bench/xds_load.c (one process, its CPU told apart). The reference is a fixed amount of
+The load is tests/tools/xds_load.c (one process, its CPU told apart). The reference is a fixed amount of
 hashing, timed before and after: where the two differ, or differ from another day's, so do the figures.
 """
 
@@ -90,7 +90,7 @@ def fill(etcd, services, endpoints):
 class Clients:
     def __init__(self, cluster, replica, count):
         host, port = replica.xds.rsplit(":", 1)
-        self.popen = subprocess.Popen([f"{BUILD}/tests/xds_load", host, port, str(count), str(PORT)],
+        self.popen = subprocess.Popen([f"{BUILD}/tools/xds_load", host, port, str(count), str(PORT)],
                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         cluster.cleanups.append(self.popen.kill)
         self.events = queue.Queue()

@@ -127,7 +127,8 @@ static void history_step(struct history *h)
 {
     size_t key = below(h, KEYS);
     struct object *old = h->objects[key];
-    const char *json = universe[key].variants[below(h, VARIANTS)];
+    size_t variant = below(h, VARIANTS + 1);
+    const char *json = variant < VARIANTS ? universe[key].variants[variant] : NULL;
     h->revision++;
     h->objects[key] = NULL;
     if (json) {
@@ -296,7 +297,7 @@ static void test_replicas_that_started_at_different_times_agree(void **state)
 
 static struct hash128 hash_of(const struct fixture_value *values, size_t count, unsigned level)
 {
-    struct object *objects[4];
+    struct object *objects[4] = { NULL };
     for (size_t i = 0; i < count; i++)
         objects[i] = fixture_object(&values[i], (int64_t)i + 1);
     struct snapshot *s = snapshot_build(objects, count, 7, level);

@@ -16,42 +16,18 @@ static void check(void **state, const struct fault_case *cases, size_t count)
     assert_faults(*state, "VirtualService", cases, count);
 }
 
-static void test_every_field_is_decoded(void **state)
+static void test_every_field_of_a_match_is_decoded(void **state)
 {
     const struct virtual_service *vs = spec_of(*state,
         "VirtualService",
-        "{hosts: [a, '*.b.c'], gateways: [mesh, ns/gw], exportTo: [., x], http: ["
-        "{name: n, match: [{name: m, uri: {prefix: /p}, scheme: {exact: https}, "
-        "method: {regex: 'GET|POST'}, authority: {exact: ''}, headers: {z: {}, a: {exact: v}}, "
-        "withoutHeaders: {w: {regex: '*'}}, queryParams: {q: {exact: '1'}}, ignoreUriCase: true, "
-        "port: 80, sourceLabels: {app: x}, sourceNamespace: s, gateways: [mesh], statPrefix: sp}], "
-        "route: [{destination: {host: d, subset: v1, port: {number: 8080}}, weight: 90, "
-        "headers: {request: {set: {Host: x}, add: {a: b}, remove: [c]}, response: {set: {r: s}}}}, "
-        "{destination: {host: e}, weight: 10}], "
-        "rewrite: {authority: o, uriRegexRewrite: {match: '^/(.*)', rewrite: '/x/\\1'}}, "
-        "timeout: 3s, retries: {attempts: 3, perTryTimeout: 1s, backoff: 25ms, "
-        "retryOn: '5xx,gateway-error,503', retryRemoteLocalities: true, "
-        "retryIgnorePreviousHosts: false}, "
-        "fault: {delay: {fixedDelay: 5s, percentage: {value: 0.1}, percent: 5}, "
-        "abort: {grpcStatus: NOT_FOUND, percentage: {value: 100}}}, "
-        "mirrors: [{destination: {host: f}, percentage: {value: 50}}], mirrorPercent: 4, "
-        "corsPolicy: {allowOrigin: [x], allowOrigins: [{exact: e}, {regex: '.*'}], "
-        "allowMethods: [GET], allowHeaders: [h1], exposeHeaders: [h2], maxAge: 24h, "
-        "allowCredentials: true, unmatchedPreflights: IGNORE}, "
-        "headers: {response: {add: {x: '%PROTOCOL%'}}}}, "
-        "{redirect: {uri: /u, authority: b, scheme: https, derivePort: FROM_REQUEST_PORT, "
-        "redirectCode: 308}}, "
-        "{directResponse: {status: 503, body: {string: ''}}}, "
-        "{directResponse: {status: 200, body: {bytes: aGVsbG8=}}}, "
-        "{mirror: {host: g}, mirrorPercentage: {value: 1.5}, " ROUTE "}]}");
+        VS("name: n, match: [{name: m, uri: {prefix: /p}, scheme: {exact: https}, "
+           "method: {regex: 'GET|POST'}, authority: {exact: ''}, headers: {z: {}, a: {exact: v}}, "
+           "withoutHeaders: {w: {regex: '*'}}, queryParams: {q: {exact: '1'}}, "
+           "ignoreUriCase: true, port: 80, sourceLabels: {app: x}, sourceNamespace: s, "
+           "gateways: [mesh], statPrefix: sp}], " ROUTE));
 
-    assert_string_equal(vs->hosts.items[1], "*.b.c");
-    assert_string_equal(vs->gateways.items[1], "ns/gw");
-    assert_string_equal(vs->export_to.items[1], "x");
-    assert_int_equal(vs->http.count, 5);
-    const struct http_route *r = &vs->http.items[0];
-    const struct http_match *m = r->match.items;
-    assert_string_equal(r->name, "n");
+    const struct http_match *m = vs->http.items[0].match.items;
+    assert_string_equal(vs->http.items[0].name, "n");
     assert_string_equal(m->name, "m");
     assert_string_equal(m->uri->prefix, "/p");
     assert_null(m->uri->exact);
@@ -71,7 +47,21 @@ static void test_every_field_is_decoded(void **state)
     assert_string_equal(m->source_namespace, "s");
     assert_string_equal(m->gateways.items[0], "mesh");
     assert_string_equal(m->stat_prefix, "sp");
-    const struct http_route_destination *to = r->route.items;
+}
+
+static void test_every_field_of_a_destination_is_decoded(void **state)
+{
+    const struct virtual_service *vs = spec_of(*state,
+        "VirtualService",
+        "{hosts: [a, '*.b.c'], gateways: [mesh, ns/gw], exportTo: [., x], http: [{route: ["
+        "{destination: {host: d, subset: v1, port: {number: 8080}}, weight: 90, "
+        "headers: {request: {set: {Host: x}, add: {a: b}, remove: [c]}, response: {set: {r: s}}}}, "
+        "{destination: {host: e}, weight: 10}]}]}");
+
+    const struct http_route_destination *to = vs->http.items[0].route.items;
+    assert_string_equal(vs->hosts.items[1], "*.b.c");
+    assert_string_equal(vs->gateways.items[1], "ns/gw");
+    assert_string_equal(vs->export_to.items[1], "x");
     assert_string_equal(to->destination->host, "d");
     assert_string_equal(to->destination->subset, "v1");
     assert_int_equal(to->destination->port->number, 8080);
@@ -80,7 +70,30 @@ static void test_every_field_is_decoded(void **state)
     assert_string_equal(to->headers->request->add.items[0].value, "b");
     assert_string_equal(to->headers->request->remove.items[0], "c");
     assert_string_equal(to->headers->response->set.items[0].key, "r");
-    assert_null(r->route.items[1].destination->port);
+    assert_null(to[1].destination->port);
+    assert_null(to[1].destination->subset);
+    assert_int_equal(to[1].weight, 10);
+}
+
+static void test_every_policy_of_a_route_is_decoded(void **state)
+{
+    const struct virtual_service *vs = spec_of(*state,
+        "VirtualService",
+        VS(ROUTE
+            ", rewrite: {authority: o, uriRegexRewrite: {match: '^/(.*)', rewrite: '/x/\\1'}}, "
+            "timeout: 3s, retries: {attempts: 3, perTryTimeout: 1s, backoff: 25ms, "
+            "retryOn: '5xx,gateway-error,503', retryRemoteLocalities: true, "
+            "retryIgnorePreviousHosts: false}, "
+            "fault: {delay: {fixedDelay: 5s, percentage: {value: 0.1}, percent: 5}, "
+            "abort: {grpcStatus: NOT_FOUND, percentage: {value: 100}}}, "
+            "mirrors: [{destination: {host: f}, percentage: {value: 50}}], mirrorPercent: 4, "
+            "corsPolicy: {allowOrigin: [x], allowOrigins: [{exact: e}, {regex: '.*'}], "
+            "allowMethods: [GET], allowHeaders: [h1], exposeHeaders: [h2], maxAge: 24h, "
+            "allowCredentials: true, unmatchedPreflights: IGNORE}, "
+            "headers: {response: {add: {x: '%PROTOCOL%'}}}"));
+
+    const struct http_route *r = vs->http.items;
+    assert_string_equal(r->rewrite->authority, "o");
     assert_string_equal(r->rewrite->uri_regex_rewrite->rewrite, "/x/\\1");
     assert_int_equal(r->timeout.ms, 3000);
     assert_int_equal(r->retries->attempts, 3);
@@ -93,20 +106,39 @@ static void test_every_field_is_decoded(void **state)
     assert_true(r->fault->delay->percentage->value == 0.1);
     assert_int_equal(r->fault->delay->percent, 5);
     assert_string_equal(r->fault->abort->grpc_status, "NOT_FOUND");
+    assert_true(r->fault->abort->percentage->value == 100);
     assert_string_equal(r->mirrors.items[0].destination->host, "f");
     assert_int_equal(r->mirror_percent.value, 4);
     assert_string_equal(r->cors_policy->allow_origins.items[1].regex, ".*");
+    assert_string_equal(r->cors_policy->allow_methods.items[0], "GET");
     assert_int_equal(r->cors_policy->max_age.ms, 86400000);
+    assert_true(r->cors_policy->allow_credentials.value);
     assert_int_equal(r->cors_policy->unmatched_preflights, PREFLIGHTS_IGNORE);
     assert_string_equal(r->headers->response->add.items[0].value, "%PROTOCOL%");
-    assert_string_equal(vs->http.items[1].redirect->authority, "b");
-    assert_int_equal(vs->http.items[1].redirect->derive_port, FROM_REQUEST_PORT);
-    assert_int_equal(vs->http.items[1].redirect->redirect_code, 308);
-    assert_string_equal(vs->http.items[2].direct_response->body->string, "");
-    assert_null(vs->http.items[2].direct_response->body->bytes);
-    assert_string_equal(vs->http.items[3].direct_response->body->bytes, "aGVsbG8=");
-    assert_string_equal(vs->http.items[4].mirror->host, "g");
-    assert_true(vs->http.items[4].mirror_percentage->value == 1.5);
+}
+
+static void test_every_other_action_is_decoded(void **state)
+{
+    const struct virtual_service *vs = spec_of(*state,
+        "VirtualService",
+        "{hosts: [h], http: [{redirect: {uri: /u, authority: b, scheme: https, "
+        "derivePort: FROM_REQUEST_PORT, redirectCode: 308}}, "
+        "{directResponse: {status: 503, body: {string: ''}}}, "
+        "{directResponse: {status: 200, body: {bytes: aGVsbG8=}}}, "
+        "{mirror: {host: g}, mirrorPercentage: {value: 1.5}, " ROUTE "}]}");
+
+    const struct http_route *r = vs->http.items;
+    assert_string_equal(r[0].redirect->uri, "/u");
+    assert_string_equal(r[0].redirect->authority, "b");
+    assert_string_equal(r[0].redirect->scheme, "https");
+    assert_int_equal(r[0].redirect->derive_port, FROM_REQUEST_PORT);
+    assert_int_equal(r[0].redirect->redirect_code, 308);
+    assert_int_equal(r[1].direct_response->status, 503);
+    assert_string_equal(r[1].direct_response->body->string, "");
+    assert_null(r[1].direct_response->body->bytes);
+    assert_string_equal(r[2].direct_response->body->bytes, "aGVsbG8=");
+    assert_string_equal(r[3].mirror->host, "g");
+    assert_true(r[3].mirror_percentage->value == 1.5);
 }
 
 static void test_hosts_are_names_wildcards_or_addresses(void **state)
@@ -455,7 +487,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, model_setup, model_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_every_field_is_decoded),
+        TEST(test_every_field_of_a_match_is_decoded),
+        TEST(test_every_field_of_a_destination_is_decoded),
+        TEST(test_every_policy_of_a_route_is_decoded),
+        TEST(test_every_other_action_is_decoded),
         TEST(test_hosts_are_names_wildcards_or_addresses),
         TEST(test_hosts_must_not_cover_each_other),
         TEST(test_a_route_has_one_action),
