@@ -1,5 +1,6 @@
 #include "replication/grpc.h"
 
+#include <ctype.h>
 #include <string.h>
 
 enum { FRAME_HEAD_BYTES = 5 };
@@ -62,8 +63,9 @@ enum error_code grpc_error_code(int status)
 
 static int hex_digit(char c)
 {
-    const char *digits = "0123456789abcdef", *at = c ? strchr(digits, c | 0x20) : NULL;
-    return at ? (int)(at - digits) : -1;
+    if (!isxdigit((unsigned char)c))
+        return -1;
+    return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
 }
 
 /* grpc-message is percent-encoded. */
@@ -73,7 +75,8 @@ static void decode_text(char *out, size_t size, const char *text)
     while (*text && length + 1 < size) {
         int high = text[0] == '%' ? hex_digit(text[1]) : -1;
         int low = high >= 0 ? hex_digit(text[2]) : -1;
-        out[length++] = low >= 0 ? (char)(high << 4 | low) : *text;
+        int byte = low >= 0 ? high * 16 + low : *text;
+        out[length++] = (char)byte;
         text += low >= 0 ? 3 : 1;
     }
     out[length] = '\0';

@@ -32,8 +32,10 @@ enum grpc_status grpc_reader_feed(struct grpc_reader *r, const uint8_t *bytes, s
             return GRPC_RESOURCE_EXHAUSTED;
         if (r->pending.size - at - GRPC_HEAD_BYTES < length)
             break;
-        if (!on_message(context, data + at + GRPC_HEAD_BYTES, length))
-            return GRPC_OK;
+        if (!on_message(context, data + at + GRPC_HEAD_BYTES, length)) {
+            at = r->pending.size;
+            break;
+        }
         at += GRPC_HEAD_BYTES + length;
     }
     buf_consume(&r->pending, at);

@@ -21,7 +21,7 @@ struct h2_stream {
     struct h2_request request;
     struct queued *queue;
     size_t head, count, capacity; /* queue[head..count) waits */
-    bool is_accepted, is_deferred, is_ending, is_ended, has_answered;
+    bool is_accepted, is_deferred, is_ending, is_ended, is_half_closed;
     enum grpc_status status;
     char *message;
 };
@@ -276,7 +276,7 @@ void h2_stream_accept(struct h2_stream *s)
         header("content-type", "application/grpc"),
         header("grpc-accept-encoding", "identity") };
     nghttp2_data_provider body = { .source.ptr = s, .read_callback = on_read };
-    s->is_accepted = s->has_answered = true;
+    s->is_accepted = true;
     nghttp2_submit_response(s->connection->session, s->id, headers, ARRAY_COUNT(headers), &body);
     send_pending(s->connection);
 }
@@ -286,7 +286,7 @@ void h2_stream_refuse(struct h2_stream *s, unsigned status)
     char text[16];
     snprintf(text, sizeof text, "%u", status);
     const nghttp2_nv headers[] = { header(":status", text) };
-    s->has_answered = s->is_ending = s->is_ended = true;
+    s->is_ending = s->is_ended = true;
     nghttp2_submit_response(s->connection->session, s->id, headers, ARRAY_COUNT(headers), NULL);
     send_pending(s->connection);
 }
@@ -361,8 +361,21 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     }
     bool is_last = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
     bool can_end = frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS;
-    if (is_last && can_end)
+    if (is_last && can_end) {
+        s->is_half_closed = true;
         c->handlers->on_half_closed(s);
+    }
+    return 0;
+}
+
+/* We said all; a client that still could speak is told that nobody listens. */
+static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user)
+{
+    struct h2_stream *s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
+    bool is_last = frame->hd.type == NGHTTP2_HEADERS && frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+    (void)user;
+    if (s && is_last && !s->is_half_closed)
+        nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_NO_ERROR);
     return 0;
 }
 
@@ -414,6 +427,7 @@ static nghttp2_session *session_new(struct h2_connection *c, uint32_t max_stream
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_chunk);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
     INVARIANT(nghttp2_session_server_new(&session, callbacks, c) == 0);
@@ -577,8 +591,7 @@ struct h2_connection *h2_accept(uv_stream_t *listener, const struct h2_options *
     uv_tcp_nodelay(&c->tcp, 1);
     uv_timer_start(&c->keepalive, on_keepalive, options->keepalive_ms, options->keepalive_ms);
     uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_socket_read);
-    send_pending(c);
-    return c;
+    return c; /* our settings go out once the client has shown that it speaks HTTP/2 */
 }
 
 void h2_connection_goaway(struct h2_connection *c)

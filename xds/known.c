@@ -141,24 +141,59 @@ void known_append(struct known *k, known_entry e)
     k->items[k->count++] = e;
 }
 
-known_entry *known_ask(struct known *k, const char *name)
+static int compare_names(const void *left, const void *right)
 {
-    size_t at = place_of(k, name);
-    if (at < k->count && strcmp(known_name(k->items[at]), name) == 0)
-        return &k->items[at];
-    known_append(k, known_nothing(name, 0, false));
-    known_entry fresh = k->items[k->count - 1];
-    memmove(&k->items[at + 1], &k->items[at], (k->count - 1 - at) * sizeof *k->items);
-    k->items[at] = fresh;
-    return &k->items[at];
+    return strcmp(*(const char *const *)left, *(const char *const *)right);
 }
 
-void known_remove(struct known *k, const char *name)
+/* Names without an entry, sorted, without repetitions. */
+static const char **missing_names(const struct known *k, const string_list *names, size_t *count)
 {
-    size_t at = place_of(k, name);
-    if (at == k->count || strcmp(known_name(k->items[at]), name) != 0)
-        return;
-    known_drop(k->items[at]);
-    memmove(&k->items[at], &k->items[at + 1], (k->count - at - 1) * sizeof *k->items);
-    k->count--;
+    const char **missing = NULL;
+    size_t found = 0;
+    *count = 0;
+    for (size_t i = 0; i < names->count; i++) {
+        if (known_find(k, names->items[i]))
+            continue;
+        if (!missing)
+            missing = xcalloc(names->count - i, sizeof *missing);
+        missing[found++] = names->items[i];
+    }
+    if (found)
+        qsort(missing, found, sizeof *missing, compare_names);
+    for (size_t i = 0; i < found; i++)
+        if (!*count || strcmp(missing[*count - 1], missing[i]) != 0)
+            missing[(*count)++] = missing[i];
+    return missing;
+}
+
+/* Merged from the end, so that everything moves once. */
+bool known_add(struct known *k, const string_list *names)
+{
+    size_t fresh, old = k->count;
+    const char **missing = missing_names(k, names, &fresh);
+    if (!fresh)
+        return false;
+    k->capacity = k->count = old + fresh;
+    k->items = xrealloc(k->items, k->capacity * sizeof *k->items);
+    for (size_t at = k->count; fresh;) {
+        if (old && strcmp(known_name(k->items[old - 1]), missing[fresh - 1]) > 0)
+            k->items[--at] = k->items[--old];
+        else
+            k->items[--at] = known_nothing(missing[--fresh], 0, false);
+    }
+    free(missing);
+    return true;
+}
+
+void known_drop_unasked(struct known *k)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < k->count; i++) {
+        if (k->items[i] & KNOWN_ASKED)
+            k->items[kept++] = k->items[i];
+        else
+            known_drop(k->items[i]);
+    }
+    k->count = kept;
 }

@@ -8,6 +8,7 @@
 #ifndef XDS_KNOWN_H
 #define XDS_KNOWN_H
 
+#include "base/arena.h"
 #include "xds/resource.h"
 
 enum known_flag {
@@ -46,9 +47,10 @@ void known_drop(known_entry e);
 
 /* The entry of a name, or NULL. */
 known_entry *known_find(const struct known *k, const char *name);
-/* Finds it, or puts known_nothing() in its place in the order. */
-known_entry *known_ask(struct known *k, const char *name);
-void known_remove(struct known *k, const char *name);
+/* Puts known_nothing() in the place of each name that has no entry; true if there was one. Costs
+ * one pass, however many names and in whatever order. */
+bool known_add(struct known *k, const string_list *names);
+void known_drop_unasked(struct known *k);
 
 /* At the end of the array: for whoever builds a new one in order. */
 void known_append(struct known *k, known_entry e);

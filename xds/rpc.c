@@ -36,6 +36,7 @@ struct rpc {
     struct xds_stream *xds;
     struct xds_subscriber subscriber;
     bool is_subscribed, is_ended;
+    bool is_asked, is_watched; /* a health check's one request has come; its service is known */
     char *node_id, *user_agent;
     uint64_t opened_ms;
     uv_timer_t patience; /* while the stream awaits names */
@@ -73,6 +74,8 @@ static void write_out(struct rpc *rpc, struct xds_out *out)
     struct xds_stats *stats = rpc->shared->stats;
     enum xds_variant variant = rpc->method == ADS_SOTW ? XDS_SOTW : XDS_DELTA;
     for (list_each (const struct xds_response, response, &out->responses)) {
+        if (rpc->is_ended)
+            return;
         slice_list slices = discovery_encode(out->arena, variant, response, rpc->shared->identity);
         int64_t bytes = 0;
         for (size_t i = 0; i < slices.count; i++)
@@ -82,7 +85,11 @@ static void write_out(struct rpc *rpc, struct xds_out *out)
         metric_add(&stats->bytes_sent, bytes);
         h2_stream_send(rpc->stream, &slices);
     }
-    if (xds_stream_awaits_names(rpc->xds) && !uv_is_active((uv_handle_t *)&rpc->patience))
+    if (rpc->is_ended)
+        return;
+    if (!xds_stream_awaits_names(rpc->xds))
+        uv_timer_stop(&rpc->patience);
+    else if (!uv_is_active((uv_handle_t *)&rpc->patience))
         uv_timer_start(&rpc->patience, on_patience, XDS_AWAIT_NAMES_MS, 0);
 }
 
@@ -90,9 +97,10 @@ static void on_patience(uv_timer_t *timer)
 {
     struct rpc *rpc = container_of(timer, struct rpc, patience);
     struct xds_out out;
+    if (rpc->is_ended)
+        return;
     xds_out_init(&out);
-    if (xds_stream_awaits_names(rpc->xds))
-        xds_stream_stop_awaiting(rpc->xds, &out);
+    xds_stream_stop_awaiting(rpc->xds, &out);
     write_out(rpc, &out);
     xds_out_fini(&out);
 }
@@ -170,6 +178,8 @@ static bool on_discovery_message(void *context, const uint8_t *bytes, size_t siz
     } else if (subscribe(rpc, &request)) {
         count_answer(rpc, &request.request);
         xds_stream_request(rpc->xds, &request.request, &out);
+        if (xds_stream_name_count(rpc->xds) > XDS_MAX_NAMES)
+            end(rpc, GRPC_RESOURCE_EXHAUSTED, "the stream has asked for too many names");
         write_out(rpc, &out);
     }
     xds_out_fini(&out);
@@ -179,14 +189,10 @@ static bool on_discovery_message(void *context, const uint8_t *bytes, size_t siz
 
 /* ---- health ---- */
 
-static void send_health(struct rpc *rpc)
+static void send_health(struct rpc *rpc, int status)
 {
     struct arena *a = arena_new();
-    struct pb_bytes body = pb_pack(a,
-        &pb_new_HealthCheckResponse(a,
-            .status = rpc->shared->is_serving ? PB_HealthCheckResponse_ServingStatus_SERVING
-                                              : PB_HealthCheckResponse_ServingStatus_NOT_SERVING)
-             ->base);
+    struct pb_bytes body = pb_pack(a, &pb_new_HealthCheckResponse(a, .status = status)->base);
     uint8_t head[GRPC_HEAD_BYTES];
     slice_list slices = { 0 };
     grpc_head(head, body.size);
@@ -194,6 +200,12 @@ static void send_health(struct rpc *rpc)
     list_push(a, &slices, ((struct slice){ body.data, body.size, NULL }));
     h2_stream_send(rpc->stream, &slices);
     arena_free(a);
+}
+
+static int serving_status(const struct rpc *rpc)
+{
+    return rpc->shared->is_serving ? PB_HealthCheckResponse_ServingStatus_SERVING
+                                   : PB_HealthCheckResponse_ServingStatus_NOT_SERVING;
 }
 
 static bool is_known_service(const char *name)
@@ -204,29 +216,41 @@ static bool is_known_service(const char *name)
     return false;
 }
 
+/* Of an unknown service, Check fails, where Watch says so and stays open: as the .proto asks. */
+static void answer_health(struct rpc *rpc, const char *service)
+{
+    bool is_known = is_known_service(service), is_watch = rpc->method == HEALTH_WATCH;
+    if (is_known)
+        send_health(rpc, serving_status(rpc));
+    else if (is_watch)
+        send_health(rpc, PB_HealthCheckResponse_ServingStatus_SERVICE_UNKNOWN);
+    else
+        end(rpc, GRPC_NOT_FOUND, "unknown service");
+    rpc->is_watched = is_known && is_watch;
+    if (!is_watch)
+        end(rpc, GRPC_OK, NULL);
+}
+
 static bool on_health_message(void *context, const uint8_t *bytes, size_t size_bytes)
 {
     struct rpc *rpc = context;
     pb_HealthCheckRequest *request = (pb_HealthCheckRequest *)(void *)protobuf_c_message_unpack(
         &pb_HealthCheckRequest_desc, NULL, size_bytes, bytes);
-    if (!request)
-        end(rpc, GRPC_INVALID_ARGUMENT, "not a HealthCheckRequest");
-    else if (!is_known_service(request->service))
-        end(rpc, GRPC_NOT_FOUND, "unknown service");
+    if (!request || rpc->is_asked)
+        end(rpc, GRPC_INVALID_ARGUMENT, "not one HealthCheckRequest");
     else
-        send_health(rpc);
+        answer_health(rpc, request->service);
+    rpc->is_asked = true;
     if (request)
         protobuf_c_message_free_unpacked(&request->base, NULL);
-    if (rpc->method == HEALTH_CHECK)
-        end(rpc, GRPC_OK, NULL);
     return !rpc->is_ended;
 }
 
 void rpc_list_tell_health(struct rpc_list *list)
 {
     for (struct rpc *rpc = list->first; rpc; rpc = rpc->next)
-        if (rpc->method == HEALTH_WATCH && !rpc->is_ended)
-            send_health(rpc);
+        if (rpc->is_watched && !rpc->is_ended)
+            send_health(rpc, serving_status(rpc));
 }
 
 /* ---- life ---- */
@@ -318,6 +342,8 @@ void rpc_closed(struct rpc *rpc)
     if (rpc->next)
         rpc->next->prev = rpc->prev;
     xds_stream_free(rpc->xds);
+    rpc->xds = NULL;
+    rpc->stream = NULL;
     grpc_reader_fini(&rpc->reader);
     free(rpc->node_id);
     free(rpc->user_agent);
@@ -329,7 +355,7 @@ void rpc_list_end(struct rpc_list *list, const struct h2_connection *c, const ch
 {
     for (struct rpc *rpc = list->first, *next; rpc; rpc = next) {
         next = rpc->next;
-        if (h2_stream_connection(rpc->stream) == c)
+        if (!rpc->is_ended && h2_stream_connection(rpc->stream) == c)
             end(rpc, GRPC_UNAVAILABLE, message);
     }
 }
@@ -342,7 +368,7 @@ static const char *state_of(const struct xds_type_status *status)
         return "not sent";
     if (status->refused)
         return "nacked";
-    return status->is_in_flight ? "stale" : "synced";
+    return status->is_settled ? "synced" : "stale";
 }
 
 static cJSON *type_json(const struct rpc *rpc, enum xds_type type)

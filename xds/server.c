@@ -278,6 +278,8 @@ void xds_server_drain(struct xds_server *s, uint64_t spread_ms, uint64_t grace_m
     void (*on_done)(struct xds_source *source))
 {
     unsigned place = 0;
+    if (s->is_draining || s->is_closing)
+        return;
     s->is_draining = true;
     s->on_drained = on_done;
     close_listener(s);

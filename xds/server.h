@@ -28,6 +28,7 @@ struct xds_stats { /* shared by all loops; read by /metrics */
 enum {
     XDS_MAX_REQUEST_BYTES = 4 * 1024 * 1024, /* one DiscoveryRequest: SotW names thousands */
     XDS_MAX_METADATA_BYTES = 256 * 1024,     /* node.metadata */
+    XDS_MAX_NAMES = 200000,                  /* a stream: asked for by name, or said to be held */
     XDS_MAX_CONNECTIONS = 20000,             /* a loop */
     XDS_MAX_STREAMS = 100,                   /* a connection */
     XDS_KEEPALIVE_MS = 30000,                /* a PING when idle; closed when unanswered as long */

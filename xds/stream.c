@@ -177,6 +177,19 @@ static void build_absent(struct building *b, known_entry e)
     known_drop(e);
 }
 
+/* Envoy warms a cluster that it is sent: it waits for its endpoints, which go again after it. */
+static void warm(struct xds_stream *s, const char *name)
+{
+    struct type_state *endpoints = &s->types[XDS_ENDPOINT];
+    known_entry *e = known_find(&endpoints->known, name);
+    if (e) {
+        *e |= KNOWN_RESEND;
+        endpoints->is_dirty = true;
+    } else if (!endpoints->is_wildcard && xds_view_find(s->view, XDS_ENDPOINT, name)) {
+        s->awaits_names = s->has_named_endpoints;
+    }
+}
+
 static void build_name(struct building *b, struct xds_resource *r, known_entry e)
 {
     const struct type_state *t = &b->s->types[b->type];
@@ -193,6 +206,8 @@ static void build_name(struct building *b, struct xds_resource *r, known_entry e
     bool is_current = e && !(e & KNOWN_RESEND) && known_is_version(e, r);
     if (!is_current || b->is_whole)
         add_resource(b->out, b->response, r);
+    if (!is_current && b->type == XDS_CLUSTER)
+        warm(b->s, r->name);
     if (is_current && known_resource(e)) {
         known_append(b->next, e);
         return;
@@ -200,22 +215,6 @@ static void build_name(struct building *b, struct xds_resource *r, known_entry e
     known_append(b->next, known_sent(r, (unsigned)(e & KNOWN_ASKED)));
     if (e)
         known_drop(e);
-}
-
-/* A cluster that goes out again is warmed by Envoy, which waits for its endpoints. */
-static void resend_endpoints(struct xds_stream *s, const struct xds_response *response)
-{
-    struct type_state *endpoints = &s->types[XDS_ENDPOINT];
-    for (size_t i = 0; i < response->resources.count; i++) {
-        const char *name = response->resources.items[i]->name;
-        known_entry *e = known_find(&endpoints->known, name);
-        if (e) {
-            *e |= KNOWN_RESEND;
-            endpoints->is_dirty = true;
-        }
-        if (!e && xds_view_find(s->view, XDS_ENDPOINT, name))
-            s->awaits_names = s->has_named_endpoints;
-    }
 }
 
 static void response_open(struct xds_stream *s, enum xds_type type, struct xds_response *response)
@@ -272,8 +271,6 @@ static void send(
     t->known = next;
     if (b.is_whole && !removes && has_removals)
         version_of_transition(&response);
-    if (type == XDS_CLUSTER)
-        resend_endpoints(s, &response);
     flight_begin(t, &response);
     t->must_answer = false;
     t->sent_revision = s->view->revision;
@@ -291,10 +288,17 @@ static void settle(struct xds_stream *s, enum xds_type type)
     t->sent_revision = t->acked_revision = s->view->revision;
 }
 
+/* Must something be sent, even if it says nothing? Delta owes the stream one response at least. */
+static bool owes_answer(const struct xds_stream *s, enum xds_type type)
+{
+    return s->types[type].must_answer || (s->variant == XDS_DELTA && !s->has_answered);
+}
+
 static bool is_settled(const struct xds_stream *s, enum xds_type type)
 {
     const struct type_state *t = &s->types[type];
-    return !t->is_dirty && !t->must_answer && hash128_equal(&t->settled, &s->view->own[type].hash);
+    return !t->is_dirty && !owes_answer(s, type) &&
+           hash128_equal(&t->settled, &s->view->own[type].hash);
 }
 
 /* SotW has no words for the removal of an endpoint or a route table: the proxy stops asking. */
@@ -320,7 +324,7 @@ static bool pump_additions(
             continue;
         }
         found[type] = compare_type(s, type);
-        if (found[type].has_additions || t->must_answer) {
+        if (found[type].has_additions || owes_answer(s, type)) {
             send(s, type, false, found[type].has_removals, out);
             return false;
         }
@@ -330,6 +334,22 @@ static bool pump_additions(
     return true;
 }
 
+static bool has_refused(const struct known *k)
+{
+    for (size_t i = 0; i < k->count; i++)
+        if (k->items[i] & KNOWN_REFUSED)
+            return true;
+    return false;
+}
+
+/* A proxy that refused a listener or a route goes on with its former one, and that one's clusters.
+ */
+static bool may_still_use(const struct xds_stream *s, enum xds_type type)
+{
+    return (type == XDS_CLUSTER || type == XDS_ENDPOINT) &&
+           (has_refused(&s->types[XDS_LISTENER].known) || has_refused(&s->types[XDS_ROUTE].known));
+}
+
 static void pump(struct xds_stream *s, struct xds_out *out)
 {
     struct comparison found[XDS_TYPE_COUNT] = { 0 };
@@ -337,15 +357,14 @@ static void pump(struct xds_stream *s, struct xds_out *out)
         return;
     for (size_t i = 0; i < ARRAY_COUNT(removal_order); i++) {
         enum xds_type type = removal_order[i];
-        if (!found[type].has_removals || !can_remove(s, type))
+        if (!found[type].has_removals || !can_remove(s, type) || may_still_use(s, type))
             continue;
         send(s, type, true, false, out);
         return;
     }
 }
 
-/* SotW: a wildcard that named the version it has, and that version is the view's: it has all of it.
- */
+/* SotW: a wildcard that named the version it has, and it is the view's: the proxy has all of it. */
 static void resume(struct xds_stream *s, enum xds_type type)
 {
     struct type_state *t = &s->types[type];
@@ -353,8 +372,9 @@ static void resume(struct xds_stream *s, enum xds_type type)
     char current[HASH128_TEXT_BYTES];
     if (!s->view || !t->resumed_version)
         return;
+    bool may_skip = t->is_wildcard && !t->known.count;
     hash128_text(&s->view->own[type].hash, current);
-    if (strcmp(current, t->resumed_version) == 0) {
+    if (may_skip && strcmp(current, t->resumed_version) == 0) {
         for (struct xds_resource *r; (r = xds_view_next(s->view, type, &cursor));)
             known_append(&t->known, known_sent(r, 0));
         t->must_answer = false;
@@ -386,16 +406,21 @@ void xds_stream_stop_awaiting(struct xds_stream *s, struct xds_out *out)
 
 /* ---- requests ---- */
 
+static void mark_flight(struct type_state *t, bool is_refused)
+{
+    for (size_t i = 0; i < t->flight.count; i++) {
+        known_entry *e = known_find(&t->known, t->flight.resources[i]->name);
+        if (!e || known_resource(*e) != t->flight.resources[i])
+            continue;
+        *e = is_refused ? *e | KNOWN_REFUSED : *e & ~(known_entry)KNOWN_REFUSED;
+    }
+}
+
 static void take_refusal(struct type_state *t, const char *detail)
 {
     t->nacks++;
     free(t->last_nack);
     t->last_nack = xstrdup(detail);
-    for (size_t i = 0; i < t->flight.count; i++) {
-        known_entry *e = known_find(&t->known, t->flight.resources[i]->name);
-        if (e && known_resource(*e) == t->flight.resources[i])
-            *e |= KNOWN_REFUSED;
-    }
 }
 
 /* Is it the answer to what is in flight? */
@@ -407,6 +432,7 @@ static void take_answer(struct type_state *t, const struct xds_request *request)
         take_refusal(t, request->error_detail);
     else
         t->acks++;
+    mark_flight(t, request->error_detail != NULL);
     flight_end(&t->flight);
     t->is_dirty = true;
 }
@@ -419,106 +445,107 @@ static bool has_wildcard_name(const string_list *names)
     return false;
 }
 
-/* Asks for a name; `again` sends it even if it is known to be held. */
-static void ask(struct type_state *t, const char *name, bool again)
-{
-    known_entry *e = known_ask(&t->known, name);
-    bool is_repeated = *e & KNOWN_ASKED;
-    *e |= KNOWN_ASKED;
-    if (is_repeated && again && known_is_told_absent(*e)) {
-        known_drop(*e);
-        *e = known_nothing(name, KNOWN_ASKED, false);
-    } else if (is_repeated && again) {
-        *e |= KNOWN_RESEND;
-    }
-    t->is_dirty = true;
-}
-
-static void open_type(struct xds_stream *s, const struct xds_request *request, bool is_named)
+static void open_type(struct xds_stream *s, const struct xds_request *request)
 {
     struct type_state *t = &s->types[request->type];
     bool may_be_wildcard = request->type == XDS_CLUSTER || request->type == XDS_LISTENER;
     t->is_subscribed = true;
-    t->is_wildcard = !is_named && may_be_wildcard;
-    t->is_dirty = true;
+    t->is_wildcard = !request->names.count && may_be_wildcard;
+}
+
+/* Entries for all names; whether one is new. The wildcard is no name of a resource. */
+static bool add_names(struct type_state *t, const string_list *names, struct arena *a)
+{
+    string_list plain = { 0 };
+    for (size_t i = 0; i < names->count; i++)
+        if (strcmp(names->items[i], "*") != 0)
+            list_push(a, &plain, names->items[i]);
+    return known_add(&t->known, &plain);
+}
+
+static void take_initial(struct type_state *t, const struct xds_request *request, struct arena *a)
+{
+    string_list names = { 0 };
+    for (list_each (const struct xds_versioned_name, held, &request->initial))
+        list_push(a, &names, held->name);
+    add_names(t, &names, a);
     for (list_each (const struct xds_versioned_name, held, &request->initial)) {
-        known_entry *e = known_ask(&t->known, held->name);
+        known_entry *e = known_find(&t->known, held->name);
+        if (!e)
+            continue;
         known_drop(*e);
         *e = known_version(held->name, held->version);
     }
 }
 
-static void request_delta(struct xds_stream *s, const struct xds_request *request)
+/* Delta: asks for a name; `again` sends what the proxy was told of it before. */
+static void subscribe(struct type_state *t, const char *name, bool again)
+{
+    known_entry *e = known_find(&t->known, name);
+    if (!e)
+        return;
+    if (again && known_is_told_absent(*e)) {
+        known_drop(*e);
+        *e = known_nothing(name, 0, false);
+    }
+    *e |= KNOWN_ASKED;
+    if (again && known_is_held(*e))
+        *e |= KNOWN_RESEND;
+}
+
+/* What the wildcard still covers is sent again, as the protocol asks. */
+static void unsubscribe(struct type_state *t, const char *name)
+{
+    known_entry *e = known_find(&t->known, name);
+    if (!e)
+        return;
+    *e &= ~(known_entry)KNOWN_ASKED;
+    if (t->is_wildcard && known_is_held(*e))
+        *e |= KNOWN_RESEND;
+}
+
+/* True if a name was asked for that was not before. */
+static bool request_delta(struct xds_stream *s, const struct xds_request *request, struct arena *a)
 {
     struct type_state *t = &s->types[request->type];
     bool is_first = !t->is_subscribed;
     if (is_first) {
-        open_type(s, request, request->names.count > 0);
-        t->must_answer = !s->has_answered && t->is_wildcard;
+        open_type(s, request);
+        take_initial(t, request, a);
     }
-    if (has_wildcard_name(&request->names)) {
-        t->is_wildcard = t->is_dirty = true;
-        t->must_answer |= is_first && !s->has_answered;
-    }
+    t->is_wildcard |= has_wildcard_name(&request->names);
+    t->must_answer |= is_first && t->is_wildcard && !request->initial.count;
+    bool has_news = add_names(t, &request->names, a);
     for (size_t i = 0; i < request->names.count; i++)
-        if (strcmp(request->names.items[i], "*") != 0)
-            ask(t, request->names.items[i], !is_first);
-    for (size_t i = 0; i < request->unsubscribe.count; i++) {
-        const char *name = request->unsubscribe.items[i];
-        if (strcmp(name, "*") == 0)
-            t->is_wildcard = false;
-        else
-            known_remove(&t->known, name);
-        t->is_dirty = true;
-    }
-}
-
-static int compare_names(const void *left, const void *right)
-{
-    return strcmp(*(const char *const *)left, *(const char *const *)right);
+        subscribe(t, request->names.items[i], !is_first);
+    t->is_wildcard &= !has_wildcard_name(&request->unsubscribe);
+    for (size_t i = 0; i < request->unsubscribe.count; i++)
+        unsubscribe(t, request->unsubscribe.items[i]);
+    if (request->unsubscribe.count && !t->is_wildcard)
+        known_drop_unasked(&t->known);
+    return has_news;
 }
 
 /* The names of a request are the whole subscription: those that are missing now are dropped. */
-static void drop_others(struct type_state *t, const string_list *names)
-{
-    const char **sorted = xcalloc(names->count, sizeof *sorted);
-    size_t kept = 0, before = t->known.count;
-    if (names->count)
-        memcpy(sorted, names->items, names->count * sizeof *sorted);
-    qsort(sorted, names->count, sizeof *sorted, compare_names);
-    for (size_t i = 0; i < t->known.count; i++) {
-        const char *name = known_name(t->known.items[i]);
-        if (bsearch(&name, sorted, names->count, sizeof *sorted, compare_names))
-            t->known.items[kept++] = t->known.items[i];
-        else
-            known_drop(t->known.items[i]);
-    }
-    t->known.count = kept;
-    t->is_dirty |= kept != before;
-    free(sorted);
-}
-
-static void request_sotw(struct xds_stream *s, const struct xds_request *request)
+static bool request_sotw(struct xds_stream *s, const struct xds_request *request, struct arena *a)
 {
     struct type_state *t = &s->types[request->type];
-    bool is_first = !t->is_subscribed;
-    if (is_first) {
-        open_type(s, request, request->names.count > 0);
+    if (!t->is_subscribed) {
+        open_type(s, request);
         t->must_answer = true;
+        t->resumed_version = *request->version_info ? xstrdup(request->version_info) : NULL;
     }
-    if (has_wildcard_name(&request->names))
-        t->is_wildcard = true;
-    else if (request->names.count)
-        t->is_wildcard = false;
-    if (is_first && *request->version_info && t->is_wildcard) {
-        t->resumed_version = xstrdup(request->version_info);
-        resume(s, request->type);
-    }
+    if (request->names.count)
+        t->is_wildcard = has_wildcard_name(&request->names);
+    resume(s, request->type);
+    bool has_news = add_names(t, &request->names, a);
+    for (size_t i = 0; i < t->known.count; i++)
+        t->known.items[i] &= ~(known_entry)KNOWN_ASKED;
     for (size_t i = 0; i < request->names.count; i++)
-        if (strcmp(request->names.items[i], "*") != 0)
-            ask(t, request->names.items[i], false);
+        subscribe(t, request->names.items[i], false);
     if (!t->is_wildcard)
-        drop_others(t, &request->names);
+        known_drop_unasked(&t->known);
+    return has_news;
 }
 
 void xds_stream_request(
@@ -527,12 +554,14 @@ void xds_stream_request(
     struct type_state *t = &s->types[request->type];
     bool is_stale = *request->nonce && strcmp(request->nonce, t->flight.nonce) != 0;
     bool was_open = t->flight.is_open;
+    bool has_news = false;
     take_answer(t, request);
     if (s->variant == XDS_DELTA)
-        request_delta(s, request);
+        has_news = request_delta(s, request, out->arena);
     else if (!(is_stale && was_open))
-        request_sotw(s, request);
-    if (request->type == XDS_ENDPOINT && request->names.count) {
+        has_news = request_sotw(s, request, out->arena);
+    t->is_dirty = true;
+    if (request->type == XDS_ENDPOINT && has_news) {
         s->has_named_endpoints = true;
         s->awaits_names = false;
     }
@@ -541,6 +570,14 @@ void xds_stream_request(
 
 /* ---- status ---- */
 
+size_t xds_stream_name_count(const struct xds_stream *s)
+{
+    size_t count = 0;
+    for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++)
+        count += s->types[type].known.count;
+    return count;
+}
+
 void xds_stream_status(
     const struct xds_stream *s, enum xds_type type, struct xds_type_status *status)
 {
@@ -548,6 +585,7 @@ void xds_stream_status(
     *status = (struct xds_type_status){
         .is_subscribed = t->is_subscribed,
         .is_in_flight = t->flight.is_open,
+        .is_settled = s->view && !t->flight.is_open && is_settled(s, type),
         .sent_revision = t->sent_revision,
         .acked_revision = t->acked_revision,
         .acks = t->acks,

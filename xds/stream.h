@@ -9,11 +9,14 @@
  *
  * Rules, from Envoy's "xDS REST and gRPC protocol" page:
  * - what is added or changed goes in the order of enum xds_type, what is removed in the reverse
- *   order and only once everything before it was acknowledged (make before break);
- * - the endpoints of a cluster that was (re)sent are sent again, changed or not: Envoy warms it;
+ *   order and only once everything before it was acknowledged (make before break); clusters and
+ *   endpoints stay while a listener or a route is refused, since its former version may need them;
+ * - the endpoints of a cluster that is new or changed are sent again, changed or not: Envoy warms
+ *   it;
  * - a version that was refused (NACK) is not sent again; a later one is;
  * - Delta: versions the proxy has already (initial_resource_versions) are not sent; if nothing
- *   differs, one empty response is, since Envoy resets its reconnect backoff only then;
+ *   differs, one empty response is, since Envoy resets its reconnect backoff only then; a wildcard
+ *   without any is always answered, since a starting Envoy waits for it;
  * - SotW: version_info is the hash of the set that answers the subscription, equal on all replicas.
  *   Wildcard CDS and LDS at an equal version_info is answered by nothing (but the first EDS and RDS
  *   request of a stream is always answered).
@@ -76,9 +79,13 @@ enum { XDS_AWAIT_NAMES_MS = 1000 };
 bool xds_stream_awaits_names(const struct xds_stream *stream);
 void xds_stream_stop_awaiting(struct xds_stream *stream, struct xds_out *out);
 
+/* Names it keeps, of all types: what a client may make grow, for whoever limits it. */
+size_t xds_stream_name_count(const struct xds_stream *stream);
+
 /* For status: what one type is at. */
 struct xds_type_status {
     bool is_subscribed, is_in_flight;
+    bool is_settled; /* the newest view was compared: nothing is left to send or to be answered */
     size_t subscribed, sent_resources;     /* wildcard counts as all */
     size_t refused;                        /* resources whose last version was refused */
     int64_t sent_revision, acked_revision; /* of the views; 0: none yet */

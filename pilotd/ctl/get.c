@@ -111,7 +111,7 @@ static void print_names(struct arena *a, const row_list *rows)
         printf("%s/%s%s%s\n",
             kind_word(row),
             row->key.ns ? row->key.ns : "",
-            row->key.ns ? "/" : "",
+            row->key.ns && *row->key.ns ? "/" : "",
             row_name(a, row));
 }
 

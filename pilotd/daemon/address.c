@@ -35,8 +35,10 @@ bool address_parse(const char *text, struct sockaddr_storage *out, struct error 
         memcpy(host, text, (size_t)(colon - text));
     if (is_cut && parse_port(colon + 1, &port) && parse_host(host, port, out))
         return true;
-    return error_set(
-        err, ERROR_USAGE, "must be ADDRESS:PORT, as 127.0.0.1:15010 or [::1]:15010, not \"%s\"", text);
+    return error_set(err,
+        ERROR_USAGE,
+        "must be ADDRESS:PORT, as 127.0.0.1:15010 or [::1]:15010, not \"%s\"",
+        text);
 }
 
 const char *address_with_port(struct arena *a, const char *text, int port)

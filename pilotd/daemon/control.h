@@ -36,12 +36,12 @@ struct control {
     struct store *store;
     struct store_listener listener;
     struct keyspace keyspace;
-    struct map faults;       /* of a store of files: file → text */
-    int64_t revision;        /* all up to here is known */
-    uint64_t lost_store_ms;  /* since when it is not followed; 0: it is */
+    struct map faults;      /* of a store of files: file → text */
+    int64_t revision;       /* all up to here is known */
+    uint64_t lost_store_ms; /* since when it is not followed; 0: it is */
     bool has_told_waiting;
-    bool is_synced;          /* the first listing is known whole */
-    bool has_shared_store;   /* etcd: other replicas may be there */
+    bool is_synced;        /* the first listing is known whole */
+    bool has_shared_store; /* etcd: other replicas may be there */
     struct epoch epoch;
     struct peers peers;
     struct replica *replica; /* NULL before the first sync, and always without a shared store */
@@ -50,7 +50,7 @@ struct control {
     /* What is built of it. */
     struct builder *builder;
     struct builder_owner builder_owner;
-    bool is_dirty;                 /* the objects are others than those in the last order */
+    bool is_dirty; /* the objects are others than those in the last order */
     bool is_building_whole;
     struct publication *published; /* the last whole one; NULL before the first */
     int64_t served_revision;       /* it is right up to here */
@@ -60,7 +60,7 @@ struct control {
     struct serving **servings;
     size_t serving_count;
     struct serving_owner serving_owner;
-    struct roll_call pulse, census; /* SERVING_PULSE, SERVING_REPORT */
+    struct roll_call pulse, census;          /* SERVING_PULSE, SERVING_REPORT */
     const char *xds_address, *admin_address; /* with the ports they got */
     struct admin *admin;
 

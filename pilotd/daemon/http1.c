@@ -29,8 +29,7 @@ static bool is_token(struct span s)
 {
     for (size_t i = 0; i < s.size; i++) {
         char c = s.text[i];
-        bool is_word =
-            (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        bool is_word = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
         if (!is_word && (c == '\0' || !strchr("!#$%&'*+-.^_`|~", c)))
             return false;
     }

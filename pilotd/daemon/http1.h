@@ -10,16 +10,16 @@
 #include "base/buf.h"
 
 enum {
-    HTTP1_HEAD_MAX = 8192, /* request line and fields; more is answered with 431 */
+    HTTP1_HEAD_MAX = 8192,   /* request line and fields; more is answered with 431 */
     HTTP1_TARGET_MAX = 1024, /* 414 */
     HTTP1_FIELDS_MAX = 64,   /* 431 */
 };
 
 struct http1_request {
-    bool is_head;                      /* HEAD; else GET */
-    bool keeps_alive;                  /* the connection goes on after the response */
-    char path[HTTP1_TARGET_MAX + 1];   /* "/debug/status" */
-    const char *query;                 /* within path's array, behind its NUL; "" when there is none */
+    bool is_head;                    /* HEAD; else GET */
+    bool keeps_alive;                /* the connection goes on after the response */
+    char path[HTTP1_TARGET_MAX + 1]; /* "/debug/status" */
+    const char *query; /* within path's array, behind its NUL; "" when there is none */
 };
 
 enum http1_outcome {

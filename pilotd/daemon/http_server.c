@@ -140,8 +140,7 @@ static void send_response(struct http_exchange *x, int status, const char *conte
         close_exchange(x);
 }
 
-void http_respond(
-    struct http_exchange *x, int status, const char *content_type, struct buf *body)
+void http_respond(struct http_exchange *x, int status, const char *content_type, struct buf *body)
 {
     INVARIANT(x->is_owed);
     x->is_owed = false;

@@ -35,8 +35,7 @@ bool http_server_open(uv_loop_t *loop, const char *address, struct http_handler 
 int http_server_port(const struct http_server *s);
 
 /* Takes the body's memory over; `body` is empty afterwards. */
-void http_respond(
-    struct http_exchange *x, int status, const char *content_type, struct buf *body);
+void http_respond(struct http_exchange *x, int status, const char *content_type, struct buf *body);
 
 /* Closes all connections. Frees later, from the loop, when each exchange under way has had its
  * http_respond. */

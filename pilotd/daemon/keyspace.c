@@ -3,8 +3,7 @@
 #include <string.h>
 #include <uv.h>
 
-void keyspace_init(
-    struct keyspace *k, struct keyspace_stats *stats, const struct log_scope *log)
+void keyspace_init(struct keyspace *k, struct keyspace_stats *stats, const struct log_scope *log)
 {
     *k = (struct keyspace){ .stats = stats, .log = log };
 }
@@ -64,8 +63,7 @@ static void log_reject(
         LOG_INT("reasons", (int64_t)(r->reasons.count + r->reasons_dropped)));
 }
 
-void keyspace_reject(
-    struct keyspace *k, const struct store_entry *entry, const struct diags *d)
+void keyspace_reject(struct keyspace *k, const struct store_entry *entry, const struct diags *d)
 {
     struct reject *former = map_find(&k->rejects, entry->key);
     struct arena *a = arena_new();
@@ -87,8 +85,7 @@ void keyspace_reject(
 
 /* ---- decoding ---- */
 
-static struct object *decode(
-    struct keyspace *k, const struct store_entry *entry, struct diags *d)
+static struct object *decode(struct keyspace *k, const struct store_entry *entry, struct diags *d)
 {
     if (entry->size > STORE_VALUE_LIMIT_BYTES) {
         diag_add(d,
@@ -136,8 +133,7 @@ static bool apply_value(struct keyspace *k, const struct store_entry *entry)
     diags_init(&d, a);
     d.limit = REJECT_REASONS_MAX;
     bool is_changed = false;
-    struct object *object =
-        is_configuration(a, entry->key, &d) ? decode(k, entry, &d) : NULL;
+    struct object *object = is_configuration(a, entry->key, &d) ? decode(k, entry, &d) : NULL;
     if (d.errors > 0) {
         is_changed = drop_object(k, entry->key);
         keyspace_reject(k, entry, &d);
@@ -181,8 +177,10 @@ static void gather(const char *key, void *value, void *context)
 
 struct object **keyspace_objects(const struct keyspace *k, size_t *count)
 {
-    struct gathering g = { .items = xcalloc(k->by_key.count ? k->by_key.count : 1, sizeof *g.items) };
-    map_each (&k->by_key, gather, &g);
+    struct gathering g = { .items =
+                               xcalloc(k->by_key.count ? k->by_key.count : 1, sizeof *g.items) };
+    map_each (&k->by_key, gather, &g)
+        ;
     *count = g.count;
     return g.items;
 }

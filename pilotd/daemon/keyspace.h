@@ -11,7 +11,7 @@
 #include "replication/store.h"
 
 enum {
-    REJECT_REASONS_MAX = 20,    /* of one value; the others are counted */
+    REJECT_REASONS_MAX = 20,      /* of one value; the others are counted */
     REJECTS_EXPLAINED_MAX = 1000, /* of more values than these only the keys are kept */
 };
 
@@ -30,22 +30,20 @@ struct keyspace_stats {
 };
 
 struct keyspace {
-    struct map by_key; /* key → struct object, retained */
+    struct map by_key;  /* key → struct object, retained */
     struct map rejects; /* key → struct reject */
     struct keyspace_stats *stats;
     const struct log_scope *log;
 };
 
-void keyspace_init(
-    struct keyspace *k, struct keyspace_stats *stats, const struct log_scope *log);
+void keyspace_init(struct keyspace *k, struct keyspace_stats *stats, const struct log_scope *log);
 void keyspace_fini(struct keyspace *k);
 
 /* True when the objects are others than before. */
 bool keyspace_apply(struct keyspace *k, const struct store_change *change);
 
 /* For a value of pilotd's own keys that is not what it must be. */
-void keyspace_reject(
-    struct keyspace *k, const struct store_entry *entry, const struct diags *d);
+void keyspace_reject(struct keyspace *k, const struct store_entry *entry, const struct diags *d);
 
 /* All objects, each retained, in an array on the heap; the caller's. */
 struct object **keyspace_objects(const struct keyspace *k, size_t *count);

@@ -1,5 +1,7 @@
 #include "daemon/options.h"
 
+#include "base/buf.h"
+
 #include "base/yaml.h"
 #include "daemon/address.h"
 #include "daemon/version.h"
@@ -59,8 +61,10 @@ static bool parse_id(
     for (const char *c = text; *c; c++)
         is_good &= isalnum((unsigned char)*c) || strchr("-_.", *c);
     if (!is_good)
-        return error_set(
-            err, ERROR_USAGE, "must be 1 to 128 letters, digits, '-', '_' or '.', not \"%s\"", text);
+        return error_set(err,
+            ERROR_USAGE,
+            "must be 1 to 128 letters, digits, '-', '_' or '.', not \"%s\"",
+            text);
     return parse_text(o, option, text, err);
 }
 
@@ -296,8 +300,7 @@ static bool take_environment(struct reading *r, struct error *err)
     return true;
 }
 
-static bool take_setting(
-    struct reading *r, const cJSON *item, const char *file, struct error *err)
+static bool take_setting(struct reading *r, const cJSON *item, const char *file, struct error *err)
 {
     const struct option *option = find_option(item->string, strlen(item->string));
     char where[320];
@@ -385,7 +388,8 @@ static bool fill_in(struct reading *r, struct error *err)
         if (!r->given[i] && options[i].fallback)
             INVARIANT(options[i].parse(o, &options[i], options[i].fallback, err));
     if (o->is_dev && is_given(r, "store"))
-        return error_set(err, ERROR_USAGE, 
+        return error_set(err,
+            ERROR_USAGE,
             "--dev starts a store of its own: leave out --store (and PILOTD_STORE)");
     if (!is_given(r, "store"))
         o->store = "etcd://127.0.0.1:2379/pilot";
@@ -476,7 +480,8 @@ static void print_help(void)
     }
     puts("  --version                prints the version\n"
          "  --help                   prints this\n\n"
-         "Each is also PILOTD_<FLAG> in the environment. SIGTERM drains, SIGHUP reads --config again.");
+         "Each is also PILOTD_<FLAG> in the environment. SIGTERM drains, SIGHUP reads --config "
+         "again.");
 }
 
 bool options_print_wanted(int argc, char *const *argv)

@@ -41,8 +41,7 @@ static const struct served_span *find_meeting(
     const struct peers *p, const struct replica_record *r, bool must_be_equal)
 {
     for (size_t i = 0; r->has_snapshot && i < PEERS_HISTORY; i++)
-        if (meets(&p->spans[i], r) &&
-            (strcmp(p->spans[i].hash, r->hash) == 0) == must_be_equal)
+        if (meets(&p->spans[i], r) && (strcmp(p->spans[i].hash, r->hash) == 0) == must_be_equal)
             return &p->spans[i];
     return NULL;
 }
@@ -92,7 +91,8 @@ static void compare_one(const char *id, void *value, void *context)
 static void count_all(struct peers *p)
 {
     p->differing = 0;
-    map_each (&p->by_id, count_differing, &p->differing);
+    map_each (&p->by_id, count_differing, &p->differing)
+        ;
 }
 
 /* ---- what is told ---- */
@@ -109,7 +109,8 @@ void peers_serving(struct peers *p, const struct served_span *now)
         p->newest = (p->newest + 1) % PEERS_HISTORY;
         p->spans[p->newest] = *now;
     }
-    map_each (&p->by_id, compare_one, p);
+    map_each (&p->by_id, compare_one, p)
+        ;
     count_all(p);
 }
 

@@ -10,8 +10,8 @@
  *   "hash": of the snapshot (32 hex digits) or null, "level": translation level,
  *   "agreement": "agreed" | "diverged",
  *   "proxies": connected streams, "scopes": kinds of proxies they are of,
- *   "store": {"url", "state": "connecting" | "following" | "behind", "revision", "member", "problem",
- *             "heartbeatAgeMs": since the own record was last seen in the store, or null},
+ *   "store": {"url", "state": "connecting" | "following" | "behind", "revision", "member",
+ * "problem", "heartbeatAgeMs": since the own record was last seen in the store, or null},
  *   "replicas": [{"id", "state", "version", "level", "revision", "snapshotRevision", "hash",
  *                 "streams", "xds", "admin", "ageMs": since it was heard of,
  *                 "agreement": "self" | "agrees" | "differs" | "unknown" (nothing comparable)}],
@@ -37,5 +37,8 @@ struct control;
 /* Each appends one JSON document. */
 void report_status(const struct control *c, struct buf *out);
 void report_snapshot(const struct control *c, struct buf *out);
+
+/* Brings the gauges up to date that nobody sets when they change. */
+void report_gauges(struct control *c);
 
 #endif

@@ -12,8 +12,8 @@
 enum { ROLL_CALL_MS = 500 };
 
 struct roll_call_result {
-    bool is_complete;   /* all loops have answered */
-    bool all_have_views; /* and each has views to serve */
+    bool is_complete;          /* all loops have answered */
+    bool all_have_views;       /* and each has views to serve */
     const struct buf *reports; /* of each loop; empty where none came */
     size_t count;
 };

@@ -1,6 +1,6 @@
 /*
- * scope_table: the scopes that the streams of one serving loop are of, each with its newest view and
- * its subscribers. A loop's own; knows nothing of threads.
+ * scope_table: the scopes that the streams of one serving loop are of, each with its newest view
+ * and its subscribers. A loop's own; knows nothing of threads.
  */
 #ifndef DAEMON_SCOPE_TABLE_H
 #define DAEMON_SCOPE_TABLE_H

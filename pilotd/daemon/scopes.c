@@ -70,7 +70,8 @@ struct shared_scope **scopes_list(const struct scopes *s, bool only_waiting, siz
 {
     struct gathering g = { .only_waiting = only_waiting };
     g.items = xcalloc(s->by_key.count + 1, sizeof *g.items);
-    map_each (&s->by_key, gather, &g);
+    map_each (&s->by_key, gather, &g)
+        ;
     *count = g.count;
     return g.items;
 }

@@ -54,11 +54,11 @@ static void free_want(struct letter *letter)
 static const struct letter_kind want_kind = { want_arrived, free_want };
 static const struct letter_kind drop_kind = { drop_arrived, free_want };
 
-static void send_want(
-    struct serving *s, const struct letter_kind *kind, struct shared_scope *scope)
+static void send_want(struct serving *s, const struct letter_kind *kind, struct shared_scope *scope)
 {
     struct want_letter *l = xcalloc(1, sizeof *l);
-    *l = (struct want_letter){ .letter.kind = kind, .from = s, .scope = shared_scope_retain(scope) };
+    *l =
+        (struct want_letter){ .letter.kind = kind, .from = s, .scope = shared_scope_retain(scope) };
     mailbox_send(&s->options.owner->mailbox, &l->letter);
 }
 
@@ -242,8 +242,7 @@ static const struct letter_kind log_level_kind = { log_level_arrived, free_order
 static const struct letter_kind drain_kind = { drain_arrived, free_order };
 static const struct letter_kind close_kind = { close_arrived, free_order };
 
-static void send_order(
-    struct serving *s, const struct letter_kind *kind, struct order_letter order)
+static void send_order(struct serving *s, const struct letter_kind *kind, struct order_letter order)
 {
     struct order_letter *l = xcalloc(1, sizeof *l);
     *l = order;

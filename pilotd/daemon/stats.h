@@ -1,5 +1,6 @@
 /*
- * stats: every number of /metrics, and their names. Names are Istio's where the meaning is the same.
+ * stats: every number of /metrics, and their names. Names are Istio's where the meaning is the
+ * same.
  */
 #ifndef DAEMON_STATS_H
 #define DAEMON_STATS_H

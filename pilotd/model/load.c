@@ -89,8 +89,10 @@ static void add_document(struct loader *l, const char *file, const struct yaml_d
     const cJSON *items = cJSON_GetObjectItemCaseSensitive(json, "items"), *child;
     if (kind && strcmp(kind, "List") == 0 && !*prefix) {
         size_t index = 0;
-        cJSON_ArrayForEach (child, items)
-            add_document(l, file, document, child, arena_printf(l->a, "items[%zu].", index++));
+        cJSON_ArrayForEach (child, items) {
+            const char *place = arena_printf(l->a, "items[%zu].", index++);
+            add_document(l, file, document, child, place);
+        }
         return;
     }
     struct load_item *item = add_item(l, file, document, prefix);

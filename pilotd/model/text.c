@@ -36,14 +36,14 @@ const char *text_quote(struct arena *a, const char *text)
 static size_t character_size(const unsigned char *text, size_t size)
 {
     static const struct {
-        unsigned char mask, bits;
         size_t size;
         uint32_t least;
+        unsigned char mask, bits;
     } forms[] = {
-        { 0x80, 0x00, 1, 1 },
-        { 0xe0, 0xc0, 2, 0x80 },
-        { 0xf0, 0xe0, 3, 0x800 },
-        { 0xf8, 0xf0, 4, 0x10000 },
+        { 1, 1, 0x80, 0x00 },
+        { 2, 0x80, 0xe0, 0xc0 },
+        { 3, 0x800, 0xf0, 0xe0 },
+        { 4, 0x10000, 0xf8, 0xf0 },
     };
     for (size_t i = 0; i < ARRAY_COUNT(forms); i++) {
         if ((text[0] & forms[i].mask) != forms[i].bits)

@@ -31,9 +31,8 @@ struct memo *memo_new(metric_value *rendered, metric_value *reused)
     return m;
 }
 
-static void forget(struct memo *m, struct entry *e)
+static void entry_free(struct entry *e)
 {
-    HASH_DEL(m->entries, e);
     xds_resource_release(e->resource);
     free(e);
 }
@@ -42,9 +41,12 @@ void memo_free(struct memo *m)
 {
     if (!m)
         return;
-    struct entry *e, *next;
-    HASH_ITER(hh, m->entries, e, next)
-    forget(m, e);
+    struct entry *e = m->entries;
+    HASH_CLEAR(hh, m->entries);
+    for (struct entry *next; e; e = next) {
+        next = e->hh.next;
+        entry_free(e);
+    }
     buf_fini(&m->key);
     free(m);
 }
@@ -55,8 +57,11 @@ void memo_sweep(struct memo *m)
     struct entry *e, *next;
     HASH_ITER(hh, m->entries, e, next)
     {
-        if (e->used + KEPT_GENERATIONS < m->generation)
-            forget(m, e);
+        if (e->used + KEPT_GENERATIONS < m->generation) {
+            /* The analyzer takes each deletion for that of the last entry, with the table. */
+            HASH_DEL(m->entries, e); /* NOLINT(clang-analyzer-unix.Malloc) */
+            entry_free(e);
+        }
     }
 }
 

@@ -5,6 +5,8 @@
 
 #include "base/map.h"
 
+#include <string.h>
+
 struct translator {
     struct memo *memo;
     struct snapshot *snapshot; /* of the build under way */
@@ -87,6 +89,38 @@ static struct xds_view *view_of(const struct selection *sel, struct xds_view *ba
 
 /* ---- views ---- */
 
+/* A name is never in two views that stand on each other: `sel` gives up what `other` has. */
+static void drop_names_of(struct selection *sel, const struct xds_view *other)
+{
+    for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++) {
+        size_t kept = 0;
+        for (size_t i = 0; i < sel->out[type].count; i++) {
+            struct xds_resource *own = sel->out[type].items[i];
+            if (xds_view_find(other, type, own->name))
+                xds_resource_release(own);
+            else
+                sel->out[type].items[kept++] = own;
+        }
+        sel->out[type].count = kept;
+    }
+}
+
+/* Without redirection, on a loopback address of its own, a proxy listens for its workload and for
+ * the services it calls on one address. A port of both is the workload's: its callers would
+ * otherwise be sent round in circles. */
+static void yield_to_inbound(
+    const struct translator *t, struct selection *sel, const struct scope *scope)
+{
+    if (scope->interception != INTERCEPTION_NONE ||
+        strcmp(scope->bind_address, scope->addresses.items[0]))
+        return;
+    struct selection inbound = selection_of(t, sel->a, scope);
+    select_inbound(&inbound);
+    struct xds_view *view = view_of(&inbound, NULL);
+    drop_names_of(sel, view);
+    xds_view_release(view);
+}
+
 static struct xds_view *base_build(const struct translator *t, const struct scope *scope)
 {
     struct arena *a = arena_new();
@@ -97,6 +131,7 @@ static struct xds_view *base_build(const struct translator *t, const struct scop
     if (scope->type == PROXY_SIDECAR) {
         select_outbound_listeners(&sel);
         select_routes(&sel);
+        yield_to_inbound(t, &sel, scope);
     }
     struct xds_view *base = view_of(&sel, NULL);
     arena_free(a);
@@ -120,23 +155,6 @@ static struct xds_view *base_get(struct translator *t, struct arena *a, const st
         map_put(&t->bases, key, base);
     }
     return base;
-}
-
-/* A name is never in both. Without redirection a proxy's own address may be a service's too: the
- * listener that all proxies share stays. */
-static void drop_names_of(struct selection *sel, const struct xds_view *base)
-{
-    for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++) {
-        size_t kept = 0;
-        for (size_t i = 0; i < sel->out[type].count; i++) {
-            struct xds_resource *own = sel->out[type].items[i];
-            if (xds_view_find(base, type, own->name))
-                xds_resource_release(own);
-            else
-                sel->out[type].items[kept++] = own;
-        }
-        sel->out[type].count = kept;
-    }
 }
 
 struct xds_view *translator_view(struct translator *t, const struct scope *scope)
@@ -187,9 +205,7 @@ struct hash128 translator_hash(struct translator *t)
 {
     struct arena *a = arena_new();
     struct hasher *h = hasher_new();
-    char level[sizeof "4294967295"];
-    snprintf(level, sizeof level, "%u", t->snapshot->level);
-    hasher_add_text(h, level);
+    hasher_add_text(h, arena_printf(a, "%u", t->snapshot->level));
     hash_objects(h, t->snapshot);
 
     struct scope scope = reference_scope(a, t->snapshot);

@@ -354,6 +354,18 @@ static void test_without_redirection_an_application_on_loopback_is_not_sent_to_i
     assert_null(xds_view_find(f->t.view, XDS_CLUSTER, "inbound|80||"));
 }
 
+static void test_on_loopback_a_port_of_workload_and_service_is_the_workloads(void **state)
+{
+    struct fixture *f = *state;
+    add(f, make_instance(f->a, "web/a", "'address': '127.0.0.5', 'ports': {'http': 80}"));
+    add(f, make_instance(f->a, "api/a", "'address': '127.0.0.6', 'ports': {'http': 81}"));
+
+    translate_mode(f, "sidecar~127.0.0.5~app.default~default.svc.cluster.local", "NONE");
+
+    assert_string_equal(chains_of(f, "127.0.0.5_80"), "127.0.0.5_80:80/(absent) inbound|80||");
+    assert_string_equal(listener(f, "127.0.0.5_81", "trafficDirection"), "OUTBOUND");
+}
+
 static void test_an_own_address_that_is_also_a_services_breaks_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -404,6 +416,7 @@ int main(void)
         TEST(test_the_meshs_ports_and_access_log_are_used),
         TEST(test_without_redirection_each_port_has_a_bound_listener_before_loopback),
         TEST(test_without_redirection_an_application_on_loopback_is_not_sent_to_itself),
+        TEST(test_on_loopback_a_port_of_workload_and_service_is_the_workloads),
         TEST(test_an_own_address_that_is_also_a_services_breaks_nothing),
         TEST(test_a_gateway_has_no_workload_behind_it),
     };

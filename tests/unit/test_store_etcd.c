@@ -9,9 +9,13 @@
 
 #include <cmocka.h>
 
+/* The member of all tests that do not kill it; it starts empty for each. */
+static struct etcd_fixture shared;
+
 /* One member, its relay, and a store that follows through the relay. */
 struct world {
     struct etcd_fixture etcd;
+    bool is_own;
     struct relay relay;
     struct recorder r;
     struct recorder direct; /* a one-shot store on the member itself: the other writers */
@@ -24,16 +28,33 @@ static const char *url_of(char *out, size_t size, unsigned port)
     return out;
 }
 
+static void open_world(struct world *w)
+{
+    unsigned port = w->etcd.members[0].client_port;
+    recorder_init(&w->r);
+    relay_open(&w->relay, w->r.loop, port);
+    recorder_init(&w->direct);
+    url_of(w->direct_url, sizeof w->direct_url, port);
+    url_of(w->url, sizeof w->url, w->relay.port);
+    recorder_open_oneshot(&w->direct, w->direct_url, NULL);
+}
+
 static int start(void **state)
 {
     struct world *w = xcalloc(1, sizeof *w);
+    w->etcd = shared;
+    etcdctl(&w->etcd, 0, "del / --prefix");
+    open_world(w);
+    *state = w;
+    return 0;
+}
+
+static int start_own(void **state)
+{
+    struct world *w = xcalloc(1, sizeof *w);
+    w->is_own = true;
     etcd_fixture_start(&w->etcd, 1);
-    recorder_init(&w->r);
-    relay_open(&w->relay, w->r.loop, w->etcd.members[0].client_port);
-    recorder_init(&w->direct);
-    url_of(w->direct_url, sizeof w->direct_url, w->etcd.members[0].client_port);
-    url_of(w->url, sizeof w->url, w->relay.port);
-    recorder_open_oneshot(&w->direct, w->direct_url, NULL);
+    open_world(w);
     *state = w;
     return 0;
 }
@@ -44,8 +65,23 @@ static int stop(void **state)
     relay_close(&w->relay);
     recorder_close(&w->r);
     recorder_close(&w->direct);
-    etcd_fixture_remove(&w->etcd);
+    if (w->is_own)
+        etcd_fixture_remove(&w->etcd);
     free(w);
+    return 0;
+}
+
+static int start_shared(void **state)
+{
+    (void)state;
+    etcd_fixture_start(&shared, 1);
+    return 0;
+}
+
+static int stop_shared(void **state)
+{
+    (void)state;
+    etcd_fixture_remove(&shared);
     return 0;
 }
 
@@ -141,7 +177,7 @@ static void test_a_large_keyspace_is_listed_in_pages_of_one_revision(void **stat
 static void test_changes_come_in_order_and_a_transaction_whole(void **state)
 {
     struct world *w = *state;
-    put(w, "a", "1");
+    int64_t created = put(w, "a", "1");
     follow(w);
 
     put(w, "b", "1");
@@ -158,7 +194,7 @@ static void test_changes_come_in_order_and_a_transaction_whole(void **state)
     recorder_until(&w->r, w->r.revision == revision);
     assert_log(&w->r, "+a=1 +b=1 +a=2 +c=3 -b +d=4 ");
     assert_int_equal(recorder_find(&w->r, "d")->mod_revision, revision);
-    assert_int_equal(recorder_find(&w->r, "a")->create_revision, 2);
+    assert_int_equal(recorder_find(&w->r, "a")->create_revision, created);
 }
 
 static void test_answers_in_small_pieces_are_put_together(void **state)
@@ -558,7 +594,7 @@ static void test_get_and_list(void **state)
     assert_string_equal(got.text.data, "a=z ");
     assert_string_equal(listed.text.data, "a/1=x a/2=y ");
     assert_int_equal(all.count, 10001);
-    assert_true(all.revision >= 80);
+    assert_true(all.revision >= got.revision);
     buf_fini(&got.text);
     buf_fini(&listed.text);
     buf_fini(&all.text);
@@ -697,7 +733,8 @@ static void test_a_revoked_lease_is_dead(void **state)
     assert_int_equal(keep_alive(&w->r, lease), STORE_LEASE_NONE);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
+#define TEST(f)     cmocka_unit_test_setup_teardown(f, start, stop)
+#define TEST_OWN(f) cmocka_unit_test_setup_teardown(f, start_own, stop)
 
 int main(void)
 {
@@ -713,10 +750,10 @@ int main(void)
         TEST(test_after_a_compaction_the_difference_is_told),
         TEST(test_a_listing_that_breaks_is_begun_again_and_told_once),
         TEST(test_fragments_of_a_revision_are_told_together),
-        TEST(test_a_killed_etcd_that_comes_back_is_followed_on),
-        TEST(test_etcd_away_at_the_start_is_waited_for),
-        TEST(test_a_restored_backup_is_told_as_a_difference),
-        TEST(test_a_restored_backup_that_grew_since_is_noticed),
+        TEST_OWN(test_a_killed_etcd_that_comes_back_is_followed_on),
+        TEST_OWN(test_etcd_away_at_the_start_is_waited_for),
+        TEST_OWN(test_a_restored_backup_is_told_as_a_difference),
+        TEST_OWN(test_a_restored_backup_that_grew_since_is_noticed),
         TEST(test_a_dead_first_member_is_passed_over),
         TEST(test_a_silent_member_is_given_up),
         TEST(test_reconnect_goes_on_with_the_next_member),
@@ -730,5 +767,5 @@ int main(void)
         TEST(test_a_lease_that_runs_out_takes_its_keys),
         TEST(test_a_revoked_lease_is_dead),
     };
-    return cmocka_run_group_tests_name("store_etcd", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("store_etcd", tests, start_shared, stop_shared);
 }

@@ -1,0 +1,189 @@
+#include "daemon/admin.h"
+
+#include "daemon/http_server.h"
+#include "daemon/report.h"
+
+#include <string.h>
+
+struct admin {
+    struct http_handler handler;
+    struct control *control;
+    struct http_server *server;
+};
+
+/* A request whose answer needs the serving loops. */
+struct inquiry {
+    struct roll_call_waiter waiter;
+    struct control *control;
+    struct http_exchange *exchange;
+};
+
+static const char text_plain[] = "text/plain; charset=utf-8";
+static const char json_type[] = "application/json";
+
+static void respond_text(struct http_exchange *x, int status, const char *text)
+{
+    struct buf body = { 0 };
+    buf_text(&body, text);
+    http_respond(x, status, text_plain, &body);
+}
+
+/* ---- /ready ---- */
+
+static const char *why_not_ready(const struct control *c, const struct roll_call_result *r)
+{
+    if (c->is_draining)
+        return "draining\n";
+    if (!r->is_complete)
+        return "a serving loop does not answer\n";
+    return r->all_have_views ? NULL : "no snapshot is served yet\n";
+}
+
+static void on_pulse(struct roll_call_waiter *waiter, const struct roll_call_result *result)
+{
+    struct inquiry *inquiry = container_of(waiter, struct inquiry, waiter);
+    const char *why_not = why_not_ready(inquiry->control, result);
+    respond_text(inquiry->exchange, why_not ? 503 : 200, why_not ? why_not : "ready\n");
+    free(inquiry);
+}
+
+/* ---- /debug/proxies ---- */
+
+/* One array out of many: each is "[…]". */
+static void join_arrays(struct buf *out, const struct roll_call_result *result)
+{
+    bool is_first = true;
+    buf_text(out, "[");
+    for (size_t i = 0; i < result->count; i++) {
+        const struct buf *report = &result->reports[i];
+        if (report->size <= 2)
+            continue;
+        buf_text(out, is_first ? "" : ",");
+        buf_append(out, report->data + 1, report->size - 2);
+        is_first = false;
+    }
+    buf_text(out, "]\n");
+}
+
+static void on_census(struct roll_call_waiter *waiter, const struct roll_call_result *result)
+{
+    struct inquiry *inquiry = container_of(waiter, struct inquiry, waiter);
+    struct buf body = { 0 };
+    join_arrays(&body, result);
+    http_respond(inquiry->exchange, result->is_complete ? 200 : 503, json_type, &body);
+    free(inquiry);
+}
+
+static void inquire(struct control *c, struct roll_call *call, struct http_exchange *x,
+    void (*on_done)(struct roll_call_waiter *, const struct roll_call_result *))
+{
+    struct inquiry *inquiry = xcalloc(1, sizeof *inquiry);
+    inquiry->waiter.on_done = on_done;
+    inquiry->control = c;
+    inquiry->exchange = x;
+    roll_call_ask(call, &inquiry->waiter);
+}
+
+/* ---- the pages ---- */
+
+static void page_ready(struct control *c, struct http_exchange *x)
+{
+    inquire(c, &c->pulse, x, on_pulse);
+}
+
+static void page_proxies(struct control *c, struct http_exchange *x)
+{
+    inquire(c, &c->census, x, on_census);
+}
+
+static void page_healthz(struct control *c, struct http_exchange *x)
+{
+    (void)c;
+    respond_text(x, 200, "ok\n");
+}
+
+static void page_metrics(struct control *c, struct http_exchange *x)
+{
+    struct buf body = { 0 };
+    report_gauges(c);
+    stats_render(&c->stats, &body);
+    http_respond(x, 200, "text/plain; version=0.0.4; charset=utf-8", &body);
+}
+
+static void page_status(struct control *c, struct http_exchange *x)
+{
+    struct buf body = { 0 };
+    report_status(c, &body);
+    http_respond(x, 200, json_type, &body);
+}
+
+static void page_snapshot(struct control *c, struct http_exchange *x)
+{
+    struct buf body = { 0 };
+    report_snapshot(c, &body);
+    http_respond(x, 200, json_type, &body);
+}
+
+static const struct {
+    const char *path, *what;
+    void (*respond)(struct control *c, struct http_exchange *x);
+} pages[] = {
+    { "/ready", "200 when this replica serves", page_ready },
+    { "/healthz", "200 when the process lives", page_healthz },
+    { "/metrics", "Prometheus", page_metrics },
+    { "/debug/status", "the replicas, agreement, what was rejected", page_status },
+    { "/debug/proxies", "the connected proxies", page_proxies },
+    { "/debug/snapshot", "objects and services", page_snapshot },
+};
+
+static void respond_list(struct http_exchange *x, int status)
+{
+    struct buf body = { 0 };
+    for (size_t i = 0; i < ARRAY_COUNT(pages); i++)
+        buf_printf(&body, "%-16s %s\n", pages[i].path, pages[i].what);
+    http_respond(x, status, text_plain, &body);
+}
+
+static void on_request(
+    struct http_handler *handler, const struct http1_request *request, struct http_exchange *x)
+{
+    struct admin *a = container_of(handler, struct admin, handler);
+    for (size_t i = 0; i < ARRAY_COUNT(pages); i++)
+        if (strcmp(request->path, pages[i].path) == 0) {
+            pages[i].respond(a->control, x);
+            return;
+        }
+    respond_list(x, strcmp(request->path, "/") == 0 ? 200 : 404);
+}
+
+bool admin_open(struct control *c, struct admin **out, struct error *err)
+{
+    struct admin *a = xcalloc(1, sizeof *a);
+    a->handler.on_request = on_request;
+    a->control = c;
+    if (http_server_open(&c->loop,
+            c->options->admin,
+            &a->handler,
+            &c->stats.admin_requests,
+            &c->stats.admin_errors,
+            &a->server,
+            err)) {
+        *out = a;
+        return true;
+    }
+    free(a);
+    return error_context(err, "--admin");
+}
+
+int admin_port(const struct admin *a)
+{
+    return http_server_port(a->server);
+}
+
+void admin_close(struct admin *a)
+{
+    if (!a)
+        return;
+    http_server_close(a->server);
+    free(a);
+}

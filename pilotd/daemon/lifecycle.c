@@ -1,0 +1,241 @@
+#include "daemon/lifecycle.h"
+
+#include "daemon/address.h"
+#include "daemon/admin.h"
+#include "daemon/control.h"
+#include "daemon/version.h"
+
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { EXIT_DRAINED = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+enum { LEAVE_MS = 3000 }; /* for the lease to be revoked */
+
+struct lifecycle {
+    struct control control;
+    struct options *options;
+    int argc;
+    char *const *argv;
+    struct arena *a;
+    uv_signal_t signals[3];
+    uv_timer_t leaving;
+    size_t drained; /* serving loops */
+    int status;
+    bool is_stopping;
+};
+
+/* ---- leaving: drained, then the record, then the rest ---- */
+
+static void stop(struct lifecycle *l)
+{
+    struct control *c = &l->control;
+    if (l->is_stopping)
+        return;
+    l->is_stopping = true;
+    for (size_t i = 0; i < ARRAY_COUNT(l->signals); i++)
+        uv_close((uv_handle_t *)&l->signals[i], NULL);
+    uv_close((uv_handle_t *)&l->leaving, NULL);
+    for (size_t i = 0; i < c->serving_count; i++)
+        serving_stop(c->servings[i]);
+    roll_call_close(&c->pulse);
+    roll_call_close(&c->census);
+    admin_close(c->admin);
+    control_stop(c);
+    mailbox_close(&c->serving_owner.mailbox);
+}
+
+static void on_record_gone(struct replica_owner *owner)
+{
+    struct control *c = container_of(owner, struct control, replica_owner);
+    c->replica = NULL;
+    stop(container_of(c, struct lifecycle, control));
+}
+
+/* The store is away and the lease cannot be revoked: it runs out by itself. */
+static void on_leaving_too_long(uv_timer_t *timer)
+{
+    struct lifecycle *l = timer->data;
+    if (l->control.replica)
+        replica_close(l->control.replica, true);
+    l->control.replica = NULL;
+    stop(l);
+}
+
+static void leave(struct lifecycle *l)
+{
+    struct control *c = &l->control;
+    if (!c->replica) {
+        stop(l);
+        return;
+    }
+    uv_timer_start(&l->leaving, on_leaving_too_long, LEAVE_MS, 0);
+    replica_close(c->replica, false);
+}
+
+static void on_drained(struct serving_owner *owner, struct serving *serving)
+{
+    struct control *c = container_of(owner, struct control, serving_owner);
+    struct lifecycle *l = container_of(c, struct lifecycle, control);
+    (void)serving;
+    if (++l->drained == c->serving_count)
+        leave(l);
+}
+
+static void drain(struct lifecycle *l)
+{
+    struct control *c = &l->control;
+    log_info(&c->log,
+        "draining",
+        LOG_INT("streams", c->stats.xds.streams_sotw + c->stats.xds.streams_delta),
+        LOG_INT("spread_ms", l->options->drain_spread_ms));
+    control_drain(c);
+    for (size_t i = 0; i < c->serving_count; i++) {
+        serving_set_serving(c->servings[i], false);
+        serving_drain(c->servings[i],
+            (uint64_t)l->options->drain_spread_ms,
+            (uint64_t)l->options->drain_grace_ms);
+    }
+}
+
+/* ---- signals ---- */
+
+static void on_end(uv_signal_t *signal, int number)
+{
+    struct lifecycle *l = signal->data;
+    (void)number;
+    if (l->control.is_draining)
+        _exit(EXIT_FAILED); /* the second one: at once */
+    drain(l);
+}
+
+static void on_fixed(const struct log_scope *log, const char *name)
+{
+    log_warn(log, "a setting cannot change while running", LOG_STR("setting", name));
+}
+
+static void on_reload(uv_signal_t *signal, int number)
+{
+    struct lifecycle *l = signal->data;
+    struct control *c = &l->control;
+    struct error err;
+    (void)number;
+    if (!options_reload(l->options, l->argc, l->argv, on_fixed, &c->log, &err)) {
+        log_error(&c->log, "settings are left as they were", LOG_STR("why", err.text));
+        return;
+    }
+    c->log.level = l->options->log_level;
+    for (size_t i = 0; i < c->serving_count; i++)
+        serving_set_log_level(c->servings[i], c->log.level);
+    log_info(&c->log, "settings are read again");
+}
+
+static void watch_signals(struct lifecycle *l)
+{
+    static const struct {
+        int number;
+        uv_signal_cb on_signal;
+    } wanted[] = { { SIGTERM, on_end }, { SIGINT, on_end }, { SIGHUP, on_reload } };
+    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < ARRAY_COUNT(wanted); i++) {
+        uv_signal_init(&l->control.loop, &l->signals[i]);
+        l->signals[i].data = l;
+        uv_signal_start(&l->signals[i], wanted[i].on_signal, wanted[i].number);
+    }
+}
+
+/* ---- beginning ---- */
+
+/* The first loop may get any free port; the others share it. */
+static bool open_servings(struct lifecycle *l, struct error *err)
+{
+    struct control *c = &l->control;
+    size_t count = (size_t)l->options->threads;
+    c->servings = ARENA_ARRAY(l->a, struct serving *, count);
+    c->xds_address = l->options->xds;
+    for (size_t i = 0; i < count; i++) {
+        const struct serving_options options = {
+            .index = i,
+            .address = c->xds_address,
+            .id = l->options->id,
+            .owner = &c->serving_owner,
+            .log = &c->log,
+            .xds = &c->stats.xds,
+            .scopes = &c->stats.scopes,
+            .refused_scopes = &c->stats.refused_scopes,
+        };
+        if (!serving_open(&options, &c->servings[i], err))
+            return error_context(err, "--xds");
+        c->serving_count++;
+        c->xds_address = address_with_port(l->a, l->options->xds, serving_port(c->servings[i]));
+    }
+    return true;
+}
+
+static bool open_all(struct lifecycle *l, struct error *err)
+{
+    struct control *c = &l->control;
+    mailbox_open(&c->loop, &c->serving_owner.mailbox);
+    c->serving_owner.on_drained = on_drained;
+    c->replica_owner.on_closed = on_record_gone;
+    if (!control_start(c, err) || !open_servings(l, err))
+        return false;
+    roll_call_open(&c->pulse, &c->loop, SERVING_PULSE, c->servings, c->serving_count);
+    roll_call_open(&c->census, &c->loop, SERVING_REPORT, c->servings, c->serving_count);
+    if (!admin_open(c, &c->admin, err))
+        return false;
+    c->admin_address = address_with_port(l->a, l->options->admin, admin_port(c->admin));
+    log_info(&c->log,
+        "pilotd starts",
+        LOG_STR("version", PILOTD_VERSION),
+        LOG_STR("store", c->store_url),
+        LOG_STR("xds", c->xds_address),
+        LOG_STR("admin", c->admin_address),
+        LOG_INT("loops", (int64_t)c->serving_count));
+    return true;
+}
+
+static void begin(struct lifecycle *l, struct options *options)
+{
+    struct control *c = &l->control;
+    INVARIANT(uv_loop_init(&c->loop) == 0);
+    c->options = options;
+    c->store_url = options->store;
+    c->log.level = options->log_level;
+    snprintf(c->log.context, sizeof c->log.context, "replica=%.80s ", options->id);
+    metric_set(&c->stats.start_time_seconds, (int64_t)time(NULL));
+    uv_timer_init(&c->loop, &l->leaving);
+    l->leaving.data = l;
+    watch_signals(l);
+}
+
+static void finish(struct lifecycle *l)
+{
+    struct control *c = &l->control;
+    for (size_t i = 0; i < c->serving_count; i++)
+        serving_free(c->servings[i]);
+    mailbox_fini(&c->serving_owner.mailbox);
+    roll_call_fini(&c->pulse);
+    roll_call_fini(&c->census);
+    control_fini(c);
+    INVARIANT(uv_loop_close(&c->loop) == 0);
+    arena_free(l->a);
+}
+
+int lifecycle_run(struct options *options, int argc, char *const *argv, struct dev *dev)
+{
+    struct lifecycle l = { .options = options, .argc = argc, .argv = argv, .a = arena_new() };
+    struct error err;
+    (void)dev;
+    begin(&l, options);
+    if (!open_all(&l, &err)) {
+        /* Half of it is open: the process's end is the tidiest way out. */
+        fprintf(stderr, "pilotd: %s\n", err.text);
+        _exit(err.code == ERROR_USAGE ? EXIT_USAGE : EXIT_FAILED);
+    }
+    uv_run(&l.control.loop, UV_RUN_DEFAULT);
+    log_info(&l.control.log, "pilotd has left");
+    finish(&l);
+    return l.status;
+}

@@ -1,0 +1,356 @@
+/*
+ * xds_stream: conversations, written down. Each is a script of lines:
+ *
+ *   view C:a=1 E:a=1      the newest view
+ *   > C +a -b c=1 …       a request for clusters: subscribe a, unsubscribe b, c is held at c=1;
+ *                         ack, nack: answers the last response of that type; stale: one before it;
+ *                         v: (SotW) version_info is that of the last response; again: a new stream,
+ *                         which the versions of the last one survive
+ *   late                  the proxy never asked for endpoints: who drives stops the waiting
+ *   < C a=1 -b            what must have come out since, in this order and nothing else
+ */
+#include "xds/stream.h"
+#include "xds_views.h"
+
+#include "base/buf.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct conversation {
+    const char *name;
+    enum xds_variant variant;
+    const char *script;
+};
+
+static const struct conversation conversations[] = {
+    { "test_delta_sends_clusters_endpoints_listeners_routes_in_this_order",
+        XDS_DELTA,
+        "view C:a=1 E:a=1 L:l=1 R:r=1\n"
+        "> C\n< C a=1\n> L\n> E +a\n> R +r\n"
+        "> C ack\n< E a=1\n> E ack\n< L l=1\n> L ack\n< R r=1\n> R ack\n" },
+    { "test_sotw_sends_clusters_endpoints_listeners_routes_in_this_order",
+        XDS_SOTW,
+        "view C:a=1 E:a=1 L:l=1 R:r=1\n"
+        "> C\n< C a=1\n> L\n> E +a\n> R +r\n"
+        "> C ack\n< E a=1\n> E ack +a\n< L l=1\n> L ack\n< R r=1\n> R ack +r\n" },
+    { "test_what_was_asked_before_the_first_view_is_remembered",
+        XDS_DELTA,
+        "> C\n> E +a\nview C:a=1 E:a=1\n< C a=1\n> C ack\n< E a=1\n" },
+    { "test_delta_says_nothing_when_another_types_resources_change",
+        XDS_DELTA,
+        "view C:a=1 L:l=1\n> C\n< C a=1\n> C ack\nview C:a=1 L:l=2 R:r=1\n" },
+    { "test_a_refused_version_is_not_sent_again_and_a_later_one_is",
+        XDS_DELTA,
+        "view C:a=1\n> C\n< C a=1\n> C nack\nview C:a=1 C:b=1\n< C b=1\n> C ack\n"
+        "view C:a=2 C:b=1\n< C a=2\n" },
+    { "test_sotw_a_refused_set_is_not_sent_again_and_a_later_one_is",
+        XDS_SOTW,
+        "view C:a=1\n> C\n< C a=1\n> C nack\nview C:a=1 L:l=1\nview C:a=2\n< C a=2\n" },
+    { "test_after_a_refusal_the_former_version_is_sent_when_it_is_wanted_again",
+        XDS_DELTA,
+        "view C:a=1\n> C\n< C a=1\n> C ack\nview C:a=2\n< C a=2\n> C nack\nview C:a=1\n< C a=1\n" },
+    { "test_while_one_is_in_flight_only_the_newest_state_waits",
+        XDS_DELTA,
+        "view C:a=1\n> C\n< C a=1\nview C:a=2\nview C:a=3 C:b=1\nview C:a=4\n> C ack\n< C a=4\n" },
+    { "test_a_change_that_was_undone_while_in_flight_is_not_sent",
+        XDS_DELTA,
+        "view C:a=1\n> C\n< C a=1\nview C:a=2\nview C:a=1\n> C ack\n" },
+    { "test_delta_resume_sends_no_resource_and_one_empty_response",
+        XDS_DELTA,
+        "view C:a=1 E:a=1 L:l=1 R:r=1\n"
+        "> C a=1\n< C\n> L l=1\n> E +a a=1\n> R +r r=1\n> C ack\n" },
+    { "test_delta_resume_before_the_view_is_one_empty_response_too",
+        XDS_DELTA,
+        "> C a=1\n> L l=1\nview C:a=1 L:l=1\n< C\n> C ack\n" },
+    { "test_delta_resume_sends_what_differs_and_removes_what_is_gone",
+        XDS_DELTA,
+        "view C:a=2 C:b=1 C:d=1\n> C a=1 b=1 c=1\n< C a=2 d=1\n> C ack\n< C -c\n> C ack\n" },
+    { "test_delta_resume_with_versions_of_another_server_is_sent_all",
+        XDS_DELTA,
+        "view C:a=1\n> C a=other\n< C a=1\n" },
+    { "test_wildcard_stays_wildcard_when_it_comes_with_versions",
+        XDS_DELTA,
+        "view C:a=1\n> C a=1\n< C\n> C ack\nview C:a=1 C:new=1\n< C new=1\n" },
+    { "test_delta_wildcard_without_any_resource_is_answered",
+        XDS_DELTA,
+        "view C:a=1\n> C\n< C a=1\n> C ack\n> L\n< L\n> L ack\n" },
+    { "test_delta_explicit_wildcard_and_names_live_together",
+        XDS_DELTA,
+        "view C:a=1 C:b=1\n> C +* +a +x\n< C a=1 b=1 -x\n> C ack\nview C:a=1 C:b=2\n< C b=2\n"
+        "> C ack\n> C -*\nview C:a=2 C:b=3\n< C a=2\n" },
+    { "test_delta_what_the_wildcard_still_covers_is_sent_after_an_unsubscribe",
+        XDS_DELTA,
+        "view C:a=1\n> C +* +a\n< C a=1\n> C ack\n> C -a\n< C a=1\n> C ack\n" },
+    { "test_delta_without_the_wildcard_nothing_more_comes_not_even_removals",
+        XDS_DELTA,
+        "view C:a=1 C:b=1\n> C +* +b\n< C a=1 b=1\n> C ack\n> C -*\nview C:b=1\n" },
+    { "test_delta_named_subscriptions_come_and_go",
+        XDS_DELTA,
+        "view E:a=1 E:b=1\n> E +a\n< E a=1\n> E ack +b\n< E b=1\n> E ack -a\n"
+        "view E:a=2 E:b=1\nview E:a=3 E:b=2\n< E b=2\n" },
+    { "test_delta_a_repeated_subscription_is_sent_again",
+        XDS_DELTA,
+        "view E:a=1\n> E +a +x\n< E a=1 -x\n> E ack\n> E +a\n< E a=1\n> E ack\n> E +x\n< E -x\n" },
+    { "test_delta_unsubscribed_and_asked_again_is_sent_again",
+        XDS_DELTA,
+        "view E:a=1\n> E +a\n< E a=1\n> E ack -a\n> E +a\n< E a=1\n" },
+    { "test_delta_unknown_names_are_told_once_and_sent_when_they_appear",
+        XDS_DELTA,
+        "view E:a=1\n> E +x\n< E -x\n> E ack\nview E:a=2\nview E:x=1\n< E x=1\n> E ack\n"
+        "view E:a=2\n< E -x\n> E ack\nview E:x=1\n< E x=1\n" },
+    { "test_sotw_unknown_names_are_answered_once_and_sent_when_they_appear",
+        XDS_SOTW,
+        "view E:a=1\n> E +x\n< E\n> E ack +x\nview E:a=2\nview E:x=1\n< E x=1\n" },
+    { "test_endpoints_of_a_changed_cluster_are_sent_again",
+        XDS_DELTA,
+        "view C:a=1 C:b=1 E:a=1 E:b=1\n> C\n< C a=1 b=1\n> C ack\n> E +a +b\n< E a=1 b=1\n"
+        "> E ack\nview C:a=2 C:b=1 E:a=1 E:b=1\n< C a=2\n> C ack\n< E a=1\n> E ack\n" },
+    { "test_sotw_endpoints_of_the_changed_cluster_alone_are_sent_again",
+        XDS_SOTW,
+        "view C:a=1 C:b=1 E:a=1 E:b=1\n> C\n< C a=1 b=1\n> C ack\n> E +a +b\n< E a=1 b=1\n"
+        "> E ack +a +b\nview C:a=2 C:b=1 E:a=1 E:b=1\n< C a=2 b=1\n> C ack\n< E a=1\n" },
+    { "test_delta_resume_warms_the_clusters_that_differ",
+        XDS_DELTA,
+        "view C:a=2 C:b=1 E:a=1 E:b=1\n> C a=1 b=1\n< C a=2\n> E +a +b a=1 b=1\n> C ack\n"
+        "< E a=1\n> E ack\n" },
+    { "test_removals_come_last_and_in_reverse",
+        XDS_DELTA,
+        "view C:a=1 E:a=1 L:l=1 R:r=1\n> C\n< C a=1\n> C ack\n> E +a\n< E a=1\n> E ack\n"
+        "> L\n< L l=1\n> L ack\n> R +r\n< R r=1\n> R ack\n"
+        "view C:b=1 L:m=1\n< C b=1\n> C ack\n< L m=1\n> L ack\n< L -l\n> L ack\n< R -r\n> R ack\n"
+        "< C -a\n> C ack\n< E -a\n> E ack\n" },
+    { "test_a_cluster_that_comes_back_before_its_removal_was_never_gone",
+        XDS_DELTA,
+        "view C:a=1 R:r=1\n> C\n< C a=1\n> C ack\n> R +r\n< R r=1\n> R ack\n"
+        "view C:b=1 R:r=2\n< C b=1\nview C:a=1 R:r=1\n> C ack\n< C -b\n> C ack\n" },
+    { "test_clusters_stay_while_a_route_is_refused",
+        XDS_DELTA,
+        "view C:a=1 R:r=1\n> C\n< C a=1\n> C ack\n> R +r\n< R r=1\n> R ack\n"
+        "view C:b=1 R:r=2\n< C b=1\n> C ack\n< R r=2\n> R nack\n"
+        "view C:b=1 R:r=3\n< R r=3\n> R ack\n< C -a\n> C ack\n" },
+    { "test_sotw_a_refusal_is_forgotten_when_a_later_set_is_taken",
+        XDS_SOTW,
+        "view C:a=1 L:l=1 L:m=1\n> C\n< C a=1\n> C ack\n> L\n< L l=1 m=1\n> L ack\n"
+        "view C:b=1 L:l=2 L:m=1\n< C a=1 b=1\n> C ack\n< L l=2 m=1\n> L nack\n"
+        "view C:b=1 L:l=3 L:m=1\n< L l=3 m=1\n> L ack\n< C b=1\n> C ack\n" },
+    { "test_listeners_wait_until_the_endpoints_of_new_clusters_were_asked_for",
+        XDS_DELTA,
+        "view C:a=1 E:a=1 L:l=1\n> C\n< C a=1\n> C ack\n> E +a\n< E a=1\n> E ack\n> L\n< L l=1\n"
+        "> L ack\nview C:a=1 C:b=1 E:a=1 E:b=1 L:l=2\n< C b=1\n> C ack\n> E +b\n< E b=1\n> E ack\n"
+        "< L l=2\n" },
+    { "test_listeners_wait_no_longer_when_the_waiting_is_stopped",
+        XDS_DELTA,
+        "view C:a=1 E:a=1 L:l=1\n> C\n< C a=1\n> C ack\n> E +a\n< E a=1\n> E ack\n> L\n< L l=1\n"
+        "> L ack\nview C:a=1 C:b=1 E:a=1 E:b=1 L:l=2\n< C b=1\n> C ack\nlate\n< L l=2\n" },
+    { "test_sotw_an_acknowledgement_of_endpoints_does_not_end_the_waiting",
+        XDS_SOTW,
+        "view C:a=1 E:a=1 L:l=1\n> C\n< C a=1\n> C ack\n> E +a\n< E a=1\n> E ack +a\n> L\n"
+        "< L l=1\n> L ack\nview C:a=1 E:a=2 L:l=1\n< E a=2\n"
+        "view C:a=1 C:b=1 E:a=2 E:b=1 L:l=2\n< C a=1 b=1\n> C ack\n> E ack +a\n> E +a +b\n"
+        "< E b=1\n> E ack +a +b\n< L l=2\n" },
+    { "test_a_cluster_without_endpoints_of_its_own_is_not_waited_for",
+        XDS_DELTA,
+        "view C:a=1 E:a=1 L:l=1\n> C\n< C a=1\n> C ack\n> E +a\n< E a=1\n> E ack\n> L\n< L l=1\n"
+        "> L ack\nview C:a=1 C:dns=1 E:a=1 L:l=2\n< C dns=1\n> C ack\n< L l=2\n" },
+    { "test_sotw_first_the_union_then_without_what_went",
+        XDS_SOTW,
+        "view C:a=1 L:l=1 R:r=1\n> C\n< C a=1\n> C ack\n> L\n< L l=1\n> L ack\n> R +r\n< R r=1\n"
+        "> R ack +r\nview C:b=1 L:l=1 R:r=2\n< C a=1 b=1\n> C ack\n< R r=2\n> R ack +r\n"
+        "< C b=1\n> C ack\n" },
+    { "test_sotw_resume_from_the_union_is_sent_the_view",
+        XDS_SOTW,
+        "view C:a=1 R:r=1\n> C\n< C a=1\n> C ack\n> R +r\n< R r=1\n> R ack +r\n"
+        "view C:b=1 R:r=2\n< C a=1 b=1\n> C v again\n< C b=1\n" },
+    { "test_sotw_resume_at_an_equal_version_is_silent_for_clusters_and_listeners_alone",
+        XDS_SOTW,
+        "view C:a=1 E:a=1 L:l=1 R:r=1\n> C\n< C a=1\n> C ack\n> E +a\n< E a=1\n> E ack +a\n> L\n"
+        "< L l=1\n> L ack\n> R +r\n< R r=1\n> R ack +r\n"
+        "> C v again\n> L v\n> E v +a\n< E a=1\n> E ack +a\n> R v +r\n< R r=1\n> R ack +r\n"
+        "view C:a=2 E:a=1 L:l=2 R:r=1\n< C a=2\n> C ack\n< E a=1\n> E ack +a\n< L l=2\n" },
+    { "test_sotw_resume_before_the_view_is_silent_too",
+        XDS_SOTW,
+        "view C:a=1\n> C\n< C a=1\n> C v again noview\nview C:a=1\nview C:a=2\n< C a=2\n" },
+    { "test_sotw_resume_with_names_is_answered",
+        XDS_SOTW,
+        "view C:a=1 C:b=1\n> C\n< C a=1 b=1\n> C v again noview +* +b\nview C:a=1 C:b=1\n"
+        "< C a=1 b=1\n" },
+    { "test_sotw_a_named_set_is_whole_each_time",
+        XDS_SOTW,
+        "view C:a=1 C:b=1 C:c=1\n> C +a +b\n< C a=1 b=1\n> C ack +a +b\nview C:a=2 C:b=1 C:c=1\n"
+        "< C a=2 b=1\n> C ack +a\nview C:a=2 C:b=2 C:c=2\n> C +a +c\n< C a=2 c=2\n" },
+    { "test_sotw_a_stale_nonce_is_ignored",
+        XDS_SOTW,
+        "view E:a=1 E:b=1\n> E +a\n< E a=1\n> E ack +a\nview E:a=2 E:b=1\n< E a=2\n> E stale +b\n"
+        "> E ack +a +b\n< E b=1\n" },
+    { "test_delta_a_stale_nonce_still_subscribes",
+        XDS_DELTA,
+        "view E:a=1 E:b=1\n> E +a\n< E a=1\n> E ack\nview E:a=2 E:b=1\n< E a=2\n> E stale +b\n"
+        "> E ack\n< E b=1\n" },
+    { "test_a_stale_refusal_refuses_nothing",
+        XDS_DELTA,
+        "view E:a=1\n> E +a\n< E a=1\n> E ack\nview E:a=2\n< E a=2\n> E stale nack\n> E ack\n"
+        "view E:a=3\n< E a=3\n" },
+    { "test_sotw_endpoints_that_go_are_not_spoken_of",
+        XDS_SOTW,
+        "view E:a=1 E:b=1\n> E +a +b\n< E a=1 b=1\n> E ack +a +b\nview E:a=1\nview E:a=1 E:b=1\n"
+        "view E:a=1 E:b=2\n< E b=2\n" },
+};
+
+/* ---- the reader of scripts ---- */
+
+struct talk {
+    const struct conversation *conversation;
+    const char *line;
+    struct xds_stream *stream;
+    struct xds_view *view;
+    int64_t revision;
+    struct arena *a;
+    struct xds_out out;
+    size_t seen; /* responses that the script has expected */
+    const char *nonce[XDS_TYPE_COUNT], *former_nonce[XDS_TYPE_COUNT], *version[XDS_TYPE_COUNT];
+};
+
+static const char *response_text(struct arena *a, const struct xds_response *response)
+{
+    struct buf text = { 0 };
+    buf_printf(&text, "< %c", xds_type_letter(response->type));
+    for (size_t i = 0; i < response->resources.count; i++) {
+        const struct xds_resource *r = response->resources.items[i];
+        buf_printf(&text, " %.*s", (int)r->size_bytes, (const char *)r->bytes);
+    }
+    for (size_t i = 0; i < response->removed.count; i++)
+        buf_printf(&text, " -%s", response->removed.items[i]);
+    const char *kept = arena_strdup(a, text.data);
+    buf_fini(&text);
+    return kept;
+}
+
+static void fail_at(const struct talk *t, const char *what, const char *found)
+{
+    print_error("%s\nat \"%s\": %s%s\n", t->conversation->name, t->line, what, found);
+    fail();
+}
+
+static void expect_nothing_more(const struct talk *t)
+{
+    if (t->seen < t->out.responses.count)
+        fail_at(t, "unexpected ", response_text(t->a, &t->out.responses.items[t->seen]));
+}
+
+static void expect(struct talk *t, const char *line)
+{
+    if (t->seen == t->out.responses.count)
+        fail_at(t, "nothing came", "");
+    const struct xds_response *response = &t->out.responses.items[t->seen++];
+    const char *found = response_text(t->a, response);
+    if (strcmp(found, line) != 0)
+        fail_at(t, "there came ", found);
+    t->former_nonce[response->type] = t->nonce[response->type];
+    t->nonce[response->type] = arena_strdup(t->a, response->nonce);
+    t->version[response->type] = arena_strdup(t->a, response->version_info);
+}
+
+static void show_view(struct talk *t)
+{
+    xds_stream_view(t->stream, t->view, &t->out);
+}
+
+static void restart(struct talk *t)
+{
+    xds_stream_free(t->stream);
+    t->stream = xds_stream_new(t->conversation->variant);
+    memset(t->nonce, 0, sizeof t->nonce);
+}
+
+/* One word of a request. */
+static void take_word(struct talk *t, struct xds_request *r, const char *word, bool *has_view)
+{
+    enum xds_type type = r->type;
+    if (strcmp(word, "ack") == 0 || strcmp(word, "nack") == 0)
+        r->nonce = *r->nonce ? r->nonce : t->nonce[type];
+    if (strcmp(word, "nack") == 0)
+        r->error_detail = "no";
+    else if (strcmp(word, "stale") == 0)
+        r->nonce = t->former_nonce[type];
+    else if (strcmp(word, "v") == 0)
+        r->version_info = t->version[type];
+    else if (strcmp(word, "again") == 0)
+        restart(t);
+    else if (strcmp(word, "noview") == 0)
+        *has_view = false;
+    else if (*word == '+')
+        list_push(t->a, &r->names, word + 1);
+    else if (*word == '-')
+        list_push(t->a, &r->unsubscribe, word + 1);
+    else if (strchr(word, '='))
+        list_push(t->a,
+            &r->initial,
+            ((struct xds_versioned_name){
+                arena_strndup(t->a, word, strcspn(word, "=")), xds_version_of(t->a, word) }));
+}
+
+static void request(struct talk *t, char *words)
+{
+    struct xds_request r = { .nonce = "", .version_info = "" };
+    char *rest = NULL, *word = strtok_r(words, " ", &rest);
+    struct xds_stream *former = t->stream;
+    bool has_view = true;
+    assert_true(xds_letter_type(*word, &r.type));
+    while ((word = strtok_r(NULL, " ", &rest)))
+        take_word(t, &r, word, &has_view);
+    if (t->stream != former && has_view)
+        show_view(t);
+    xds_stream_request(t->stream, &r, &t->out);
+}
+
+static void play_line(struct talk *t, const char *line)
+{
+    t->line = line;
+    if (*line == '<') {
+        expect(t, line);
+        return;
+    }
+    expect_nothing_more(t);
+    if (*line == '>') {
+        request(t, arena_strdup(t->a, line + 1));
+    } else if (strcmp(line, "late") == 0) {
+        assert_true(xds_stream_awaits_names(t->stream));
+        xds_stream_stop_awaiting(t->stream, &t->out);
+    } else {
+        xds_view_release(t->view);
+        t->view = xds_view_of(++t->revision, NULL, line + strlen("view "));
+        show_view(t);
+    }
+}
+
+static void play(void **state)
+{
+    struct talk t = { .conversation = *state, .a = arena_new() };
+    char *rest = NULL;
+    xds_out_init(&t.out);
+    t.stream = xds_stream_new(t.conversation->variant);
+    for (char *line = strtok_r(arena_strdup(t.a, t.conversation->script), "\n", &rest); line;
+         line = strtok_r(NULL, "\n", &rest))
+        play_line(&t, line);
+    t.line = "the end";
+    expect_nothing_more(&t);
+
+    xds_out_fini(&t.out);
+    xds_stream_free(t.stream);
+    xds_view_release(t.view);
+    arena_free(t.a);
+}
+
+int main(void)
+{
+    struct CMUnitTest tests[ARRAY_COUNT(conversations)];
+    for (size_t i = 0; i < ARRAY_COUNT(conversations); i++)
+        tests[i] = (struct CMUnitTest){ .name = conversations[i].name,
+            .test_func = play,
+            .initial_state = (void *)(uintptr_t)&conversations[i] };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
