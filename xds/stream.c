@@ -31,6 +31,7 @@ struct xds_stream {
     bool has_answered; /* some response went out on this stream */
     bool awaits_names; /* clusters were taken whose endpoints were not asked for yet */
     bool has_named_endpoints;
+    bool has_resumed; /* Delta: the proxy came with versions */
     struct type_state types[XDS_TYPE_COUNT];
 };
 
@@ -155,6 +156,7 @@ struct building {
     struct known *next;
     struct xds_out *out;
     struct xds_response *response;
+    string_list warming; /* clusters that are new to the proxy, or changed */
 };
 
 static void build_absent(struct building *b, known_entry e)
@@ -177,19 +179,6 @@ static void build_absent(struct building *b, known_entry e)
     known_drop(e);
 }
 
-/* Envoy warms a cluster that it is sent: it waits for its endpoints, which go again after it. */
-static void warm(struct xds_stream *s, const char *name)
-{
-    struct type_state *endpoints = &s->types[XDS_ENDPOINT];
-    known_entry *e = known_find(&endpoints->known, name);
-    if (e) {
-        *e |= KNOWN_RESEND;
-        endpoints->is_dirty = true;
-    } else if (!endpoints->is_wildcard && xds_view_find(s->view, XDS_ENDPOINT, name)) {
-        s->awaits_names = s->has_named_endpoints;
-    }
-}
-
 static void build_name(struct building *b, struct xds_resource *r, known_entry e)
 {
     const struct type_state *t = &b->s->types[b->type];
@@ -207,7 +196,7 @@ static void build_name(struct building *b, struct xds_resource *r, known_entry e
     if (!is_current || b->is_whole)
         add_resource(b->out, b->response, r);
     if (!is_current && b->type == XDS_CLUSTER)
-        warm(b->s, r->name);
+        list_push(b->out->arena, &b->warming, r->name);
     if (is_current && known_resource(e)) {
         known_append(b->next, e);
         return;
@@ -215,6 +204,24 @@ static void build_name(struct building *b, struct xds_resource *r, known_entry e
     known_append(b->next, known_sent(r, (unsigned)(e & KNOWN_ASKED)));
     if (e)
         known_drop(e);
+}
+
+/* Envoy warms a cluster that it is sent: it waits for its endpoints, which go again after it. A
+ * proxy that reconnects asks for them later, and says then that it has them. */
+static void warm(struct xds_stream *s, const string_list *clusters)
+{
+    struct type_state *endpoints = &s->types[XDS_ENDPOINT];
+    if (s->has_resumed && !endpoints->is_subscribed)
+        known_add(&endpoints->known, clusters);
+    for (size_t i = 0; i < clusters->count; i++) {
+        known_entry *e = known_find(&endpoints->known, clusters->items[i]);
+        bool is_asked = endpoints->is_wildcard || (e && (*e & KNOWN_ASKED));
+        if (e)
+            *e |= KNOWN_RESEND;
+        endpoints->is_dirty |= e != NULL;
+        if (!is_asked && xds_view_find(s->view, XDS_ENDPOINT, clusters->items[i]))
+            s->awaits_names = s->has_named_endpoints;
+    }
 }
 
 static void response_open(struct xds_stream *s, enum xds_type type, struct xds_response *response)
@@ -257,7 +264,13 @@ static void send(
     struct xds_response response;
     struct xds_cursor cursor = { 0 };
     response_open(s, type, &response);
-    struct building b = { s, type, removes, is_whole(s, type), &next, out, &response };
+    struct building b = { .s = s,
+        .type = type,
+        .removes = removes,
+        .is_whole = is_whole(s, type),
+        .next = &next,
+        .out = out,
+        .response = &response };
     struct xds_resource *r = xds_view_next(s->view, type, &cursor);
     size_t at = 0;
     while (r || at < t->known.count) {
@@ -271,6 +284,7 @@ static void send(
     t->known = next;
     if (b.is_whole && !removes && has_removals)
         version_of_transition(&response);
+    warm(s, &b.warming);
     flight_begin(t, &response);
     t->must_answer = false;
     t->sent_revision = s->view->revision;
@@ -307,31 +321,43 @@ static bool can_remove(const struct xds_stream *s, enum xds_type type)
     return s->variant == XDS_DELTA || is_whole(s, type);
 }
 
-/* Adds and changes, in order; false when the rest must wait for an answer. */
+/* Is something on its way that must be taken before `type`? A cluster that Envoy warms keeps its
+ * response unacknowledged until the endpoints are there, so endpoints never wait for it; listeners
+ * and routes wait for both, and the acknowledgement tells them that the clusters can be used. */
+static bool must_wait(const struct xds_stream *s, enum xds_type type)
+{
+    bool is_early = type == XDS_CLUSTER || type == XDS_ENDPOINT;
+    if (!is_early && s->awaits_names)
+        return true;
+    for (enum xds_type other = 0; !is_early && other < type; other++)
+        if (s->types[other].flight.is_open)
+            return true;
+    return false;
+}
+
+/* Adds and changes, in order; false when something is on its way or must wait. */
 static bool pump_additions(
     struct xds_stream *s, struct comparison found[XDS_TYPE_COUNT], struct xds_out *out)
 {
+    bool is_quiet = true;
     for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++) {
         struct type_state *t = &s->types[type];
         if (!t->is_subscribed)
             continue;
-        if (t->flight.is_open)
+        if (must_wait(s, type))
             return false;
-        if (type == XDS_LISTENER && s->awaits_names)
-            return false;
-        if (is_settled(s, type)) {
+        if (!t->flight.is_open && is_settled(s, type)) {
             settle(s, type);
-            continue;
+        } else if (!t->flight.is_open) {
+            found[type] = compare_type(s, type);
+            if (found[type].has_additions || owes_answer(s, type))
+                send(s, type, false, found[type].has_removals, out);
+            else if (!found[type].has_removals || !can_remove(s, type))
+                settle(s, type);
         }
-        found[type] = compare_type(s, type);
-        if (found[type].has_additions || owes_answer(s, type)) {
-            send(s, type, false, found[type].has_removals, out);
-            return false;
-        }
-        if (!found[type].has_removals || !can_remove(s, type))
-            settle(s, type);
+        is_quiet = is_quiet && !t->flight.is_open;
     }
-    return true;
+    return is_quiet;
 }
 
 static bool has_refused(const struct known *k)
@@ -453,7 +479,7 @@ static void open_type(struct xds_stream *s, const struct xds_request *request)
     t->is_wildcard = !request->names.count && may_be_wildcard;
 }
 
-/* Entries for all names; whether one is new. The wildcard is no name of a resource. */
+/* Entries for all names; true if one is new. The wildcard is no name of a resource. */
 static bool add_names(struct type_state *t, const string_list *names, struct arena *a)
 {
     string_list plain = { 0 };
@@ -463,27 +489,33 @@ static bool add_names(struct type_state *t, const string_list *names, struct are
     return known_add(&t->known, &plain);
 }
 
-static void take_initial(struct type_state *t, const struct xds_request *request, struct arena *a)
+/* The versions a proxy comes with. */
+static void take_initial(struct xds_stream *s, const struct xds_request *request, struct arena *a)
 {
+    struct type_state *t = &s->types[request->type];
     string_list names = { 0 };
     for (list_each (const struct xds_versioned_name, held, &request->initial))
         list_push(a, &names, held->name);
     add_names(t, &names, a);
+    s->has_resumed |= names.count > 0;
     for (list_each (const struct xds_versioned_name, held, &request->initial)) {
         known_entry *e = known_find(&t->known, held->name);
         if (!e)
             continue;
+        known_entry resend = *e & KNOWN_RESEND;
         known_drop(*e);
-        *e = known_version(held->name, held->version);
+        *e = known_version(held->name, held->version) | resend;
     }
 }
 
-/* Delta: asks for a name; `again` sends what the proxy was told of it before. */
-static void subscribe(struct type_state *t, const char *name, bool again)
+/* Asks for a name, and says if it was not asked for before; `again` (Delta) sends what the proxy
+ * was told of it already. */
+static bool subscribe(struct type_state *t, const char *name, bool again)
 {
     known_entry *e = known_find(&t->known, name);
     if (!e)
-        return;
+        return false;
+    bool is_news = !(*e & KNOWN_ASKED);
     if (again && known_is_told_absent(*e)) {
         known_drop(*e);
         *e = known_nothing(name, 0, false);
@@ -491,6 +523,7 @@ static void subscribe(struct type_state *t, const char *name, bool again)
     *e |= KNOWN_ASKED;
     if (again && known_is_held(*e))
         *e |= KNOWN_RESEND;
+    return is_news;
 }
 
 /* What the wildcard still covers is sent again, as the protocol asks. */
@@ -511,13 +544,14 @@ static bool request_delta(struct xds_stream *s, const struct xds_request *reques
     bool is_first = !t->is_subscribed;
     if (is_first) {
         open_type(s, request);
-        take_initial(t, request, a);
+        take_initial(s, request, a);
     }
     t->is_wildcard |= has_wildcard_name(&request->names);
     t->must_answer |= is_first && t->is_wildcard && !request->initial.count;
-    bool has_news = add_names(t, &request->names, a);
+    bool has_news = false;
+    add_names(t, &request->names, a);
     for (size_t i = 0; i < request->names.count; i++)
-        subscribe(t, request->names.items[i], !is_first);
+        has_news |= subscribe(t, request->names.items[i], !is_first);
     t->is_wildcard &= !has_wildcard_name(&request->unsubscribe);
     for (size_t i = 0; i < request->unsubscribe.count; i++)
         unsubscribe(t, request->unsubscribe.items[i]);

@@ -11,6 +11,8 @@
  * - what is added or changed goes in the order of enum xds_type, what is removed in the reverse
  *   order and only once everything before it was acknowledged (make before break); clusters and
  *   endpoints stay while a listener or a route is refused, since its former version may need them;
+ * - Envoy acknowledges clusters only when they are warm, that is, when it has their endpoints:
+ * these follow at once, and listeners and routes wait for the acknowledgement of both;
  * - the endpoints of a cluster that is new or changed are sent again, changed or not: Envoy warms
  *   it;
  * - a version that was refused (NACK) is not sent again; a later one is;

@@ -31,6 +31,7 @@ class App(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one write
 
     def log_message(self, *args):
         pass

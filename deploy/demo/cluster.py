@@ -36,7 +36,8 @@ def wait_until(condition, what, deadline_s=20.0, interval_s=0.05):
             value = condition()
             if value:
                 return value
-        except (OSError, ValueError, http.client.HTTPException, subprocess.SubprocessError) as error:
+        except (OSError, ValueError, http.client.HTTPException, subprocess.SubprocessError,
+                Failure) as error:
             problem = error
         time.sleep(interval_s)
     raise Failure(f"{what}: not within {deadline_s:g} s" + (f" ({problem!r})" if problem else ""))

@@ -219,6 +219,7 @@ class Demo:
             wait_until(lambda: "v3" in self.versions(20), "a change reaches the moved proxies")
             victim.start()
             self.cluster.wait_ready()
+            wait_until(lambda: load.total() > REQUESTS, "a thousand requests", 60)
         self.check(not load.failures, f"{victim.name} with {moved} proxies: elsewhere after "
                    f"{took:.2f} s; {load.total()} requests, {len(load.failures)} failed"
                    + first(load.failures))
@@ -233,6 +234,8 @@ class Demo:
                            f"after {time.monotonic() - started:.1f} s")
                 replica.start()
                 self.cluster.wait_ready()
+                seen = load.total()
+                wait_until(lambda: load.total() > seen + REQUESTS, "traffic flows on", 60)
             wait_until(lambda: self.cluster.ctl("status", check=False).returncode == 0, "agreement")
         self.check(not load.failures, f"{load.total()} requests, {len(load.failures)} failed"
                    + first(load.failures))
@@ -288,7 +291,7 @@ def main():
     except Failure as failure:
         print(f"\nFAILED: {failure}", file=sys.stderr)
         for process in demo.cluster.processes:
-            if process.name.startswith(("pilotd", "haproxy", "client")):
+            if process.name.startswith(("pilotd", "haproxy")):
                 print(f"--- {process.name}\n{process.log_tail(10)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

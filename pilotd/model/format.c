@@ -1,5 +1,6 @@
 #include "model/format.h"
 
+#include "model/command.h"
 #include "model/re2.h"
 
 #include <arpa/inet.h>
@@ -237,39 +238,19 @@ static bool is_request_header_name(const char *text)
 static bool is_one_line(const char *text)
 {
     for (; *text; text++)
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+        if (((unsigned char)*text < 0x20 && *text != '\t') || *text == 0x7f)
             return false;
     return true;
-}
-
-/* The rest after "%COMMAND(arguments):length%", or NULL. `text` follows the first percent sign. */
-static const char *skip_command(const char *text)
-{
-    size_t name = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
-    text += name;
-    if (name == 0)
-        return NULL;
-    if (*text == '(') {
-        text = strchr(text, ')');
-        if (!text)
-            return NULL;
-        text++;
-    }
-    if (*text == ':')
-        text += 1 + strspn(text + 1, "0123456789");
-    return *text == '%' ? text + 1 : NULL;
 }
 
 static bool is_header_value(const char *text)
 {
-    if (!is_one_line(text))
-        return false;
-    while ((text = strchr(text, '%'))) {
-        text = text[1] == '%' ? text + 2 : skip_command(text + 1);
-        if (!text)
-            return false;
-    }
-    return true;
+    return is_one_line(text) && command_text_is_valid(text);
+}
+
+static const char *explain_header_value(struct arena *a, const char *text)
+{
+    return is_one_line(text) ? command_text_explain(a, text) : "it has control characters";
 }
 
 static bool is_regex(const char *text)
@@ -346,7 +327,10 @@ const struct format format_request_header_name = {
     NULL,
 };
 const struct format format_header_value = {
-    "a header's value: one line, with '%' only as %COMMAND% or doubled", is_header_value, NULL
+    "a header's value: one line, with %COMMANDS% of Envoy's", is_header_value, explain_header_value
+};
+const struct format format_log_line = {
+    "text with %COMMANDS% of Envoy's", command_text_is_valid, command_text_explain
 };
 const struct format format_one_line = { "one line, without control characters", is_one_line, NULL };
 const struct format format_regex = { "a regular expression (RE2)", is_regex, explain_regex };

@@ -39,6 +39,7 @@ extern const struct format format_header_match_name;   /* may be a pseudo header
 extern const struct format format_header_name;         /* may be set: no pseudo header */
 extern const struct format format_request_header_name; /* the same, and host */
 extern const struct format format_header_value;        /* Envoy's %COMMANDS% well formed */
+extern const struct format format_log_line;            /* the same, in several lines */
 extern const struct format format_one_line;            /* no control characters */
 extern const struct format format_regex;               /* compiles in RE2 */
 extern const struct format format_base64;

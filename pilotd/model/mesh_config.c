@@ -48,7 +48,7 @@ static const struct field mesh_config_fields[] = {
     STRINGS(mesh_config, default_destination_rule_export_to, .format = &format_export_to),
     STRING(mesh_config, root_namespace, .format = &format_namespace),
     STRING(mesh_config, access_log_file),
-    STRING(mesh_config, access_log_format),
+    STRING(mesh_config, access_log_format, .format = &format_log_line),
     DURATION(mesh_config, dns_refresh_rate),
     OPT_BOOL(mesh_config, enable_auto_mtls),
 

@@ -9,21 +9,18 @@ typedef LIST(pb_FilterChain *) chain_list;
 typedef LIST(pb_Filter *) filter_list;
 typedef LIST(pb_ListenerFilter *) inspector_list;
 
-static void add_number(struct hasher *h, uint64_t number)
-{
-    hasher_add(h, &number, sizeof number);
-}
-
 struct arg_ref listener_chain_ref(const struct listener_chain *chain)
 {
     struct hasher *h = hasher_new();
-    add_number(h, chain->server_name != NULL);
+    hasher_add_u32(h, chain->server_name != NULL);
     hasher_add_text(h, chain->server_name);
     hasher_add_text(h, chain->proxy.cluster);
-    add_number(h, chain->proxy.idle_timeout_ms);
-    add_number(h, chain->proxy.max_connection_duration_ms);
-    add_number(h, chain->proxy.hashes_source_ip);
-    add_number(h, chain->is_mongo);
+    hasher_add(h, &chain->proxy.idle_timeout_ms, sizeof chain->proxy.idle_timeout_ms);
+    hasher_add(h,
+        &chain->proxy.max_connection_duration_ms,
+        sizeof chain->proxy.max_connection_duration_ms);
+    hasher_add_u32(h, chain->proxy.hashes_source_ip);
+    hasher_add_u32(h, chain->is_mongo);
     return (struct arg_ref){ .value = chain, .digest = hasher_finish(h) };
 }
 

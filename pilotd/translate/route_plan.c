@@ -89,37 +89,32 @@ static struct planned_route plan_route(struct selection *sel, const struct objec
 
 /* ---- the digest ---- */
 
-static void add_number(struct hasher *h, uint64_t number)
-{
-    hasher_add(h, &number, sizeof number);
-}
-
 static void add_hash(struct hasher *h, const struct consistent_hash *hash)
 {
-    add_number(h, hash != NULL);
+    hasher_add_u32(h, hash != NULL);
     if (!hash)
         return;
     const struct http_cookie *cookie = hash->http_cookie;
     hasher_add_text(h, hash->http_header_name);
     hasher_add_text(h, hash->http_query_parameter_name);
-    add_number(h, hash->use_source_ip);
-    add_number(h, cookie != NULL);
+    hasher_add_u32(h, hash->use_source_ip);
+    hasher_add_u32(h, cookie != NULL);
     if (cookie) {
         hasher_add_text(h, cookie->name);
         hasher_add_text(h, cookie->path);
-        add_number(h, cookie->ttl.is_set);
-        add_number(h, (uint64_t)cookie->ttl.ms);
+        hasher_add_u32(h, cookie->ttl.is_set);
+        hasher_add(h, &cookie->ttl.ms, sizeof cookie->ttl.ms);
     }
 }
 
 static void add_leads(struct hasher *h, const struct planned_route *planned)
 {
-    add_number(h, planned->destinations.count);
+    hasher_add_u32(h, (uint32_t)planned->destinations.count);
     for (list_each (const struct planned_destination, d, &planned->destinations)) {
         hasher_add_text(h, d->cluster);
         add_hash(h, d->hash);
     }
-    add_number(h, planned->mirrors.count);
+    hasher_add_u32(h, (uint32_t)planned->mirrors.count);
     for (list_each (const char *const, cluster, &planned->mirrors))
         hasher_add_text(h, *cluster);
 }
@@ -140,8 +135,8 @@ static void push_route(
     struct planning *p, struct planned_route planned, size_t route_index, size_t match_index)
 {
     list_push(p->sel->a, &p->plan->routes, planned);
-    add_number(p->hasher, route_index);
-    add_number(p->hasher, match_index);
+    hasher_add_u32(p->hasher, (uint32_t)route_index);
+    hasher_add_u32(p->hasher, (uint32_t)match_index);
     add_leads(p->hasher, &planned);
 }
 

@@ -13,6 +13,7 @@ struct http_port {
     uint32_t number;
     size_t service; /* of the selection's */
 };
+typedef LIST(struct http_port) http_port_list;
 
 /* What the tables of a scope have in common. */
 struct routing {
@@ -22,26 +23,21 @@ struct routing {
     unserved_host_list unserved;
     const struct object **virtual_services; /* of each selected service; NULL: none */
     size_t *ranks;                          /* of each selected service, by age */
-    LIST(struct http_port) ports;           /* sorted by number, then service */
+    http_port_list ports;                   /* sorted by number, then service */
 };
 
 /* ---- what is asked once ---- */
 
-static void add_number(struct hasher *h, uint64_t number)
-{
-    hasher_add(h, &number, sizeof number);
-}
-
 static void add_duration(struct hasher *h, struct duration d)
 {
-    add_number(h, d.is_set);
-    add_number(h, (uint64_t)d.ms);
+    hasher_add_u32(h, d.is_set);
+    hasher_add(h, &d.ms, sizeof d.ms);
 }
 
 static void add_opt_bool(struct hasher *h, struct opt_bool b)
 {
-    add_number(h, b.is_set);
-    add_number(h, b.value);
+    hasher_add_u32(h, b.is_set);
+    hasher_add_u32(h, b.value);
 }
 
 static struct arg_ref retry_ref(const struct http_retry *retry)
@@ -50,7 +46,7 @@ static struct arg_ref retry_ref(const struct http_retry *retry)
     if (!retry)
         return ref;
     struct hasher *h = hasher_new();
-    add_number(h, retry->attempts);
+    hasher_add_u32(h, retry->attempts);
     add_duration(h, retry->per_try_timeout);
     add_duration(h, retry->backoff);
     hasher_add_text(h, retry->retry_on);
@@ -125,12 +121,15 @@ static void list_ports(struct routing *r)
 
 /* ---- a table ---- */
 
+typedef LIST(struct domain_claims) claims_list;
+typedef LIST(const struct route_plan *) plan_list;
+
 struct table {
     const char *name;
     uint32_t port;
-    LIST(struct domain_claims) claims; /* of each host */
-    LIST(const char *) names;          /* likewise */
-    LIST(const struct route_plan *) plans;
+    string_list names; /* of each host; claims and plans likewise */
+    claims_list claims;
+    plan_list plans;
 };
 
 static void push_host(struct arena *a, struct table *t, const char *host,

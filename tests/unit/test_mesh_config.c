@@ -73,6 +73,9 @@ static void test_verdicts(void **state)
         { "{defaultVirtualServiceExportTo: ['~']}",
             "defaultVirtualServiceExportTo[0]: \"~\" (nobody) is for service entries only "
             "[PIL0302]" },
+        { "{accessLogFormat: \"%PROTOCOL%\\n%NOPE%\"}",
+            "accessLogFormat: must be text with %COMMANDS% of Envoy's; "
+            "\"%PROTOCOL%\\u000a%NOPE%\" is not: %NOPE% is not known [PIL0203]" },
         { "{rootNamespace: Root}",
             "rootNamespace: must be a lower-case DNS label (letters, digits and '-', at most 63), "
             "not \"Root\" [PIL0203]" },

@@ -437,7 +437,8 @@ static const struct {
         "\"withoutHeaders\":{\"y\":{\"regex\":\"*\"}},\"port\":80}],\"redirect\":{\"uri\":\"/\","
         "\"redirectCode\":302}},{\"fault\":{\"delay\":{\"fixedDelay\":\"1.5s\",\"percentage\":"
         "{\"value\":0.5}}},\"route\":[{\"destination\":{\"host\":\"a\",\"port\":{\"number\":80}},"
-        "\"weight\":3,\"headers\":{\"request\":{\"set\":{\"a\":\"%B%\"},\"remove\":[\"c\"]}}}],"
+        "\"weight\":3,\"headers\":{\"request\":{\"set\":{\"a\":\"%PROTOCOL%\"},\"remove\":[\"c\"]}}"
+        "}],"
         "\"retries\":{\"attempts\":2,\"retryOn\":\"5xx,503\"},\"rewrite\":{\"uriRegexRewrite\":"
         "{\"match\":\"(a)\",\"rewrite\":\"\\\\1\"}},\"corsPolicy\":{\"allowOrigins\":[{\"prefix\":"
         "\"h\"}],\"maxAge\":\"2s\"}}]}}" },

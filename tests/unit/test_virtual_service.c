@@ -1,5 +1,7 @@
 /* VirtualService: what its tables give, and the verdicts on what cannot be. */
 #include "model/virtual_service.h"
+
+#include "model/command.h"
 #include "model_fixture.h"
 
 #include <setjmp.h>
@@ -398,23 +400,68 @@ static void test_headers_that_envoy_would_refuse_are_refused(void **state)
             "spec.http[0].headers.request.remove[0]: must be a header's name other than host, not "
             "\"Host\" [PIL0203]" },
         { VS("headers: {request: {set: {':authority': x, a: 100%%, "
-             "b: '%START_TIME(%s.%3f)%', c: '%REQ(X):10%'}}}, " ROUTE),
+             "b: '%START_TIME(%s.%3f)%', c: '%REQ(X):10%', d: \"a\tb\"}}}, " ROUTE),
             "" },
-        { VS("headers: {response: {set: {a: 100%, b: '%nope%', c: '%REQ(x', d: \"a\\nb\", host: "
-             "x}}}, " ROUTE),
-            "spec.http[0].headers.response.set.a: must be a header's value: one line, with '%' "
-            "only as %COMMAND% or doubled, not \"100%\" [PIL0203]\n"
-            "spec.http[0].headers.response.set.b: must be a header's value: one line, with '%' "
-            "only as %COMMAND% or doubled, not \"%nope%\" [PIL0203]\n"
-            "spec.http[0].headers.response.set.c: must be a header's value: one line, with '%' "
-            "only as %COMMAND% or doubled, not \"%REQ(x\" [PIL0203]\n"
-            "spec.http[0].headers.response.set.d: must be a header's value: one line, with '%' "
-            "only as %COMMAND% or doubled, not \"a\\u000ab\" [PIL0203]\n"
+        { VS("headers: {response: {set: {a: 100%, d: \"a\\nb\", host: x}}}, " ROUTE),
+            "spec.http[0].headers.response.set.a: must be a header's value: one line, with "
+            "%COMMANDS% of Envoy's; \"100%\" is not: a '%' that begins no command must be doubled "
+            "[PIL0203]\n"
+            "spec.http[0].headers.response.set.d: must be a header's value: one line, with "
+            "%COMMANDS% of Envoy's; \"a\\u000ab\" is not: it has control characters [PIL0203]\n"
             "spec.http[0].headers.response.set.host: must be a header's name other than host, not "
             "\"host\" [PIL0203]" },
     };
 
     check(state, cases, ARRAY_COUNT(cases));
+}
+
+static void test_commands_are_those_that_envoy_takes(void **state)
+{
+    static const char *const good[] = { "",
+        "100%%",
+        "%%PROTOCOL%%",
+        "a%PROTOCOL%%HOSTNAME%b",
+        "%START_TIME%",
+        "%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%",
+        "%REQ(X-A?:PATH):10%",
+        "%RESP(a)%",
+        "%DYNAMIC_METADATA(a:b):3%",
+        "%UPSTREAM_METADATA(a:b)%",
+        "%DOWNSTREAM_PEER_CERT_V_END(%b %d)%" };
+    static const char *const bad[] = { "%",
+        "%%%",
+        "100%",
+        "%protocol%",
+        "%PROTOCL%",
+        "%PROTOCOL",
+        "%PROTOCOL(x)%",
+        "%PROTOCOL:3%",
+        "%REQ%",
+        "%REQ()%",
+        "%REQ(x",
+        "%REQ(a b)%",
+        "%REQ(a?b?c)%",
+        "%REQ(::a)%",
+        "%REQ(x):%",
+        "%REQ(x):a%",
+        "%REQ(x):9999999999%",
+        "%REQ(x)y%",
+        "%DYNAMIC_METADATA%",
+        "%UPSTREAM_METADATA(a):3%",
+        "%START_TIME:3%",
+        "%CEL(x)%" };
+    struct model_fixture *f = *state;
+
+    for (size_t i = 0; i < ARRAY_COUNT(good); i++)
+        if (!command_text_is_valid(good[i]))
+            fail_msg("%s: %s", good[i], command_text_explain(f->a, good[i]));
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++)
+        if (command_text_is_valid(bad[i]))
+            fail_msg("%s must be refused", bad[i]);
+    assert_string_equal(command_text_explain(f->a, "%PROTOCOL% %PROTOCL%"),
+        "%PROTOCL% is not known, did you mean %PROTOCOL%?");
+    assert_string_equal(command_text_explain(f->a, "%REQ%"), "%REQ% cannot have these parameters");
+    assert_string_equal(command_text_explain(f->a, "%CEL(x)%"), "%CEL% is not known");
 }
 
 static void test_export_to_does_not_contradict_itself(void **state)
@@ -504,6 +551,7 @@ int main(void)
         TEST(test_faults_say_what_and_how_often),
         TEST(test_cors_policies_are_whole),
         TEST(test_headers_that_envoy_would_refuse_are_refused),
+        TEST(test_commands_are_those_that_envoy_takes),
         TEST(test_export_to_does_not_contradict_itself),
         TEST(test_what_has_no_effect_yet_is_warned_of),
         TEST(test_what_is_not_supported_yet_is_refused_by_name),

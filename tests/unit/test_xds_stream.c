@@ -5,7 +5,7 @@
  *   > C +a -b c=1 …       a request for clusters: subscribe a, unsubscribe b, c is held at c=1;
  *                         ack, nack: answers the last response of that type; stale: one before it;
  *                         v: (SotW) version_info is that of the last response; again: a new stream,
- *                         which the versions of the last one survive
+ *                         which the versions of the last one survive (noview: it has no view yet)
  *   late                  the proxy never asked for endpoints: who drives stops the waiting
  *   < C a=1 -b            what must have come out since, in this order and nothing else
  */
@@ -211,6 +211,7 @@ struct talk {
     struct arena *a;
     struct xds_out out;
     size_t seen; /* responses that the script has expected */
+    bool is_new; /* a new stream, which has not been shown the view */
     const char *nonce[XDS_TYPE_COUNT], *former_nonce[XDS_TYPE_COUNT], *version[XDS_TYPE_COUNT];
 };
 
@@ -256,6 +257,7 @@ static void expect(struct talk *t, const char *line)
 
 static void show_view(struct talk *t)
 {
+    t->is_new = false;
     xds_stream_view(t->stream, t->view, &t->out);
 }
 
@@ -263,11 +265,12 @@ static void restart(struct talk *t)
 {
     xds_stream_free(t->stream);
     t->stream = xds_stream_new(t->conversation->variant);
+    t->is_new = true;
     memset(t->nonce, 0, sizeof t->nonce);
 }
 
 /* One word of a request. */
-static void take_word(struct talk *t, struct xds_request *r, const char *word, bool *has_view)
+static void take_word(struct talk *t, struct xds_request *r, const char *word)
 {
     enum xds_type type = r->type;
     if (strcmp(word, "ack") == 0 || strcmp(word, "nack") == 0)
@@ -281,7 +284,7 @@ static void take_word(struct talk *t, struct xds_request *r, const char *word, b
     else if (strcmp(word, "again") == 0)
         restart(t);
     else if (strcmp(word, "noview") == 0)
-        *has_view = false;
+        t->is_new = false;
     else if (*word == '+')
         list_push(t->a, &r->names, word + 1);
     else if (*word == '-')
@@ -297,12 +300,10 @@ static void request(struct talk *t, char *words)
 {
     struct xds_request r = { .nonce = "", .version_info = "" };
     char *rest = NULL, *word = strtok_r(words, " ", &rest);
-    struct xds_stream *former = t->stream;
-    bool has_view = true;
     assert_true(xds_letter_type(*word, &r.type));
     while ((word = strtok_r(NULL, " ", &rest)))
-        take_word(t, &r, word, &has_view);
-    if (t->stream != former && has_view)
+        take_word(t, &r, word);
+    if (t->is_new)
         show_view(t);
     xds_stream_request(t->stream, &r, &t->out);
 }
