@@ -386,16 +386,16 @@ static void compare_entries(struct folder *f, struct folder_entry *next, size_t 
         struct store_change change = { .is_gone = order < 0 };
         i += order <= 0;
         k += order >= 0;
-        if (order == 0 && is_equal(was, is)) {
+        if (was && is && order == 0 && is_equal(was, is)) {
             is->mod_revision = was->mod_revision;
             continue;
         }
-        if (order < 0) {
-            change.entry.key = arena_strdup(f->news, was->key);
-            change.entry.mod_revision = revision;
-        } else {
+        if (is && order >= 0) {
             is->mod_revision = revision;
             change.entry = *is;
+        } else if (was) {
+            change.entry.key = arena_strdup(f->news, was->key);
+            change.entry.mod_revision = revision;
         }
         list_push(f->news, &news->changes, change);
     }

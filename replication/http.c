@@ -37,7 +37,7 @@ struct http_socket {
 struct http {
     CURLM *multi;
     uv_timer_t timer;       /* libcurl's */
-    uv_timer_t stall_timer; /* runs while there are jobs */
+    uv_timer_t stall_timer; /* runs while a job has that limit */
     unsigned open_timers;
     struct http_job *jobs;
     struct http_socket *sockets;
@@ -149,7 +149,7 @@ void http_start(struct http *h, struct http_request *r)
     job->next = h->jobs;
     if (job->next)
         job->next->prev = job;
-    else
+    if (r->limits.stall_ms > 0 && !uv_is_active((uv_handle_t *)&h->stall_timer))
         uv_timer_start(&h->stall_timer, on_stall_timer, STALL_CHECK_MS, STALL_CHECK_MS);
     h->jobs = job;
     r->job = job;
@@ -256,22 +256,21 @@ static void run_curl(struct http *h, curl_socket_t fd, int events)
         continue;
 }
 
-static bool is_stalled(const struct http_job *job)
-{
-    uint64_t stall_ms = job->request->limits.stall_ms;
-    return stall_ms > 0 && uv_now(job->http->timer.loop) - job->heard_ms >= stall_ms;
-}
-
 /* libcurl's own limit of speed is seconds late. One a tick: the jobs change with its callback. */
 static void on_stall_timer(uv_timer_t *timer)
 {
     struct http *h = container_of(timer, struct http, stall_timer);
-    struct http_job *job = h->jobs;
-    while (job && !is_stalled(job))
-        job = job->next;
-    if (job)
-        finish_job(job, CURLE_OPERATION_TIMEDOUT);
-    else if (!h->jobs)
+    uint64_t now_ms = uv_now(timer->loop);
+    bool is_needed = false;
+    for (struct http_job *job = h->jobs; job; job = job->next) {
+        uint64_t stall_ms = job->request->limits.stall_ms;
+        is_needed = is_needed || stall_ms > 0;
+        if (stall_ms > 0 && now_ms - job->heard_ms >= stall_ms) {
+            finish_job(job, CURLE_OPERATION_TIMEDOUT);
+            return;
+        }
+    }
+    if (!is_needed)
         uv_timer_stop(timer);
 }
 

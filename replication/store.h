@@ -45,8 +45,8 @@ struct store_change {
 
 enum store_state {
     STORE_CONNECTING, /* nothing known yet */
-    STORE_FOLLOWING,
-    STORE_BEHIND, /* known, but the connection is gone: what there is may be old */
+    STORE_FOLLOWING,  /* what was missed while it was BEHIND comes at once */
+    STORE_BEHIND,     /* known, but the connection is gone: what there is may be old */
 };
 
 struct store_status {

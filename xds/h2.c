@@ -152,21 +152,50 @@ static void queued_drop(struct queued *q)
     free(q->own);
 }
 
-static void queue_push(struct h2_stream *s, const struct slice *slice)
+static void queue_push(struct h2_stream *s, struct queued q)
 {
-    if (s->head == s->count)
-        s->head = s->count = 0;
     if (s->count == s->capacity) {
         s->capacity = s->capacity ? s->capacity * 2 : 8;
         s->queue = xrealloc(s->queue, s->capacity * sizeof *s->queue);
     }
-    struct queued q = { .data = slice->data, .size = slice->size };
-    if (slice->owner) {
-        q.owner = xds_resource_retain(slice->owner);
-    } else {
-        q.data = q.own = memcpy(xcalloc(slice->size, 1), slice->data, slice->size);
-    }
     s->queue[s->count++] = q;
+}
+
+/* Slices without an owner are copied into one block, which goes with the last of them: the queue is
+ * sent in order. */
+static void queue_slices(struct h2_stream *s, const slice_list *slices)
+{
+    size_t copied = 0, last = 0;
+    for (size_t i = 0; i < slices->count; i++)
+        if (!slices->items[i].owner) {
+            copied += slices->items[i].size;
+            last = i;
+        }
+    uint8_t *block = xcalloc(copied, 1), *at = block;
+    for (size_t i = 0; i < slices->count; i++) {
+        const struct slice *slice = &slices->items[i];
+        struct queued q = { .data = slice->data, .size = slice->size };
+        if (slice->owner) {
+            q.owner = xds_resource_retain(slice->owner);
+        } else {
+            q.data = memcpy(at, slice->data, slice->size);
+            q.own = i == last ? block : NULL;
+            at += slice->size;
+        }
+        queue_push(s, q);
+    }
+    if (!copied)
+        free(block);
+}
+
+/* An idle stream keeps no queue: there are thousands of them. */
+static void queue_trim(struct h2_stream *s)
+{
+    if (s->head < s->count)
+        return;
+    free(s->queue);
+    s->queue = NULL;
+    s->head = s->count = s->capacity = 0;
 }
 
 static void submit_trailers(struct h2_stream *s);
@@ -214,6 +243,7 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
             s->head++;
         }
     }
+    queue_trim(s);
     return 0;
 }
 
@@ -221,8 +251,7 @@ void h2_stream_send(struct h2_stream *s, const slice_list *slices)
 {
     if (s->is_ending)
         return;
-    for (list_each (const struct slice, slice, slices))
-        queue_push(s, slice);
+    queue_slices(s, slices);
     if (s->is_deferred) {
         s->is_deferred = false;
         nghttp2_session_resume_data(s->connection->session, s->id);
@@ -368,12 +397,15 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     return 0;
 }
 
-/* We said all; a client that still could speak is told that nobody listens. */
+/* Once all is said, a client that still could speak is told that nobody listens. nghttp2 answers a
+ * violation of the protocol by itself, with a GOAWAY that says so. */
 static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
     struct h2_stream *s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
     bool is_last = frame->hd.type == NGHTTP2_HEADERS && frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
-    (void)user;
+    struct h2_connection *c = user;
+    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR)
+        c->was_protocol_error = true;
     if (s && is_last && !s->is_half_closed)
         nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_NO_ERROR);
     return 0;

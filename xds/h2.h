@@ -15,7 +15,7 @@
 #include <uv.h>
 
 enum {
-    H2_WRITE_LIMIT_BYTES = 1024 * 1024,
+    H2_WRITE_LIMIT_BYTES = 128 * 1024,
     H2_HEADER_LIMIT_BYTES = 16 * 1024, /* all headers of one request */
     H2_WINDOW_BYTES = 1024 * 1024,     /* what a client may send unasked, a stream and in all */
 };

@@ -40,6 +40,8 @@ bool known_is_told_absent(known_entry e)
 
 bool known_is_version(known_entry e, const struct xds_resource *r)
 {
+    if (known_resource(e) == r)
+        return true;
     const struct hash128 *version =
         e & KNOWN_STUB ? &stub_of(e)->version : &known_resource(e)->version;
     return known_is_held(e) && hash128_equal(version, &r->version);

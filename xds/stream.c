@@ -116,11 +116,14 @@ static void compare_name(const struct type_state *t, const struct xds_resource *
         c->has_additions = true; /* an answer that there is none */
 }
 
+/* Most names are known by the very resource that is wanted: no need to compare text. */
 static int name_order(const struct xds_resource *r, const struct known *k, size_t at)
 {
     if (!r)
         return 1;
-    return at == k->count ? -1 : strcmp(r->name, known_name(k->items[at]));
+    if (at == k->count)
+        return -1;
+    return known_resource(k->items[at]) == r ? 0 : strcmp(r->name, known_name(k->items[at]));
 }
 
 static struct comparison compare_type(const struct xds_stream *s, enum xds_type type)

@@ -29,16 +29,18 @@ static struct xds_set make_set(struct xds_resource *const *list, size_t count)
     return set;
 }
 
-/* A view that adds nothing to its base has the base's hash: no second reading of thousands. */
+/* The base's thousands were read once, for all views that stand on it. */
 static struct hash128 hash_type(const struct xds_view *v, enum xds_type type)
 {
-    struct xds_cursor cursor = { 0 };
-    if (v->base && !v->own[type].count)
+    const struct xds_set *own = &v->own[type];
+    if (v->base && !own->count)
         return v->base->own[type].hash;
     struct hasher *h = hasher_new();
-    for (const struct xds_resource *r; (r = xds_view_next(v, type, &cursor));) {
-        hasher_add_text(h, r->name);
-        hasher_add(h, &r->version, sizeof r->version);
+    if (v->base)
+        hasher_add(h, &v->base->own[type].hash, sizeof(struct hash128));
+    for (size_t i = 0; i < own->count; i++) {
+        hasher_add_text(h, own->items[i]->name);
+        hasher_add(h, &own->items[i]->version, sizeof own->items[i]->version);
     }
     return hasher_finish(h);
 }

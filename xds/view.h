@@ -13,7 +13,7 @@
 struct xds_set {
     struct xds_resource **items;
     size_t count;
-    struct hash128 hash; /* over the sorted (name, version) list, the base's included */
+    struct hash128 hash; /* over the base's hash, if any, and the sorted (name, version) list */
 };
 
 struct xds_view {

@@ -3,7 +3,9 @@
 #include "translate/fixed_clusters.h"
 #include "translate/names.h"
 
+#include <arpa/inet.h>
 #include <string.h>
+#include <strings.h>
 
 const char *wildcard_address(const struct scope *scope)
 {
@@ -46,6 +48,16 @@ static void push_wish(struct selection *sel, wish_list *wishes, const char *bind
     list_push(sel->a, wishes, (struct wish){ bind, service, port });
 }
 
+/* Two spellings of one IPv6 address would be two listeners on one socket. */
+static const char *one_spelling(struct arena *a, const char *address)
+{
+    struct in6_addr bytes;
+    char text[INET6_ADDRSTRLEN];
+    if (inet_pton(AF_INET6, address, &bytes) != 1)
+        return address;
+    return arena_strdup(a, inet_ntop(AF_INET6, &bytes, text, sizeof text));
+}
+
 /* Where a port is listened for: HTTP on all addresses, for it is told apart by name. */
 static void push_wishes(struct selection *sel, wish_list *wishes,
     const struct selected_service *service, const struct service_port *port)
@@ -57,7 +69,7 @@ static void push_wishes(struct selection *sel, wish_list *wishes,
         push_wish(sel, wishes, wildcard_address(sel->scope), service, port);
     else
         for (list_each (const char *const, address, addresses))
-            push_wish(sel, wishes, *address, service, port);
+            push_wish(sel, wishes, one_spelling(sel->a, *address), service, port);
 }
 
 /* A listener on all addresses at a port where redirected connections arrive, or one where the
@@ -107,15 +119,16 @@ static bool may_join(enum protocol first, enum protocol next)
     return first == next || (!speaks_first(first) && !speaks_first(next));
 }
 
-static bool texts_equal(const char *a, const char *b)
+/* As Envoy compares them: without case. */
+static bool names_equal(const char *a, const char *b)
 {
-    return a == b || (a && b && strcmp(a, b) == 0);
+    return a == b || (a && b && strcasecmp(a, b) == 0);
 }
 
 static bool has_chain(const struct planned_listener *listener, const char *server_name)
 {
     for (list_each (const struct planned_chain, chain, &listener->chains))
-        if (texts_equal(chain->server_name, server_name))
+        if (names_equal(chain->server_name, server_name))
             return true;
     return false;
 }

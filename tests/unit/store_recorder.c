@@ -65,6 +65,8 @@ static void on_changes(
     }
     r->revision = revision;
     assert_int_equal(store_status(r->store)->revision, revision);
+    if (r->on_told)
+        r->on_told(r);
     close_within(r, "changes");
 }
 

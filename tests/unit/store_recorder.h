@@ -22,10 +22,11 @@ struct recorder {
     struct buf states;   /* every state told: "connecting ", "following ", "behind " */
     size_t told, synced; /* changes; calls of on_synced */
     int64_t revision;
-    bool may_go_back; /* a revision may be lower than that before */
-    bool is_inside;   /* a store_* call is running: no callback may come */
-    const char
-        *close_when; /* closes the store from within: "changes", "synced", "state", "reply" */
+    bool may_go_back;                    /* a revision may be lower than that before */
+    bool is_inside;                      /* a store_* call is running: no callback may come */
+    void (*on_told)(struct recorder *r); /* after each on_changes; may be NULL */
+    /* closes the store from within: "changes", "synced", "state" or "reply" */
+    const char *close_when;
 };
 
 struct recorded {

@@ -252,6 +252,21 @@ static void test_the_destination_rule_reaches_tcp(void **state)
     shop_expect_listener(s, TCP("hashPolicy"), "[{\"sourceIp\":{}}]");
 }
 
+static void test_what_envoy_takes_for_one_is_one(void **state)
+{
+    struct shop *s = *state;
+    shop_add_service(s, "A.test", TLS_443, "");
+    shop_add_service(s, "a.test", TLS_443, "");
+    shop_add_service(s, "db.test", TCP_9000, "'addresses': ['2001:db8::1', '2001:0DB8:0::1']");
+
+    shop_open(s, "{}");
+
+    shop_expect_listener(s, "0.0.0.0_443", CHAIN(0) "/" FILTER "/cluster", "outbound|443||A.test");
+    shop_expect_listener(s, "0.0.0.0_443", CHAIN(1), "(absent)");
+    shop_expect_listener(s, "2001:db8::1_9000", CHAIN(1), "(absent)");
+    assert_int_equal(xds_view_count(s->t.view, XDS_LISTENER), 4);
+}
+
 /* ---- sniffed ports ---- */
 
 static void test_a_port_of_no_protocol_is_http_or_else_tcp(void **state)
@@ -423,6 +438,7 @@ int main(void)
         TEST(test_a_server_that_speaks_first_shares_its_port_with_its_like_alone),
         TEST(test_udp_has_no_listener),
         TEST(test_the_destination_rule_reaches_tcp),
+        TEST(test_what_envoy_takes_for_one_is_one),
         TEST(test_a_port_of_no_protocol_is_http_or_else_tcp),
         TEST(test_the_access_log_is_everywhere_but_at_the_blackhole),
         TEST(test_without_a_format_the_access_log_has_the_usual_one),

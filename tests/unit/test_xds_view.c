@@ -1,0 +1,215 @@
+/* xds_view: sorted, without repetitions, equal hashes for equal content whoever holds it; and
+ * known, the list of what a proxy has. */
+#include "xds/known.h"
+#include "xds_views.h"
+
+#include "base/buf.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* "a=1 b=1 " */
+static struct buf walk(const struct xds_view *v, enum xds_type type)
+{
+    struct buf text = { 0 };
+    struct xds_cursor cursor = { 0 };
+    buf_text(&text, "");
+    for (const struct xds_resource *r; (r = xds_view_next(v, type, &cursor));)
+        buf_printf(&text, "%.*s ", (int)r->size_bytes, (const char *)r->bytes);
+    return text;
+}
+
+static void assert_walk(const struct xds_view *v, enum xds_type type, const char *expected)
+{
+    struct buf text = walk(v, type);
+    assert_string_equal(text.data, expected);
+    buf_fini(&text);
+}
+
+static void test_a_view_is_sorted_and_without_repetitions(void **state)
+{
+    (void)state;
+    struct xds_view *v = xds_view_of(7, NULL, "C:b=1 C:a=1 C:b=1 C:aa=1 E:z=1");
+
+    assert_walk(v, XDS_CLUSTER, "a=1 aa=1 b=1 ");
+    assert_walk(v, XDS_ENDPOINT, "z=1 ");
+    assert_walk(v, XDS_ROUTE, "");
+    assert_int_equal(xds_view_count(v, XDS_CLUSTER), 3);
+    assert_int_equal(v->revision, 7);
+
+    xds_view_release(v);
+}
+
+static void test_a_name_is_found_in_the_view_and_in_its_base(void **state)
+{
+    (void)state;
+    struct xds_view *base = xds_view_of(1, NULL, "C:a=1 C:c=1 C:e=1");
+    struct xds_view *v = xds_view_of(1, base, "C:b=1 C:f=1");
+    xds_view_release(base);
+
+    assert_walk(v, XDS_CLUSTER, "a=1 b=1 c=1 e=1 f=1 ");
+    assert_int_equal(xds_view_count(v, XDS_CLUSTER), 5);
+    for (const char *const *name = (const char *const[]){ "a", "b", "c", "e", "f", NULL }; *name;
+         name++)
+        assert_string_equal(xds_view_find(v, XDS_CLUSTER, *name)->name, *name);
+    assert_null(xds_view_find(v, XDS_CLUSTER, "d"));
+    assert_null(xds_view_find(v, XDS_CLUSTER, ""));
+    assert_null(xds_view_find(v, XDS_ENDPOINT, "a"));
+
+    xds_view_release(v);
+}
+
+static void test_equal_content_has_an_equal_hash_however_it_is_divided(void **state)
+{
+    (void)state;
+    struct xds_view *whole = xds_view_of(1, NULL, "C:a=1 C:b=1 L:l=1");
+    struct xds_view *base = xds_view_of(2, NULL, "C:a=1 L:l=1");
+    struct xds_view *divided = xds_view_of(2, base, "C:b=1");
+    struct xds_view *other = xds_view_of(1, NULL, "C:a=1 C:b=2 L:l=1");
+
+    for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++)
+        assert_true(hash128_equal(&whole->own[type].hash, &divided->own[type].hash));
+    assert_false(hash128_equal(&whole->own[XDS_CLUSTER].hash, &other->own[XDS_CLUSTER].hash));
+    assert_true(hash128_equal(&whole->own[XDS_LISTENER].hash, &other->own[XDS_LISTENER].hash));
+
+    xds_view_release(other);
+    xds_view_release(divided);
+    xds_view_release(base);
+    xds_view_release(whole);
+}
+
+static void test_a_name_and_its_version_do_not_run_into_each_other(void **state)
+{
+    (void)state;
+    struct xds_resource *one[] = { xds_resource_new(XDS_CLUSTER, "a", (const uint8_t *)"x", 1) };
+    struct xds_resource *two[] = { xds_resource_new(XDS_CLUSTER, "b", (const uint8_t *)"x", 1) };
+    const size_t counts[XDS_TYPE_COUNT] = { 1 };
+    struct xds_view *a = xds_view_new(1, NULL, (struct xds_resource * *const[4]){ one }, counts);
+    struct xds_view *b = xds_view_new(1, NULL, (struct xds_resource * *const[4]){ two }, counts);
+
+    assert_true(hash128_equal(&one[0]->version, &two[0]->version));
+    assert_false(hash128_equal(&a->own[XDS_CLUSTER].hash, &b->own[XDS_CLUSTER].hash));
+
+    xds_view_release(a);
+    xds_view_release(b);
+}
+
+static void test_a_resource_outlives_its_view(void **state)
+{
+    (void)state;
+    struct xds_view *v = xds_view_of(1, NULL, "R:r=1");
+    struct xds_resource *r = xds_resource_retain(xds_view_find(v, XDS_ROUTE, "r"));
+
+    xds_view_release(v);
+
+    assert_string_equal(r->name, "r");
+    assert_memory_equal(r->bytes, "r=1", r->size_bytes);
+    xds_resource_release(r);
+    xds_resource_release(NULL);
+    xds_view_release(NULL);
+}
+
+static void test_type_urls_are_read_as_they_are_written(void **state)
+{
+    (void)state;
+    enum xds_type found;
+    for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++) {
+        assert_true(xds_type_from_url(xds_type_url(type), &found));
+        assert_int_equal(found, type);
+    }
+    assert_false(xds_type_from_url("", &found));
+    assert_false(xds_type_from_url("type.googleapis.com/envoy.config.cluster.v3.Clusters", &found));
+}
+
+/* ---- known ---- */
+
+static const char *const some_names[] = { "m", "c", "x", "m", "a" };
+static const char *const more_names[] = { "b", "m", "z", "", "b" };
+
+static void assert_names(const struct known *k, const char *expected)
+{
+    struct buf text = { 0 };
+    for (size_t i = 0; i < k->count; i++)
+        buf_printf(&text, "%s ", known_name(k->items[i]));
+    assert_string_equal(text.data, expected);
+    buf_fini(&text);
+}
+
+static string_list list_of(const char *const *names, size_t count)
+{
+    return (string_list){ (const char **)(uintptr_t)names, count };
+}
+
+static void test_names_are_added_once_and_in_order(void **state)
+{
+    (void)state;
+    struct known k = { 0 };
+    const string_list some = list_of(some_names, ARRAY_COUNT(some_names));
+    const string_list more = list_of(more_names, ARRAY_COUNT(more_names));
+
+    assert_true(known_add(&k, &some));
+    assert_names(&k, "a c m x ");
+    assert_false(known_add(&k, &some));
+    assert_true(known_add(&k, &more));
+    assert_names(&k, " a b c m x z ");
+
+    assert_string_equal(known_name(*known_find(&k, "m")), "m");
+    assert_null(known_find(&k, "n"));
+    *known_find(&k, "b") |= KNOWN_ASKED;
+    known_drop_unasked(&k);
+    assert_names(&k, "b ");
+    known_fini(&k);
+}
+
+static void test_what_a_proxy_says_it_has_is_compared_by_version(void **state)
+{
+    (void)state;
+    struct arena *a = arena_new();
+    struct xds_resource *r = xds_resource_of(XDS_CLUSTER, "a=1");
+    struct xds_resource *nulls = xds_resource_of(XDS_CLUSTER, "a=2");
+    memset(&nulls->version, 0, sizeof nulls->version);
+    const struct {
+        const char *text;
+        bool is_equal;
+    } rows[] = { { xds_version_of(a, "a=1"), true },
+        { xds_version_of(a, "a=2"), false },
+        { "", false },
+        { "1", false },
+        { "zz345678901234567890123456789012", false } };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        known_entry e = known_version("a", rows[i].text);
+        assert_int_equal(known_is_version(e, r), rows[i].is_equal);
+        assert_true(known_is_held(e));
+        assert_null(known_resource(e));
+        known_drop(e);
+    }
+    known_entry sent = known_sent(r, KNOWN_ASKED | KNOWN_REFUSED);
+    assert_true(known_is_version(sent, r) && known_resource(sent) == r);
+    known_entry nothing = known_nothing("a", KNOWN_ASKED, true);
+    assert_true(known_is_told_absent(nothing) && !known_is_held(nothing));
+    assert_false(known_is_version(nothing, nulls));
+
+    known_drop(nothing);
+    known_drop(sent);
+    xds_resource_release(nulls);
+    xds_resource_release(r);
+    arena_free(a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_view_is_sorted_and_without_repetitions),
+        cmocka_unit_test(test_a_name_is_found_in_the_view_and_in_its_base),
+        cmocka_unit_test(test_equal_content_has_an_equal_hash_however_it_is_divided),
+        cmocka_unit_test(test_a_name_and_its_version_do_not_run_into_each_other),
+        cmocka_unit_test(test_a_resource_outlives_its_view),
+        cmocka_unit_test(test_type_urls_are_read_as_they_are_written),
+        cmocka_unit_test(test_names_are_added_once_and_in_order),
+        cmocka_unit_test(test_what_a_proxy_says_it_has_is_compared_by_version),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
