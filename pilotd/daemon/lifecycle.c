@@ -3,6 +3,8 @@
 #include "daemon/address.h"
 #include "daemon/admin.h"
 #include "daemon/control.h"
+#include "daemon/dev.h"
+#include "daemon/tidy.h"
 #include "daemon/version.h"
 
 #include <signal.h>
@@ -21,6 +23,7 @@ struct lifecycle {
     struct arena *a;
     uv_signal_t signals[3];
     uv_timer_t leaving;
+    struct tidy tidy;
     size_t drained; /* serving loops */
     int status;
     bool is_stopping;
@@ -37,6 +40,7 @@ static void stop(struct lifecycle *l)
     for (size_t i = 0; i < ARRAY_COUNT(l->signals); i++)
         uv_close((uv_handle_t *)&l->signals[i], NULL);
     uv_close((uv_handle_t *)&l->leaving, NULL);
+    tidy_close(&l->tidy);
     for (size_t i = 0; i < c->serving_count; i++)
         serving_stop(c->servings[i]);
     roll_call_close(&c->pulse);
@@ -196,17 +200,18 @@ static bool open_all(struct lifecycle *l, struct error *err)
     return true;
 }
 
-static void begin(struct lifecycle *l, struct options *options)
+static void begin(struct lifecycle *l, struct options *options, const struct dev *dev)
 {
     struct control *c = &l->control;
     INVARIANT(uv_loop_init(&c->loop) == 0);
     c->options = options;
-    c->store_url = options->store;
+    c->store_url = dev ? dev_store_url(dev) : options->store;
     c->log.level = options->log_level;
     snprintf(c->log.context, sizeof c->log.context, "replica=%.80s ", options->id);
     metric_set(&c->stats.start_time_seconds, (int64_t)time(NULL));
     uv_timer_init(&c->loop, &l->leaving);
     l->leaving.data = l;
+    tidy_open(&l->tidy, &c->loop, &c->stats.xds.bytes_sent);
     watch_signals(l);
 }
 
@@ -227,13 +232,15 @@ int lifecycle_run(struct options *options, int argc, char *const *argv, struct d
 {
     struct lifecycle l = { .options = options, .argc = argc, .argv = argv, .a = arena_new() };
     struct error err;
-    (void)dev;
-    begin(&l, options);
+    begin(&l, options, dev);
     if (!open_all(&l, &err)) {
+        dev_stop(dev);
         /* Half of it is open: the process's end is the tidiest way out. */
         fprintf(stderr, "pilotd: %s\n", err.text);
         _exit(err.code == ERROR_USAGE ? EXIT_USAGE : EXIT_FAILED);
     }
+    if (dev)
+        dev_print_hints(dev, l.control.xds_address, l.control.admin_address);
     uv_run(&l.control.loop, UV_RUN_DEFAULT);
     log_info(&l.control.log, "pilotd has left");
     finish(&l);
