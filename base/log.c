@@ -58,7 +58,7 @@ static void append_time(struct buf *b)
 }
 
 void log_write(const struct log_scope *scope, enum log_level level, const char *event,
-    const struct log_field *fields)
+    const struct log_field *fields, size_t count)
 {
     if (level < (scope ? scope->level : LOG_LEVEL_INFO))
         return;
@@ -66,7 +66,7 @@ void log_write(const struct log_scope *scope, enum log_level level, const char *
     append_time(&b);
     buf_printf(&b, "level=%s %smsg=", level_names[level], scope ? scope->context : "");
     append_value(&b, event);
-    for (const struct log_field *f = fields; f->key; f++) {
+    for (const struct log_field *f = fields; f < fields + count; f++) {
         buf_printf(&b, " %s=", f->key);
         if (f->kind == LOG_FIELD_INT)
             buf_printf(&b, "%lld", (long long)f->number);

@@ -31,13 +31,18 @@ struct log_field {
 #define log_warn(scope, ...)  LOG_AT(scope, LOG_LEVEL_WARN, __VA_ARGS__)
 #define log_error(scope, ...) LOG_AT(scope, LOG_LEVEL_ERROR, __VA_ARGS__)
 
+/* The first element is nobody's: it lets a list of fields be empty. */
+#define LOG_FIELDS(...) ((const struct log_field[]){ { 0 }, ##__VA_ARGS__ })
 #define LOG_AT(scope, level, event, ...)                                                           \
-    log_write(                                                                                     \
-        (scope), (level), (event), (const struct log_field[]){ __VA_ARGS__ __VA_OPT__(, ){ 0 } })
+    log_write((scope),                                                                             \
+        (level),                                                                                   \
+        (event),                                                                                   \
+        LOG_FIELDS(__VA_ARGS__) + 1,                                                               \
+        ARRAY_COUNT(LOG_FIELDS(__VA_ARGS__)) - 1)
 
-/* fields end with one whose key is NULL. scope may be NULL: level info, no context. */
+/* scope may be NULL: level info, no context. */
 void log_write(const struct log_scope *scope, enum log_level level, const char *event,
-    const struct log_field *fields);
+    const struct log_field *fields, size_t count);
 
 bool log_level_parse(const char *name, enum log_level *level); /* debug info warn error */
 

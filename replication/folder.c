@@ -374,31 +374,34 @@ static bool is_equal(const struct store_entry *a, const struct store_entry *b)
            memcmp(a->value, b->value, a->size) == 0;
 }
 
-/* Both lists are sorted: the entries at the front of each decide. */
+static struct store_change gone(struct arena *a, const char *key, int64_t revision)
+{
+    struct store_change change = { .is_gone = true };
+    change.entry.key = arena_strdup(a, key);
+    change.entry.mod_revision = revision;
+    return change;
+}
+
+/* Both lists are sorted: what the former has before the next one's key is gone. */
 static void compare_entries(struct folder *f, struct folder_entry *next, size_t count,
     int64_t revision, struct folder_news *news)
 {
-    size_t i = 0, k = 0;
-    while (i < f->count || k < count) {
-        const struct store_entry *was = i < f->count ? &f->entries[i].entry : NULL;
-        struct store_entry *is = k < count ? &next[k].entry : NULL;
-        int order = !was ? 1 : !is ? -1 : strcmp(was->key, is->key);
-        struct store_change change = { .is_gone = order < 0 };
-        i += order <= 0;
-        k += order >= 0;
-        if (was && is && order == 0 && is_equal(was, is)) {
-            is->mod_revision = was->mod_revision;
-            continue;
+    struct folder_entry *was = f->entries, *end = f->entries + f->count;
+    for (struct folder_entry *is = next; is < next + count; is++) {
+        int order = -1;
+        while (was < end && (order = strcmp(was->entry.key, is->entry.key)) < 0)
+            list_push(f->news, &news->changes, gone(f->news, was++->entry.key, revision));
+        bool is_known = was < end && order == 0;
+        if (is_known && is_equal(&was->entry, &is->entry)) {
+            is->entry.mod_revision = was->entry.mod_revision;
+        } else {
+            is->entry.mod_revision = revision;
+            list_push(f->news, &news->changes, (struct store_change){ .entry = is->entry });
         }
-        if (is && order >= 0) {
-            is->mod_revision = revision;
-            change.entry = *is;
-        } else if (was) {
-            change.entry.key = arena_strdup(f->news, was->key);
-            change.entry.mod_revision = revision;
-        }
-        list_push(f->news, &news->changes, change);
+        was += is_known;
     }
+    while (was < end)
+        list_push(f->news, &news->changes, gone(f->news, was++->entry.key, revision));
 }
 
 static void take_entries(struct folder *f, const struct map *leases, struct folder_news *news)

@@ -31,7 +31,8 @@ static const char *title(struct arena *a, const char *key)
     struct object_key parts;
     struct diags ignored;
     diags_init(&ignored, a);
-    if (!object_key_parse(a, key, &parts, &ignored) || parts.kind == KIND_NONE || !parts.ns || !*parts.ns)
+    if (!object_key_parse(a, key, &parts, &ignored) || parts.kind == KIND_NONE || !parts.ns ||
+        !*parts.ns)
         return key;
     return arena_printf(a, "%s/%s/%s", kind_info(parts.kind)->name, parts.ns, parts.name);
 }

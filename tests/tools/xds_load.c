@@ -1,7 +1,8 @@
 /*
- * xds_load: many proxies in one process, for measuring. Each is one HTTP/2 connection with one Delta
- * ADS stream that behaves like Envoy: clusters and listeners by wildcard, then the endpoints of every
- * cluster it got and the route tables named on the command line; every response is acknowledged.
+ * xds_load: many proxies in one process, for measuring. Each is one HTTP/2 connection with one
+ * Delta ADS stream that behaves like Envoy: clusters and listeners by wildcard, then the endpoints
+ * of every cluster it got and the route tables named on the command line; every response is
+ * acknowledged.
  *
  *     xds_load HOST PORT CLIENTS ROUTE[,ROUTE…] [NAMESPACE]
  *
@@ -146,8 +147,11 @@ static bool next_field(const uint8_t **at, const uint8_t *end, struct field *out
 
 static void queue_message(struct client *c, const struct bytes *message)
 {
-    uint8_t head[5] = { 0, (uint8_t)(message->size >> 24), (uint8_t)(message->size >> 16),
-        (uint8_t)(message->size >> 8), (uint8_t)message->size };
+    uint8_t head[5] = { 0,
+        (uint8_t)(message->size >> 24),
+        (uint8_t)(message->size >> 16),
+        (uint8_t)(message->size >> 8),
+        (uint8_t)message->size };
     append(&c->out, head, sizeof head);
     append(&c->out, message->data, message->size);
     if (c->is_deferred) {
@@ -160,8 +164,14 @@ static void append_node(struct client *c, struct bytes *message)
 {
     char id[160];
     struct bytes node = { 0 };
-    int size = snprintf(id, sizeof id, "sidecar~10.%d.%d.%d~bench-%d.%s~%s.svc.cluster.local",
-        100 + c->index / 62500, c->index / 250 % 250, 1 + c->index % 250, c->index, c->load->ns,
+    int size = snprintf(id,
+        sizeof id,
+        "sidecar~10.%d.%d.%d~bench-%d.%s~%s.svc.cluster.local",
+        100 + c->index / 62500,
+        c->index / 250 % 250,
+        1 + c->index % 250,
+        c->index,
+        c->load->ns,
         c->load->ns);
     append_text(&node, 1, id, (size_t)size);
     append_text(&node, 2, "bench", 5);
@@ -216,20 +226,23 @@ static void track(struct load *load, const struct field *name, const struct fiel
         t = &load->tracked[load->tracked_count++];
         *t = (struct tracked){ .first_ns = now_ns() };
         snprintf(t->name, sizeof t->name, "%.*s", (int)name->size, (const char *)name->data);
-        snprintf(t->version, sizeof t->version, "%.*s", (int)version->size,
-            (const char *)version->data);
+        snprintf(
+            t->version, sizeof t->version, "%.*s", (int)version->size, (const char *)version->data);
     }
     if (++t->count == load->count) {
         printf("{\"event\":\"change\",\"name\":\"%s\",\"version\":\"%s\",\"first_ns\":%llu,"
                "\"last_ns\":%llu}\n",
-            t->name, t->version, (unsigned long long)t->first_ns, (unsigned long long)now_ns());
+            t->name,
+            t->version,
+            (unsigned long long)t->first_ns,
+            (unsigned long long)now_ns());
         fflush(stdout);
     }
 }
 
 /* Resource: version 1, name 3. The endpoints of every new cluster with EDS are asked for. */
-static void take_resource(struct client *c, int type, const struct field *resource,
-    struct bytes *subscribe)
+static void take_resource(
+    struct client *c, int type, const struct field *resource, struct bytes *subscribe)
 {
     const uint8_t *at = resource->data, *end = at + resource->size;
     struct field f, name = { 0 }, version = { 0 };
@@ -253,8 +266,10 @@ static void mark(struct client *c, int type)
         return;
     c->is_ready = true;
     if (++load->ready == load->count) {
-        printf("{\"event\":\"ready\",\"clients\":%d,\"ns\":%llu,\"bytes\":%llu}\n", load->count,
-            (unsigned long long)now_ns(), (unsigned long long)load->bytes);
+        printf("{\"event\":\"ready\",\"clients\":%d,\"ns\":%llu,\"bytes\":%llu}\n",
+            load->count,
+            (unsigned long long)now_ns(),
+            (unsigned long long)load->bytes);
         fflush(stdout);
     }
 }
@@ -269,8 +284,8 @@ static int type_of(const struct field *url)
     return 0;
 }
 
-/* DeltaDiscoveryResponse: resources 2, type_url 4, nonce 5. Resources come before their type, so the
- * message is walked twice. */
+/* DeltaDiscoveryResponse: resources 2, type_url 4, nonce 5. Resources come before their type, so
+ * the message is walked twice. */
 static void take_response(struct client *c, const uint8_t *data, size_t size)
 {
     const uint8_t *at = data;
@@ -315,7 +330,8 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream, cons
     c->load->bytes += size;
     while (c->in.size - at >= 5) {
         const uint8_t *head = c->in.data + at;
-        size_t length = (size_t)head[1] << 24 | (size_t)head[2] << 16 | (size_t)head[3] << 8 | head[4];
+        size_t length =
+            (size_t)head[1] << 24 | (size_t)head[2] << 16 | (size_t)head[3] << 8 | head[4];
         if (c->in.size - at - 5 < length)
             break;
         take_response(c, head + 5, length);
