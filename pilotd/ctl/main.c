@@ -1,6 +1,7 @@
 /* pilotctl: the operator's tool. One verb table; each verb is a file. */
 #include "ctl/ctl.h"
 
+#include <signal.h>
 #include <string.h>
 
 static const struct verb verbs[] = {
@@ -100,6 +101,7 @@ int main(int argc, char **argv)
         ctl_print_help(verb);
         return EXIT_GOOD;
     }
+    signal(SIGPIPE, SIG_IGN); /* a peer that goes away is an error of that call, not our end */
     struct ctl ctl = { .a = arena_new(), .verb = verb };
     int status = ctl_parse(&ctl, argc - 2, argv + 2) ? verb->run(&ctl) : EXIT_USAGE;
     arena_free(ctl.a);

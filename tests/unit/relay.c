@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -137,6 +138,7 @@ void relay_open(struct relay *r, uv_loop_t *loop, unsigned target_port)
     struct sockaddr_in address = loopback(0);
     int size = sizeof address;
     *r = (struct relay){ .target_port = target_port };
+    signal(SIGPIPE, SIG_IGN); /* libuv writes to connections that the other side has closed */
     uv_tcp_init(loop, &r->listener);
     assert_int_equal(uv_tcp_bind(&r->listener, (const struct sockaddr *)&address, 0), 0);
     assert_int_equal(uv_listen((uv_stream_t *)&r->listener, 16, on_connection), 0);
