@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -71,6 +72,7 @@ class Demo:
         self.cluster = Cluster()
         self.workloads = {}
         self.number = 0
+        self.is_kept = False
 
     def say(self, text):
         self.number += 1
@@ -257,6 +259,7 @@ class Demo:
         print("\nAll numbers are as they should be.")
 
     def what_to_try(self):
+        self.is_kept = True
         print(f"""
 Everything is up. Try, in another terminal:
     export PILOTD_STORE={self.cluster.store} PILOTD_SERVER={self.cluster.servers()}
@@ -267,7 +270,7 @@ Everything is up. Try, in another terminal:
     curl -H 'Host: productpage' http://{CLIENT}:{PORT}/productpage
     curl http://{self.workloads['productpage-v1-2'].sidecar.admin}/clusters
 Logs are in {self.cluster.directory}. Ctrl-C ends it all.""", flush=True)
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        threading.Event().wait()
 
 
 def indent(text):
@@ -282,7 +285,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--keep", action="store_true")
     args = parser.parse_args()
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM} if args.keep else set())
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # cleans up like Ctrl-C
     demo = Demo()
     try:
         demo.run()
@@ -295,7 +298,7 @@ def main():
                 print(f"--- {process.name}\n{process.log_tail(10)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        return 1
+        return 0 if demo.is_kept else 1
     finally:
         demo.cluster.close()
     return 0
