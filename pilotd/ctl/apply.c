@@ -10,6 +10,14 @@ const struct flag *const delete_flags[] = { &flag_store, &flag_file, &flag_names
 
 enum { TXN_LIMIT = 100 }; /* etcd allows 128 operations in one transaction */
 
+static size_t count_objects(const struct loader *loader)
+{
+    size_t count = 0;
+    for (list_each (const struct load_item, item, &loader->items))
+        count += item->object != NULL;
+    return count;
+}
+
 int verb_validate(struct ctl *ctl)
 {
     struct loader loader;
@@ -18,7 +26,7 @@ int verb_validate(struct ctl *ctl)
     if (status == EXIT_GOOD) {
         bool is_good = files_print_faults(ctl, &loader, stdout);
         if (is_good)
-            printf("%zu resources are valid\n", loader.items.count);
+            printf("%zu resources are valid\n", count_objects(&loader));
         status = is_good ? EXIT_GOOD : EXIT_FINDINGS;
     }
     loader_fini(&loader);
@@ -128,7 +136,8 @@ int verb_apply(struct ctl *ctl)
     if (status == EXIT_GOOD && (status = session_open(&session, ctl)) == EXIT_GOOD) {
         bool is_planned = true;
         for (list_each (struct load_item, item, &loader.items))
-            is_planned = is_planned && plan_apply(&session, item, &plan, &err);
+            if (item->object)
+                is_planned = is_planned && plan_apply(&session, item, &plan, &err);
         status = is_planned ? carry_out(&session, &plan) : ctl_fail_error(&err);
         session_close(&session);
     }

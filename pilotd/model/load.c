@@ -182,23 +182,23 @@ static void locate(struct loader *l, const struct load_place *place, struct diag
         diag->path += strlen(place->prefix);
 }
 
-/* Whoever stores both keeps only one of them. */
+/* As with files that are applied one after the other: the later document stands. */
 static void check_twice(struct map *seen, struct load_item *item)
 {
-    const struct load_item *first = map_put(seen, item->key, item);
-    if (!first)
+    struct load_item *former = map_put(seen, item->key, item);
+    if (!former)
         return;
-    object_release(item->object);
-    item->object = NULL;
+    object_release(former->object);
+    former->object = NULL;
     diag_add(&item->diags,
-        DIAG_ERROR,
+        DIAG_WARNING,
         DIAG_CONFLICT,
         "metadata.name",
         NULL,
-        "%s is given twice: first at %s:%u",
+        "%s is given twice: this one stands, the one at %s:%u is left out",
         item->key,
-        first->file,
-        first->line);
+        former->file,
+        former->line);
 }
 
 void loader_finish(struct loader *l)

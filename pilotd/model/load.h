@@ -19,7 +19,7 @@ struct load_item {
     const char *value;      /* JSON */
     size_t size;
     const char *created;   /* creationTimestamp, or NULL */
-    struct object *object; /* NULL when there are errors */
+    struct object *object; /* NULL when there are errors, or a later document has its key */
     struct diags diags;    /* with line and column */
 };
 
