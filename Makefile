@@ -50,7 +50,7 @@ all: $(BUILD)/pilotd $(BUILD)/pilotctl ## build pilotd and pilotctl (the default
 include tests/tests.mk
 
 help: ## print this
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 deps: ## install what building and testing needs (Debian packages, a venv under build/)
 	tests/tools/deps
@@ -97,7 +97,7 @@ OUR_CODE := $(foreach room,base proto replication xds pilotd/* tests/unit tests/
 format: ## format the code (clang-format 14)
 	clang-format-14 -i $(OUR_CODE)
 
-lint: $(GEN_H) ## clang-tidy, cppcheck, the format and the gcc analyzer's warnings
+lint: $(GEN_H) ## check the format, cppcheck, clang-tidy
 	clang-format-14 --dry-run -Werror $(OUR_CODE)
 	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 --language=c --library=posix \
 	    --enable=warning,portability --suppress=missingIncludeSystem --suppress=unknownMacro \
