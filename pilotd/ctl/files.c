@@ -38,8 +38,8 @@ int files_load(struct ctl *ctl, struct loader *loader)
     if (!paths.count)
         return ctl_fail(EXIT_USAGE, "%s: -f FILE is needed", ctl->verb->name);
     for (size_t i = 0; i < paths.count; i++) {
-        const char *text;
-        size_t size;
+        const char *text = NULL;
+        size_t size = 0;
         struct error err;
         if (!files_read(ctl->a, paths.items[i], &text, &size, &err))
             return ctl_fail_error(&err);

@@ -23,7 +23,7 @@ static bool is_served(const struct selection *sel, const struct local_port *loca
         local->number == mesh->proxy_inbound_listen_port)
         return false;
     return sel->scope->interception != INTERCEPTION_NONE ||
-           strcmp(local->endpoint->address, loopback_of(sel->scope));
+           strcmp(local->endpoint->address, loopback_of(sel->scope)) != 0;
 }
 
 /* Of services that share a port of the workload, the oldest says what it speaks. */

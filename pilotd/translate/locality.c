@@ -215,7 +215,7 @@ static uint32_t label_priority(const struct endpoint *e, const string_list *want
 {
     for (size_t i = 0; i + 1 < wanted->count; i += 2) {
         const char *value = labels_find(&e->labels, wanted->items[i]);
-        if (strcmp(value ? value : "", wanted->items[i + 1]))
+        if (strcmp(value ? value : "", wanted->items[i + 1]) != 0)
             return (uint32_t)((wanted->count - i) / 2);
     }
     return 0;
@@ -244,10 +244,10 @@ static struct locality_groups split_by_labels(
 static uint32_t place_priority(const struct locality *own, const struct locality *place,
     const struct locality_lb_setting *setting)
 {
-    if (!strcmp(own->region, place->region)) {
-        if (strcmp(own->zone, place->zone))
+    if (strcmp(own->region, place->region) == 0) {
+        if (strcmp(own->zone, place->zone) != 0)
             return 2;
-        return strcmp(own->sub_zone, place->sub_zone) ? 1 : 0;
+        return strcmp(own->sub_zone, place->sub_zone) != 0;
     }
     for (list_each (struct locality_failover, failover, &setting->failover)) {
         if (!strcmp(failover->from, own->region))

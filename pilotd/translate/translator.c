@@ -112,7 +112,7 @@ static void yield_to_inbound(
     const struct translator *t, struct selection *sel, const struct scope *scope)
 {
     if (scope->interception != INTERCEPTION_NONE ||
-        strcmp(scope->bind_address, scope->addresses.items[0]))
+        strcmp(scope->bind_address, scope->addresses.items[0]) != 0)
         return;
     struct selection inbound = selection_of(t, sel->a, scope);
     select_inbound(&inbound);
