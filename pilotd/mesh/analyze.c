@@ -105,7 +105,11 @@ static bool is_open_match(const struct http_match *m)
     for (size_t i = 0; i < ARRAY_COUNT(counts); i++)
         if (counts[i])
             return false;
-    return !m->uri || (m->uri->prefix && strcmp(m->uri->prefix, "/") == 0);
+    const struct string_match *uri = m->uri;
+    if (!uri || (!uri->exact && !uri->prefix && !uri->regex))
+        return true;
+    return (uri->prefix && strcmp(uri->prefix, "/") == 0) ||
+           (uri->regex && strcmp(uri->regex, ".*") == 0);
 }
 
 static bool is_catch_all(const struct http_route *route)
@@ -153,21 +157,35 @@ static void check_virtual_service(struct snapshot *s, const struct object *objec
     check_shadowed(s, object, vs);
 }
 
+static int compare_routes(const void *left, const void *right)
+{
+    const struct host_entry *a = left, *b = right;
+    int order = strcmp(a->host, b->host);
+    return order ? order : object_compare_age(a->object, b->object);
+}
+
 static void check_duplicate_hosts(struct snapshot *s, const host_entry_list *routes)
 {
-    for (size_t i = 1; i < routes->count; i++) {
-        const struct host_entry *first = &routes->items[i - 1], *second = &routes->items[i];
-        if (strcmp(first->host, second->host) == 0 && first->object != second->object)
+    if (!routes->count)
+        return;
+    size_t size_bytes = routes->count * sizeof *routes->items;
+    struct host_entry *sorted =
+        arena_dup(s->arena, routes->items, size_bytes, _Alignof(struct host_entry));
+    qsort(sorted, routes->count, sizeof *sorted, compare_routes);
+    for (size_t i = 1, oldest = 0; i < routes->count; i++) {
+        if (strcmp(sorted[i].host, sorted[oldest].host) != 0)
+            oldest = i;
+        else if (sorted[i].object != sorted[i - 1].object)
             finding_add(s,
-                second->object->key,
+                sorted[i].object->key,
                 DIAG_DUPLICATE_HOST,
                 "spec.hosts",
                 NULL,
                 "%s is also a host of the older VirtualService %s/%s, which is in force where "
                 "both are visible",
-                second->host,
-                first->object->ns,
-                first->object->name);
+                sorted[i].host,
+                sorted[oldest].object->ns,
+                sorted[oldest].object->name);
     }
 }
 
@@ -246,7 +264,7 @@ static void check_port_conflicts(struct snapshot *s)
             finding_add(s,
                 service_key(ports.items[i].service),
                 DIAG_PORT_CONFLICT,
-                "spec.ports",
+                ports.items[i].service->is_registry ? "ports" : "spec.ports",
                 "give the services virtual addresses, or different ports",
                 "TCP port %u belongs to the older service %s where both are visible; %s is out of "
                 "reach there",

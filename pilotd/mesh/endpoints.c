@@ -13,24 +13,23 @@ static const struct port_override *find_override(const struct endpoint *e, const
     return NULL;
 }
 
-static bool entry_has_port(const struct service_entry *entry, uint32_t number)
+static const struct service_port *entry_port(const struct service_entry *entry, uint32_t number)
 {
     for (list_each (const struct service_port, port, &entry->ports))
         if (port->number == number)
-            return true;
-    return false;
+            return port;
+    return NULL;
 }
 
 uint32_t endpoint_port(const struct endpoint *e, const struct service_port *port)
 {
-    const struct port_override *override = find_override(e, port->name);
-    if (!e->entry)
-        return override ? override->value : 0;
-    if (!entry_has_port(e->entry, port->number))
-        return 0;
+    const struct service_port *own = e->entry ? entry_port(e->entry, port->number) : port;
+    const struct port_override *override = own ? find_override(e, own->name) : NULL;
     if (override)
         return override->value;
-    return port->target_port ? port->target_port : port->number;
+    if (!e->entry || !own)
+        return 0;
+    return own->target_port ? own->target_port : own->number;
 }
 
 /* "region/zone/subzone", each part optional from the right. */
@@ -66,37 +65,20 @@ static struct endpoint endpoint_of_workload(
     return e;
 }
 
-/* Two label sets as one, sorted; `strong` wins. */
-static label_list merge_labels(struct arena *a, const label_list *weak, const label_list *strong)
+static void select_workloads(
+    struct snapshot *s, struct service *service, const struct object *object)
 {
-    label_list merged = { 0 };
-    size_t i = 0, j = 0;
-    while (i < weak->count || j < strong->count) {
-        int order = i == weak->count     ? 1
-                    : j == strong->count ? -1
-                                         : strcmp(weak->items[i].key, strong->items[j].key);
-        list_push(a, &merged, order < 0 ? weak->items[i] : strong->items[j]);
-        i += order <= 0;
-        j += order >= 0;
-    }
-    return merged;
-}
-
-static void select_workloads(struct snapshot *s, struct service *service,
-    const struct object *object, const struct service_entry *entry)
-{
-    const struct object_list *workloads = &s->objects[KIND_WORKLOAD_ENTRY];
-    for (size_t i = 0; i < workloads->count; i++) {
-        const struct object *w = workloads->items[i];
-        const struct workload_entry *spec = w->spec;
-        if (strcmp(w->ns, object->ns) != 0)
+    const struct service_entry *entry = object->spec;
+    struct workload_slice candidates =
+        workloads_find(s, object->ns, &entry->workload_selector->labels);
+    for (size_t i = 0; i < candidates.count; i++) {
+        const struct workload *w = candidates.items[i].workload;
+        if (!labels_match(&w->labels, &entry->workload_selector->labels))
             continue;
-        label_list labels = merge_labels(s->arena, &spec->labels, &w->labels);
-        if (!labels_match(&labels, &entry->workload_selector->labels))
-            continue;
-        struct endpoint e = endpoint_of_workload(s->arena, spec, w, 0);
-        e.labels = labels;
+        struct endpoint e = endpoint_of_workload(s->arena, w->object->spec, w->object, 0);
+        e.labels = w->labels;
         e.entry = entry;
+        e.entry_object = object;
         list_push(s->arena, &service->endpoints, e);
     }
 }
@@ -107,10 +89,11 @@ void endpoints_of_entry(struct snapshot *s, struct service *service, const struc
     for (size_t i = 0; i < entry->endpoints.count; i++) {
         struct endpoint e = endpoint_of_workload(s->arena, &entry->endpoints.items[i], object, i);
         e.entry = entry;
+        e.entry_object = object;
         list_push(s->arena, &service->endpoints, e);
     }
     if (entry->workload_selector)
-        select_workloads(s, service, object, entry);
+        select_workloads(s, service, object);
 }
 
 void endpoint_of_instance(struct snapshot *s, struct service *service, const struct object *object)
@@ -135,7 +118,11 @@ static int compare_endpoints(const void *left, const void *right)
 {
     const struct endpoint *a = left, *b = right;
     int order = strcmp(a->object->key, b->object->key);
-    return order ? order : (a->index > b->index) - (a->index < b->index);
+    if (!order)
+        order = (a->index > b->index) - (a->index < b->index);
+    if (order || a->entry_object == b->entry_object)
+        return order;
+    return strcmp(a->entry_object->key, b->entry_object->key);
 }
 
 void endpoints_finish(struct service *service)
@@ -149,6 +136,8 @@ void endpoints_finish(struct service *service)
     for (list_each (const struct endpoint, e, &service->endpoints)) {
         hasher_add(h, &e->object->digest, sizeof e->object->digest);
         hasher_add_u32(h, (uint32_t)e->index);
+        if (e->entry_object && e->entry_object != e->object)
+            hasher_add(h, &e->entry_object->digest, sizeof e->entry_object->digest);
     }
     service->endpoints_digest = hasher_finish(h);
 }

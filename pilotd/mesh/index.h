@@ -20,7 +20,21 @@ struct address_entry {
     uint32_t next; /* index + 1 of the next entry in the bucket; 0: none */
 };
 
+/* A WorkloadEntry with its labels as they count: metadata's beat spec's. */
+struct workload {
+    const struct object *object;
+    label_list labels;
+};
+
+/* A workload under one of its labels. */
+struct labelled_workload {
+    struct label label;
+    const struct workload *workload;
+};
+
 struct snapshot_index {
+    /* By namespace, label, age. */
+    LIST(struct labelled_workload) workloads;
     /* DestinationRules: by namespace, host, age; those with wildcards by namespace, then longest.
      */
     host_entry_list exact_rules, wildcard_rules;
@@ -32,6 +46,7 @@ struct snapshot_index {
     size_t bucket_mask;
 };
 
+void index_workloads(struct snapshot *s); /* workloads.c */
 void index_rules(struct snapshot *s);     /* rules.c */
 void index_routes(struct snapshot *s);    /* routing.c */
 void index_addresses(struct snapshot *s); /* locals.c */
@@ -39,6 +54,15 @@ void index_addresses(struct snapshot *s); /* locals.c */
 /* services.c: the services of ServiceEntries and of the registry, sorted by host, age, namespace.
  */
 void services_build(struct snapshot *s);
+
+/* workloads.c: those of a namespace that may have all the labels, by age; few, but to be checked.
+ */
+struct workload_slice {
+    const struct labelled_workload *items;
+    size_t count;
+};
+struct workload_slice workloads_find(
+    const struct snapshot *s, const char *ns, const label_list *wanted);
 
 /* endpoints.c: sorts, and computes the digest. */
 void endpoints_finish(struct service *service);

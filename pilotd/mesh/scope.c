@@ -140,11 +140,11 @@ static bool take_metadata(
     return is_good;
 }
 
-/* Parts are told apart by a byte that no name holds; an empty part keeps its place. */
+/* Each part says its size first, and labels how many they are: whatever bytes a client sends, two
+ * keys are equal only if all their parts are. */
 static void add_part(struct buf *key, const char *part)
 {
-    buf_text(key, part);
-    buf_append(key, "\x1f", 1);
+    buf_printf(key, "%zu:%s", strlen(part), part);
 }
 
 static void make_keys(struct arena *a, struct scope *s)
@@ -160,6 +160,7 @@ static void make_keys(struct arena *a, struct scope *s)
     add_part(&key, s->network);
     add_part(&key, s->cluster_id);
     add_part(&key, is_none ? s->bind_address : "");
+    buf_printf(&key, "%zu;", s->labels.count);
     for (list_each (struct label, label, &s->labels)) {
         add_part(&key, label->key);
         add_part(&key, label->value);
@@ -192,8 +193,9 @@ bool scope_parse(
         return error_set(err, ERROR_USAGE, "node metadata: %s", d.list.items[0].message);
     bool is_good = take_metadata(a, metadata, out, err);
     cJSON_Delete(metadata);
-    bool is_loopback = strncmp(out->addresses.items[0], "127.", 4) == 0;
-    out->bind_address = is_loopback ? out->addresses.items[0] : "127.0.0.1";
+    const char *first = out->addresses.items[0];
+    bool is_loopback = strncmp(first, "127.", 4) == 0 || strcmp(first, "::1") == 0;
+    out->bind_address = is_loopback ? first : "127.0.0.1";
     make_keys(a, out);
     return is_good;
 }

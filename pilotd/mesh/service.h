@@ -24,6 +24,7 @@ struct endpoint {
     const struct object *object;       /* whose digest covers all of the above */
     size_t index;                      /* in the object's list of endpoints */
     const struct service_entry *entry; /* whose ports it serves; NULL: those it names */
+    const struct object *entry_object; /* of `entry`; NULL likewise */
 };
 
 struct service {
@@ -33,18 +34,18 @@ struct service {
     enum resolution resolution;
     enum service_location location;
     bool is_registry;                /* declared or inferred in the registry */
-    LIST(struct endpoint) endpoints; /* sorted by (object key, index) */
+    LIST(struct endpoint) endpoints; /* sorted by (object key, index, entry's key) */
     const struct object *object; /* the declaring ServiceEntry or registry service; NULL when the
                                     service is inferred from its instances */
     int64_t create_revision;     /* of the object, or of the oldest instance */
     struct hash128 digest;       /* of the declaration: everything but the endpoints */
-    struct hash128 endpoints_digest; /* of all endpoints */
+    struct hash128 endpoints_digest; /* of all endpoints, and of the entries that selected them */
 };
 
 /* The port an endpoint is reached at for a service port, by Istio's order: the endpoint's own for
- * that port name, else targetPort, else the number. 0: the endpoint does not serve that port (an
- * instance of the registry names all it serves; an endpoint of one ServiceEntry does not serve the
- * ports that another added to the host). */
+ * that port name, else targetPort (both as its own ServiceEntry has them), else the number. 0: the
+ * endpoint does not serve that port (an instance of the registry names all it serves; an endpoint
+ * of one ServiceEntry does not serve the ports that another added to the host). */
 uint32_t endpoint_port(const struct endpoint *e, const struct service_port *port);
 
 const struct service_port *service_port_find(const struct service *s, uint32_t number);

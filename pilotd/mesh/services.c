@@ -27,7 +27,9 @@ static int compare_declarations(const void *left, const void *right)
     if (!order)
         order =
             (a->create_revision > b->create_revision) - (a->create_revision < b->create_revision);
-    return order ? order : strcmp(a->name, b->name);
+    if (!order)
+        order = strcmp(a->name, b->name);
+    return order ? order : (a->instances != NULL) - (b->instances != NULL);
 }
 
 static void declare_entries(struct snapshot *s, declaration_list *out)
@@ -162,6 +164,22 @@ static struct service_port *find_port_named(struct service *service, const char 
     return NULL;
 }
 
+static int compare_ports(const void *left, const void *right)
+{
+    const struct service_port *a = left, *b = right;
+    int order = (a->number > b->number) - (a->number < b->number);
+    return order ? order : strcmp(a->name, b->name);
+}
+
+static void sort_ports(struct service *service)
+{
+    if (service->ports.count)
+        qsort(service->ports.items,
+            service->ports.count,
+            sizeof *service->ports.items,
+            compare_ports);
+}
+
 /* A port number that two declarations give: the older one's stays. */
 static void add_port(struct snapshot *s, struct service *service, const struct service_port *port,
     const struct object *object, size_t index)
@@ -170,7 +188,9 @@ static void add_port(struct snapshot *s, struct service *service, const struct s
         finding_add(s,
             object->key,
             DIAG_PORT_CONFLICT,
-            arena_printf(s->arena, "spec.ports[%zu]", index),
+            arena_printf(s->arena,
+                object->kind == KIND_REGISTRY_SERVICE ? "ports[%zu]" : "spec.ports[%zu]",
+                index),
             NULL,
             "port %u of %s is already declared by an older resource; that one is in force",
             port->number,
@@ -183,32 +203,78 @@ static void add_port(struct snapshot *s, struct service *service, const struct s
     list_push(s->arena, &service->ports, copy);
 }
 
+/* Told once for a port, however many instances disagree. */
+static void tell_disagreement(struct snapshot *s, const struct object *instance,
+    const struct port_override *own, uint32_t other)
+{
+    finding_add(s,
+        instance->key,
+        DIAG_PORT_CONFLICT,
+        arena_printf(s->arena, "ports.%s", own->key),
+        "declare the service's own port under services/",
+        "%u differs from the %u of another instance; the service gets the lowest",
+        own->value,
+        other);
+}
+
+static void infer_port(struct snapshot *s, struct service *service, const struct object *instance,
+    const struct port_override *own, string_list *told)
+{
+    struct service_port *port = find_port_named(service, own->key);
+    struct service_port fresh = { own->value, own->key, protocol_of_name(own->key), 0 };
+    if (!port) {
+        list_push(s->arena, &service->ports, fresh);
+        list_push(s->arena, told, NULL);
+        return;
+    }
+    INVARIANT(told->items && told->count == service->ports.count);
+    const char **is_told = &told->items[port - service->ports.items];
+    if (port->number != own->value && !*is_told) {
+        tell_disagreement(s, instance, own, port->number);
+        *is_told = instance->key;
+    }
+    if (own->value < port->number)
+        port->number = own->value;
+}
+
+/* Clusters are told apart by port number, so that of two names for one number the first has it. */
+static void drop_repeated_numbers(
+    struct snapshot *s, struct service *service, const struct object *instance)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < service->ports.count; i++) {
+        const struct service_port *port = &service->ports.items[i];
+        const struct service_port *last = kept ? &service->ports.items[kept - 1] : NULL;
+        if (!last || last->number != port->number) {
+            service->ports.items[kept++] = *port;
+            continue;
+        }
+        finding_add(s,
+            instance->key,
+            DIAG_PORT_CONFLICT,
+            arena_printf(s->arena, "ports.%s", port->name),
+            "declare the service's ports under services/",
+            "%u is also port %s of the service, which is in force; %s is left out",
+            port->number,
+            last->name,
+            port->name);
+    }
+    service->ports.count = kept;
+}
+
 /* Without a declaration, the instances' own ports are the service's: the lowest number where they
  * do not agree. */
 static void infer_ports(struct snapshot *s, struct service *service, const struct declaration *d)
 {
+    string_list told = { 0 };
     for (size_t i = 0; i < d->instance_count; i++) {
         const struct registry_instance *instance = d->instances[i]->spec;
-        for (list_each (const struct port_override, own, &instance->ports)) {
-            struct service_port *port = find_port_named(service, own->key);
-            struct service_port fresh = { own->value, own->key, protocol_of_name(own->key), 0 };
-            if (!port) {
-                list_push(s->arena, &service->ports, fresh);
-                continue;
-            }
-            if (port->number != own->value)
-                finding_add(s,
-                    d->instances[i]->key,
-                    DIAG_PORT_CONFLICT,
-                    arena_printf(s->arena, "ports.%s", own->key),
-                    "declare the service's own port under services/",
-                    "%u differs from the %u of another instance; the service gets the lowest",
-                    own->value,
-                    port->number);
-            if (own->value < port->number)
-                port->number = own->value;
-        }
+        for (list_each (const struct port_override, own, &instance->ports))
+            infer_port(s, service, d->instances[i], own, &told);
     }
+    sort_ports(service);
+    if (d->instance_count)
+        drop_repeated_numbers(s, service, d->instances[0]);
 }
 
 const struct service_port *service_port_find(const struct service *s, uint32_t number)
@@ -217,12 +283,6 @@ const struct service_port *service_port_find(const struct service *s, uint32_t n
         if (port->number == number)
             return port;
     return NULL;
-}
-
-static int compare_ports(const void *left, const void *right)
-{
-    const struct service_port *a = left, *b = right;
-    return (a->number > b->number) - (a->number < b->number);
 }
 
 /* ---- services ---- */
@@ -295,7 +355,15 @@ static struct hash128 declaration_digest(const struct service *service)
         hasher_add_u32(h, port->protocol);
         hasher_add_u32(h, port->target_port);
     }
+    if (service->object && service->object->kind == KIND_SERVICE_ENTRY)
+        hash_list(h, &((const struct service_entry *)service->object->spec)->subject_alt_names);
     return hasher_finish(h);
+}
+
+/* One resource that names a host twice, or a registry service that names its own. */
+static bool is_repeated(const struct declaration *before, const struct declaration *d)
+{
+    return d->object && d->object == before->object;
 }
 
 static struct service *build_service(
@@ -304,15 +372,13 @@ static struct service *build_service(
     struct service *service = ARENA_NEW(s->arena, struct service);
     start_service(service, &declarations[0]);
     for (size_t i = 0; i < count; i++)
-        if (declarations[i].instances)
+        if (i && is_repeated(&declarations[i - 1], &declarations[i]))
+            continue;
+        else if (declarations[i].instances)
             add_registry(s, service, &declarations[i]);
         else
             add_entry(s, service, &declarations[i]);
-    if (service->ports.count)
-        qsort(service->ports.items,
-            service->ports.count,
-            sizeof *service->ports.items,
-            compare_ports);
+    sort_ports(service);
     endpoints_finish(service);
     service->digest = declaration_digest(service);
     return service;

@@ -85,6 +85,7 @@ struct snapshot *snapshot_build(
     if (s->objects[KIND_MESH_CONFIG].count)
         s->mesh_object = s->objects[KIND_MESH_CONFIG].items[0];
     s->mesh = mesh_with_defaults(a, s->mesh_object);
+    index_workloads(s);
     services_build(s);
     index_rules(s);
     index_routes(s);

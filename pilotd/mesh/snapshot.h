@@ -2,7 +2,7 @@
  * snapshot: the whole keyspace at one revision, decoded and indexed. Immutable and counted.
  *
  * A pure function of the objects, the revision and the level: not of the order in which they came.
- * Objects of a kind are sorted by age (object_compare_age), services by host then namespace.
+ * Objects of a kind are sorted by age (object_compare_age), services by host, then age.
  */
 #ifndef MESH_SNAPSHOT_H
 #define MESH_SNAPSHOT_H
@@ -64,7 +64,7 @@ bool export_is_visible(
 
 /* Istio's rule: no dot → HOST.NS.svc.DOMAIN; anything with a dot (or "*") is itself. */
 const char *host_resolve(struct arena *a, const char *host, const char *ns, const char *domain);
-/* Does host pattern (exact, "*.suffix" or "*") cover `host`? */
+/* Does host pattern (exact, "*.suffix", "*-suffix" or "*") cover `host`? */
 bool host_matches(const char *pattern, const char *host);
 
 #endif

@@ -33,7 +33,7 @@ bool host_matches(const char *pattern, const char *host)
 {
     if (strcmp(pattern, "*") == 0 || strcmp(pattern, host) == 0)
         return true;
-    if (strncmp(pattern, "*.", 2) != 0)
+    if (*pattern != '*')
         return false;
     const char *suffix = pattern + 1;
     size_t suffix_size = strlen(suffix), host_size = strlen(host);

@@ -190,7 +190,7 @@ static bool names_headers(const char *text, size_t size)
     static const char token[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
                                 "!#$&'*+-.^_`|~";
     const char *end = text + size;
-    for (int names = 1; names <= 2; names++) {
+    for (int names = 1; text && names <= 2; names++) {
         text += *text == ':';
         size_t name = strspn(text, token);
         text += name;

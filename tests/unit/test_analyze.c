@@ -97,6 +97,14 @@ static const struct {
         "config/virtualservices/shop/v",
         "spec.http[1]",
         NULL },
+    { "a rule after a regular expression that takes every path",
+        { CART,
+            ROUTES("shop", "v", "",
+                "{\"match\":[{\"uri\":{\"regex\":\".*\"}}]," TO("cart") "},{" TO("cart") "}") },
+        DIAG_SHADOWED,
+        "config/virtualservices/shop/v",
+        "spec.http[1]",
+        NULL },
     { "a catch-all that comes last",
         { CART,
             ROUTES("shop", "v", "",
@@ -210,6 +218,41 @@ static void test_the_finding_says_which_virtual_service_wins(void **state)
     snapshot_release(s);
 }
 
+static void test_the_oldest_of_three_virtual_services_wins_over_both_others(void **state)
+{
+    (void)state;
+    const struct fixture_value values[] = { CART,
+        ROUTES("shop", "first", "", "{" TO("cart") "}"),
+        ROUTES("shop", "second", "", "{" TO("cart") "}"),
+        ROUTES("shop", "third", "", "{" TO("cart") "}") };
+    struct snapshot *s = fixture_snapshot(values, ARRAY_COUNT(values));
+
+    assert_int_equal(s->findings.count, 2);
+    for (size_t i = 0; i < s->findings.count; i++)
+        assert_non_null(strstr(s->findings.items[i].diag.message, "shop/first"));
+    snapshot_release(s);
+}
+
+#define WILD(name, host)                                                                           \
+    RESOURCE("virtualservices",                                                                    \
+        "VirtualService",                                                                          \
+        "shop",                                                                                    \
+        name,                                                                                      \
+        "{\"hosts\":[\"" host "\"],\"http\":[{\"directResponse\":{\"status\":200}}]}")
+
+static void test_wildcard_hosts_are_compared_past_others_of_their_length(void **state)
+{
+    (void)state;
+    const struct fixture_value values[] = {
+        WILD("a", "*.aa.test"), WILD("b", "*.bb.test"), WILD("c", "*.aa.test")
+    };
+    struct snapshot *s = fixture_snapshot(values, ARRAY_COUNT(values));
+
+    assert_int_equal(s->findings.count, 1);
+    assert_string_equal(s->findings.items[0].key, "config/virtualservices/shop/c");
+    snapshot_release(s);
+}
+
 static void test_findings_are_sorted_by_key_then_path(void **state)
 {
     (void)state;
@@ -236,6 +279,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_fault_is_found_at_its_place_and_nothing_else),
         cmocka_unit_test(test_the_finding_says_which_virtual_service_wins),
+        cmocka_unit_test(test_the_oldest_of_three_virtual_services_wins_over_both_others),
+        cmocka_unit_test(test_wildcard_hosts_are_compared_past_others_of_their_length),
         cmocka_unit_test(test_findings_are_sorted_by_key_then_path),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

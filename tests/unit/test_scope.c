@@ -71,6 +71,21 @@ static void test_proxies_that_differ_by_address_share_the_outbound_key(void **st
     arena_free(a);
 }
 
+static void test_no_bytes_in_a_label_make_it_another_scope(void **state)
+{
+    (void)state;
+    struct arena *a = arena_new();
+
+    struct scope *two = fixture_scope(a, node_id, "{\"LABELS\":{\"a\":\"1\",\"b\":\"2\"}}");
+    struct scope *one = fixture_scope(a, node_id, "{\"LABELS\":{\"a\":\"1\\u001fb\\u001f2\"}}");
+    struct scope *sized = fixture_scope(a, node_id, "{\"LABELS\":{\"a\":\"11:b1:2\"}}");
+
+    assert_string_not_equal(two->key, one->key);
+    assert_string_not_equal(two->outbound_key, one->outbound_key);
+    assert_string_not_equal(two->outbound_key, sized->outbound_key);
+    arena_free(a);
+}
+
 static void test_without_interception_loopback_proxies_bind_their_own_address(void **state)
 {
     (void)state;
@@ -84,6 +99,9 @@ static void test_without_interception_loopback_proxies_bind_their_own_address(vo
     assert_string_equal(host->bind_address, "127.0.0.1");
     assert_string_equal(laptop->bind_address, "127.0.3.1");
     assert_string_not_equal(host->outbound_key, laptop->outbound_key);
+    assert_string_equal(
+        fixture_scope(a, "sidecar~::1~web-1.shop~shop.svc.cluster.local", mode)->bind_address,
+        "::1");
     arena_free(a);
 }
 
@@ -143,6 +161,7 @@ int main(void)
         cmocka_unit_test(test_metadata_overrides_namespace_and_addresses),
         cmocka_unit_test(test_order_of_labels_makes_no_difference),
         cmocka_unit_test(test_proxies_that_differ_by_address_share_the_outbound_key),
+        cmocka_unit_test(test_no_bytes_in_a_label_make_it_another_scope),
         cmocka_unit_test(test_without_interception_loopback_proxies_bind_their_own_address),
         cmocka_unit_test(test_a_wrong_node_is_told_what_would_be_right),
         cmocka_unit_test(test_a_copy_outlives_its_origin),

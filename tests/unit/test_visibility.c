@@ -206,6 +206,8 @@ static const struct {
     { "*", "a.test", true },
     { "*", "*.test", true },
     { "*.test", "a.test", true },
+    { "*-x.test", "a-x.test", true },
+    { "*-x.test", "a.x.test", false },
     { "*.test", "b.a.test", true },
     { "*.test", "*.a.test", true },
     { "*.test", "*.test", true },
