@@ -154,9 +154,20 @@ static void on_connection(uv_stream_t *listener, int status)
     metric_add(&s->shared.stats->connections, 1);
 }
 
+/* "10.0.0.1" or "[::1]" */
+static bool parse_ip(char *host, int port, struct sockaddr_storage *address)
+{
+    size_t size = strlen(host);
+    bool is_v6 = size > 2 && host[0] == '[' && host[size - 1] == ']';
+    if (!is_v6)
+        return uv_ip4_addr(host, port, (struct sockaddr_in *)address) == 0;
+    host[size - 1] = '\0';
+    return uv_ip6_addr(host + 1, port, (struct sockaddr_in6 *)address) == 0;
+}
+
 static bool parse_address(const char *text, struct sockaddr_storage *address, struct error *err)
 {
-    char host[INET6_ADDRSTRLEN + 2];
+    char host[INET6_ADDRSTRLEN + 2] = "";
     const char *colon = strrchr(text, ':');
     char *end = NULL;
     long port = colon && colon[1] ? strtol(colon + 1, &end, 10) : -1;
@@ -164,13 +175,8 @@ static bool parse_address(const char *text, struct sockaddr_storage *address, st
     if (port < 0 || port > 65535 || *end || size >= sizeof host)
         return error_set(err, ERROR_USAGE, "\"%s\" is no ADDRESS:PORT", text);
     memcpy(host, text, size);
-    host[size] = '\0';
-    bool is_v6 = size > 2 && host[0] == '[' && host[size - 1] == ']';
-    if (is_v6)
-        host[size - 1] = '\0';
-    int problem = is_v6 ? uv_ip6_addr(host + 1, (int)port, (struct sockaddr_in6 *)address)
-                        : uv_ip4_addr(host, (int)port, (struct sockaddr_in *)address);
-    return !problem || error_set(err, ERROR_USAGE, "\"%s\": the address must be an IP", text);
+    return parse_ip(host, (int)port, address) ||
+           error_set(err, ERROR_USAGE, "\"%s\": the address must be an IP", text);
 }
 
 /* libuv 1.44 has no flag for it: several loops listen on one address, and the kernel shares out. */

@@ -108,12 +108,15 @@ static void compare_name(const struct type_state *t, const struct xds_resource *
     known_entry e, struct comparison *c)
 {
     bool is_asked = t->is_wildcard || (e & KNOWN_ASKED);
-    if (wanted && is_asked)
-        c->has_additions |= !e || (e & KNOWN_RESEND) || !known_is_version(e, wanted);
-    else if (e && !wanted && known_is_held(e))
-        c->has_removals = true;
-    else if (e && !wanted && (e & KNOWN_ASKED) && !known_is_told_absent(e))
-        c->has_additions = true; /* an answer that there is none */
+    if (wanted) {
+        bool is_current = e && !(e & KNOWN_RESEND) && known_is_version(e, wanted);
+        c->has_additions |= is_asked && !is_current;
+        return;
+    }
+    bool is_held = known_is_held(e);
+    bool owes_denial = (e & KNOWN_ASKED) && !known_is_told_absent(e);
+    c->has_removals |= is_held;
+    c->has_additions |= !is_held && owes_denial;
 }
 
 /* Most names are known by the very resource that is wanted: no need to compare text. */
@@ -182,19 +185,9 @@ static void build_absent(struct building *b, known_entry e)
     known_drop(e);
 }
 
-static void build_name(struct building *b, struct xds_resource *r, known_entry e)
+/* It is there and asked for: sent unless the proxy has it. */
+static void build_wanted(struct building *b, struct xds_resource *r, known_entry e)
 {
-    const struct type_state *t = &b->s->types[b->type];
-    bool is_asked = t->is_wildcard || (e & KNOWN_ASKED);
-    if (!r) {
-        build_absent(b, e);
-        return;
-    }
-    if (!is_asked) {
-        if (e)
-            known_drop(e);
-        return;
-    }
     bool is_current = e && !(e & KNOWN_RESEND) && known_is_version(e, r);
     if (!is_current || b->is_whole)
         add_resource(b->out, b->response, r);
@@ -206,6 +199,17 @@ static void build_name(struct building *b, struct xds_resource *r, known_entry e
     }
     known_append(b->next, known_sent(r, (unsigned)(e & KNOWN_ASKED)));
     if (e)
+        known_drop(e);
+}
+
+static void build_name(struct building *b, struct xds_resource *r, known_entry e)
+{
+    bool is_asked = b->s->types[b->type].is_wildcard || (e & KNOWN_ASKED);
+    if (!r)
+        build_absent(b, e);
+    else if (is_asked)
+        build_wanted(b, r, e);
+    else if (e)
         known_drop(e);
 }
 

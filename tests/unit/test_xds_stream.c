@@ -30,16 +30,16 @@ static const struct conversation conversations[] = {
     { "test_delta_sends_clusters_endpoints_listeners_routes_in_this_order",
         XDS_DELTA,
         "view C:a=1 E:a=1 L:l=1 R:r=1\n"
-        "> C\n< C a=1\n> L\n> E +a\n> R +r\n"
-        "> C ack\n< E a=1\n> E ack\n< L l=1\n> L ack\n< R r=1\n> R ack\n" },
+        "> C\n< C a=1\n> L\n> E +a\n< E a=1\n> R +r\n"
+        "> C ack\n> E ack\n< L l=1\n> L ack\n< R r=1\n> R ack\n" },
     { "test_sotw_sends_clusters_endpoints_listeners_routes_in_this_order",
         XDS_SOTW,
         "view C:a=1 E:a=1 L:l=1 R:r=1\n"
-        "> C\n< C a=1\n> L\n> E +a\n> R +r\n"
-        "> C ack\n< E a=1\n> E ack +a\n< L l=1\n> L ack\n< R r=1\n> R ack +r\n" },
+        "> C\n< C a=1\n> L\n> E +a\n< E a=1\n> R +r\n"
+        "> C ack\n> E ack +a\n< L l=1\n> L ack\n< R r=1\n> R ack +r\n" },
     { "test_what_was_asked_before_the_first_view_is_remembered",
         XDS_DELTA,
-        "> C\n> E +a\nview C:a=1 E:a=1\n< C a=1\n> C ack\n< E a=1\n" },
+        "> C\n> E +a\nview C:a=1 E:a=1\n< C a=1\n< E a=1\n" },
     { "test_delta_says_nothing_when_another_types_resources_change",
         XDS_DELTA,
         "view C:a=1 L:l=1\n> C\n< C a=1\n> C ack\nview C:a=1 L:l=2 R:r=1\n" },
@@ -108,15 +108,15 @@ static const struct conversation conversations[] = {
     { "test_endpoints_of_a_changed_cluster_are_sent_again",
         XDS_DELTA,
         "view C:a=1 C:b=1 E:a=1 E:b=1\n> C\n< C a=1 b=1\n> C ack\n> E +a +b\n< E a=1 b=1\n"
-        "> E ack\nview C:a=2 C:b=1 E:a=1 E:b=1\n< C a=2\n> C ack\n< E a=1\n> E ack\n" },
+        "> E ack\nview C:a=2 C:b=1 E:a=1 E:b=1\n< C a=2\n< E a=1\n> E ack\n> C ack\n" },
     { "test_sotw_endpoints_of_the_changed_cluster_alone_are_sent_again",
         XDS_SOTW,
         "view C:a=1 C:b=1 E:a=1 E:b=1\n> C\n< C a=1 b=1\n> C ack\n> E +a +b\n< E a=1 b=1\n"
-        "> E ack +a +b\nview C:a=2 C:b=1 E:a=1 E:b=1\n< C a=2 b=1\n> C ack\n< E a=1\n" },
+        "> E ack +a +b\nview C:a=2 C:b=1 E:a=1 E:b=1\n< C a=2 b=1\n< E a=1\n> C ack\n" },
     { "test_delta_resume_warms_the_clusters_that_differ",
         XDS_DELTA,
-        "view C:a=2 C:b=1 E:a=1 E:b=1\n> C a=1 b=1\n< C a=2\n> E +a +b a=1 b=1\n> C ack\n"
-        "< E a=1\n> E ack\n" },
+        "view C:a=2 C:b=1 E:a=1 E:b=1\n> C a=1 b=1\n< C a=2\n> E +a +b a=1 b=1\n"
+        "< E a=1\n> E ack\n> C ack\n" },
     { "test_removals_come_last_and_in_reverse",
         XDS_DELTA,
         "view C:a=1 E:a=1 L:l=1 R:r=1\n> C\n< C a=1\n> C ack\n> E +a\n< E a=1\n> E ack\n"
@@ -165,12 +165,17 @@ static const struct conversation conversations[] = {
         XDS_SOTW,
         "view C:a=1 R:r=1\n> C\n< C a=1\n> C ack\n> R +r\n< R r=1\n> R ack +r\n"
         "view C:b=1 R:r=2\n< C a=1 b=1\n> C v again\n< C b=1\n" },
+    { "test_endpoints_never_wait_for_the_acknowledgement_that_waits_for_them",
+        XDS_DELTA,
+        "view C:a=1 E:a=1 L:l=1\n> C\n< C a=1\n> E +a\n< E a=1\n> C ack\n> E ack\n> L\n"
+        "< L l=1\n> L ack\nview C:a=1 C:b=1 E:a=1 E:b=1 L:l=2\n< C b=1\n> E +b\n< E b=1\n"
+        "> E ack\n> C ack\n< L l=2\n" },
     { "test_sotw_resume_at_an_equal_version_is_silent_for_clusters_and_listeners_alone",
         XDS_SOTW,
         "view C:a=1 E:a=1 L:l=1 R:r=1\n> C\n< C a=1\n> C ack\n> E +a\n< E a=1\n> E ack +a\n> L\n"
         "< L l=1\n> L ack\n> R +r\n< R r=1\n> R ack +r\n"
         "> C v again\n> L v\n> E v +a\n< E a=1\n> E ack +a\n> R v +r\n< R r=1\n> R ack +r\n"
-        "view C:a=2 E:a=1 L:l=2 R:r=1\n< C a=2\n> C ack\n< E a=1\n> E ack +a\n< L l=2\n" },
+        "view C:a=2 E:a=1 L:l=2 R:r=1\n< C a=2\n< E a=1\n> E ack +a\n> C ack\n< L l=2\n" },
     { "test_sotw_resume_before_the_view_is_silent_too",
         XDS_SOTW,
         "view C:a=1\n> C\n< C a=1\n> C v again noview\nview C:a=1\nview C:a=2\n< C a=2\n" },
