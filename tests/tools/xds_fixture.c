@@ -48,6 +48,9 @@ static bool type_of(const char *name, enum xds_type *type)
     return false;
 }
 
+static const char *any[] = { "*" };
+static const string_list any_domain = { any, 1 };
+
 static const ProtobufCMessage *message_of(
     struct arena *a, enum xds_type type, const char *name, const char *text)
 {
@@ -81,7 +84,7 @@ static const ProtobufCMessage *message_of(
                 pb_new_VirtualHost(a,
                     .name = pb_str(text),
                     .n_domains = 1,
-                    .domains = pb_strs(&(string_list){ (const char *[]){ "*" }, 1 }))))
+                    .domains = pb_strs(&any_domain))))
                     ->base;
     }
 }
