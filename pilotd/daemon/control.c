@@ -11,7 +11,7 @@ enum { LOST_STORE_MS = 1000 };
 /* The moment it takes to go to another member of the store is not told to everybody. */
 static bool has_lost_store(const struct control *c)
 {
-    return store_status(c->store)->state != STORE_FOLLOWING &&
+    return c->lost_store_ms > 0 &&
            (!c->has_shared_store || uv_now(&c->loop) - c->lost_store_ms >= LOST_STORE_MS);
 }
 

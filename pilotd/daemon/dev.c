@@ -75,6 +75,8 @@ static bool start_etcd(struct dev *d, struct error *err)
 {
     char template[] = "/tmp/pilotd-dev-XXXXXX";
     int client = free_port(), peer = free_port();
+    while (peer && peer == client)
+        peer = free_port();
     if (!client || !peer || !mkdtemp(template))
         return error_set(err, ERROR_IO, "--dev: %s", strerror(errno));
     d->data = arena_strdup(d->a, template);

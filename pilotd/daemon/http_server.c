@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { BACKLOG = 128 };
+enum { BACKLOG = 128, HTTP_CLOSING_MAX = 64 /* those on their way out, besides the limit */ };
 
 struct http_exchange {
     struct http_server *server;
@@ -199,7 +199,7 @@ static void take_request(struct http_exchange *x, size_t used)
     x->server->handler->on_request(x->server->handler, &x->request, x);
 }
 
-/* The time for a request runs from its beginning, however slowly it drips in. */
+/* One deadline for idling and for a request to come whole, however slowly it drips in. */
 static void serve_next(struct http_exchange *x)
 {
     struct http1_result result = http1_parse(x->in, x->in_size, &x->request);
@@ -216,11 +216,18 @@ static void serve_next(struct http_exchange *x)
 
 /* ---- connections ---- */
 
-static void on_connection(uv_stream_t *listener, int status)
+/* The connection that has been there longest and waits for nothing of ours. */
+static struct http_exchange *find_oldest_idle(struct http_server *s)
 {
-    struct http_server *s = container_of((uv_tcp_t *)listener, struct http_server, tcp);
-    if (status != 0)
-        return;
+    struct http_exchange *oldest = NULL;
+    for (struct http_exchange *x = s->first; x; x = x->next)
+        if (!x->is_owed && !x->is_closing)
+            oldest = x;
+    return oldest;
+}
+
+static struct http_exchange *add_exchange(struct http_server *s)
+{
     struct http_exchange *x = xcalloc(1, sizeof *x);
     x->server = s;
     x->open_handles = 2;
@@ -230,8 +237,25 @@ static void on_connection(uv_stream_t *listener, int status)
     s->first = x;
     s->count++;
     INVARIANT(uv_tcp_init(s->loop, &x->tcp) == 0 && uv_timer_init(s->loop, &x->timer) == 0);
-    if (uv_accept(listener, (uv_stream_t *)&x->tcp) != 0 || s->count > HTTP_CONNECTIONS_MAX) {
+    return x;
+}
+
+/* Room is made for a newcomer, so that who only holds connections cannot shut out the balancer that
+ * asks for /ready. */
+static void on_connection(uv_stream_t *listener, int status)
+{
+    struct http_server *s = container_of((uv_tcp_t *)listener, struct http_server, tcp);
+    if (status != 0)
+        return;
+    if (s->count >= HTTP_CONNECTIONS_MAX) {
+        struct http_exchange *oldest = find_oldest_idle(s);
         metric_add(s->errors, 1);
+        if (oldest)
+            close_exchange(oldest);
+    }
+    bool is_over = s->count >= HTTP_CONNECTIONS_MAX + HTTP_CLOSING_MAX;
+    struct http_exchange *x = add_exchange(s);
+    if (uv_accept(listener, (uv_stream_t *)&x->tcp) != 0 || is_over) {
         close_exchange(x);
         return;
     }

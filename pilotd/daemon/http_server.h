@@ -1,9 +1,9 @@
 /*
  * http_server: HTTP/1.1 connections on a uv loop, for GET and HEAD.
  *
- * One request of a connection is answered at a time. Limits: HTTP_CONNECTIONS_MAX connections (more
- * are closed at once), HTTP_IDLE_MS for a request to come whole and HTTP_WRITE_MS for a response to
- * be taken.
+ * One request of a connection is answered at a time. Limits: HTTP_CONNECTIONS_MAX connections (for
+ * one more, the oldest that waits for nothing of ours is closed), HTTP_IDLE_MS for a request to
+ * come whole and HTTP_WRITE_MS for a response to be taken.
  */
 #ifndef DAEMON_HTTP_SERVER_H
 #define DAEMON_HTTP_SERVER_H

@@ -214,7 +214,9 @@ static const struct option *find_option(const char *name, size_t size)
     return NULL;
 }
 
-static bool unknown_option(const char *what, const char *name, size_t size, struct error *err)
+/* `dashes` stand before the name where it was found. */
+static bool unknown_option(
+    const char *what, const char *dashes, const char *name, size_t size, struct error *err)
 {
     const char *names[ARRAY_COUNT(options)];
     char word[64];
@@ -224,11 +226,12 @@ static bool unknown_option(const char *what, const char *name, size_t size, stru
     const char *near = diag_nearest(word, names, ARRAY_COUNT(names));
     return error_set(err,
         ERROR_USAGE,
-        "unknown %s %s%s%s%s",
+        "unknown %s %s%s%s%s%s",
         what,
+        dashes,
         word,
         near ? "; did you mean " : "",
-        near && what[0] == 'f' ? "--" : "",
+        near ? dashes : "",
         near ? near : "");
 }
 
@@ -266,7 +269,7 @@ static bool take_flag(struct reading *r, char *const *argv, int *at, struct erro
     bool has_value = word[2 + size] == '=';
     const char *value = has_value ? word + 3 + size : "true";
     if (!option)
-        return unknown_option("flag", word, size + 2, err);
+        return unknown_option("flag", "--", word + 2, size, err);
     if (r->given[option - options])
         return error_set(err, ERROR_USAGE, "--%s is given twice", option->name);
     if (!has_value && option->value_name && !option->is_refused) {
@@ -306,7 +309,7 @@ static bool take_setting(struct reading *r, const cJSON *item, const char *file,
     char where[320];
     snprintf(where, sizeof where, "%s: %s", file, item->string);
     if (!option || strcmp(item->string, "config") == 0)
-        return unknown_option("setting", item->string, strlen(item->string), err) ||
+        return unknown_option("setting", "", item->string, strlen(item->string), err) ||
                error_context(err, "%s", file);
     if (cJSON_IsObject(item) || cJSON_IsArray(item) || cJSON_IsNull(item))
         return error_set(err, ERROR_USAGE, "%s: must be one value", where);

@@ -42,9 +42,8 @@ static void put(struct replica *r)
 {
     struct buf value = { 0 };
     struct replica_record record = { 0 };
-    int64_t lease = lease_keeper_lease(r->lease);
     r->must_put_again = r->is_putting;
-    if (r->is_putting || r->is_closing || lease == STORE_LEASE_NONE)
+    if (r->is_putting || r->is_closing || lease_keeper_lease(r->lease) == STORE_LEASE_NONE)
         return;
     r->owner->on_compose(r->owner, &record);
     record.instance = r->instance;
@@ -54,7 +53,7 @@ static void put(struct replica *r)
         .key = r->key,
         .value = value.data,
         .size = value.size,
-        .lease = lease,
+        .lease = lease_keeper_lease(r->lease),
         .expected_mod_revision = STORE_ANY_REVISION,
     };
     r->is_putting = true;
@@ -175,6 +174,8 @@ static void on_tick_closed(uv_handle_t *handle)
 
 static void end(struct replica *r)
 {
+    if (uv_is_closing((uv_handle_t *)&r->tick))
+        return;
     if (r->is_putting)
         store_cancel(r->store, &r->put);
     uv_close((uv_handle_t *)&r->tick, on_tick_closed);
@@ -182,7 +183,9 @@ static void end(struct replica *r)
 
 static void on_lease_closed(struct lease_owner *owner)
 {
-    end(container_of(owner, struct replica, lease_owner));
+    struct replica *r = container_of(owner, struct replica, lease_owner);
+    r->lease = NULL;
+    end(r);
 }
 
 struct replica *replica_open(uv_loop_t *loop, struct store *store, const char *id,

@@ -43,7 +43,8 @@ uint64_t replica_age_ms(const struct replica *r); /* since a beat was seen, or s
 bool replica_has_rival(const struct replica *r);  /* another process writes this id's record */
 
 /* Revokes the lease, so that the record goes; then on_closed. Frees later, from the loop. With
- * `at_once` nothing is waited for: the record goes when the lease runs out. */
+ * `at_once`, also while the other waits, nothing is waited for: the record goes when the lease runs
+ * out. */
 void replica_close(struct replica *r, bool at_once);
 
 #endif

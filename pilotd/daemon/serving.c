@@ -277,8 +277,10 @@ static char *metadata_text(const struct xds_node *node, struct error *err)
     cJSON *json = pb_struct_json(node->metadata, node->metadata_bytes, err);
     char *text = json ? cJSON_PrintUnformatted(json) : NULL;
     cJSON_Delete(json);
-    if (!json)
+    if (!json) {
+        err->code = ERROR_USAGE; /* the proxy's fault, and no other reply would be better */
         error_context(err, "node.metadata");
+    }
     return text;
 }
 
