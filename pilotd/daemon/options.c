@@ -384,6 +384,12 @@ static const char *default_id(struct arena *a, const char *xds)
     return arena_printf(a, "%s-%s", host, strrchr(xds, ':') + 1);
 }
 
+static int64_t default_threads(void)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    return processors < 1 ? 1 : processors > THREADS_MAX ? THREADS_MAX : processors;
+}
+
 static bool fill_in(struct reading *r, struct error *err)
 {
     struct options *o = r->o;
@@ -400,10 +406,8 @@ static bool fill_in(struct reading *r, struct error *err)
         o->xds = o->is_dev ? "127.0.0.1:15010" : "0.0.0.0:15010";
     if (!is_given(r, "id"))
         o->id = default_id(o->arena, o->xds);
-    if (!is_given(r, "threads")) {
-        long processors = sysconf(_SC_NPROCESSORS_ONLN);
-        o->threads = processors < 1 ? 1 : processors > THREADS_MAX ? THREADS_MAX : processors;
-    }
+    if (!is_given(r, "threads"))
+        o->threads = default_threads();
     return true;
 }
 
