@@ -19,12 +19,12 @@ $(BUILD)/tools/%: $(BUILD)/obj/tests/tools/%.o $(BUILD)/libpilot.a
 test: ## build and test everything: checks, unit tests, end-to-end with real etcd, HAProxy, Envoys
 	@tests/tools/deps
 	@$(MAKE) --no-print-directory all test-programs
-	@PILOT_BUILD=$(BUILD) $(RUN_TESTS) --checks --unit $(BUILD)/tests --e2e
+	@PILOT_BUILD=$(BUILD) $(RUN_TESTS) --checks --unit $(TESTS) --e2e
 
 test-programs: $(TESTS) $(TEST_TOOLS)
 
 unit: $(TESTS) ## build and run the unit tests alone
-	@$(RUN_TESTS) --unit $(BUILD)/tests
+	@$(RUN_TESTS) --unit $(TESTS)
 
 e2e: all $(TEST_TOOLS) ## run the end-to-end tests alone (K=expression picks some)
 	@PILOT_BUILD=$(BUILD) $(RUN_TESTS) --e2e $(if $(K),-k "$(K)")
@@ -37,12 +37,12 @@ export TSAN_OPTIONS := halt_on_error=1:second_deadlock_stack=1
 test-asan: ## unit and daemon tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@tests/tools/deps
 	@$(MAKE) --no-print-directory BUILD=build/asan SAN=address,undefined all test-programs
-	@PILOT_BUILD=build/asan $(RUN_TESTS) --unit build/asan/tests --e2e -k "$(SANITIZED)"
+	@PILOT_BUILD=build/asan $(RUN_TESTS) --unit $(TESTS:$(BUILD)/%=build/asan/%) --e2e -k "$(SANITIZED)"
 
 test-tsan: ## unit and daemon tests under ThreadSanitizer
 	@tests/tools/deps
 	@$(MAKE) --no-print-directory BUILD=build/tsan SAN=thread all test-programs
-	@PILOT_BUILD=build/tsan $(RUN_TESTS) --unit build/tsan/tests --e2e -k "$(SANITIZED)"
+	@PILOT_BUILD=build/tsan $(RUN_TESTS) --unit $(TESTS:$(BUILD)/%=build/tsan/%) --e2e -k "$(SANITIZED)"
 
 # The end-to-end tests that drive pilotd itself; the demo is too slow for it.
 SANITIZED ?= pilotctl or xds_protocol or reconnect or keyspace_faults
