@@ -45,7 +45,7 @@ test-tsan: ## unit and daemon tests under ThreadSanitizer
 	@PILOT_BUILD=build/tsan $(RUN_TESTS) --unit $(TESTS:$(BUILD)/%=build/tsan/%) --e2e -k "$(SANITIZED)"
 
 # The end-to-end tests that drive pilotd itself; the demo is too slow for it.
-SANITIZED ?= pilotctl or xds_protocol or reconnect or keyspace_faults
+SANITIZED ?= daemon or pilotctl or xds_protocol or reconnect or keyspace_faults
 
 bench: deps ## measure: change to 500 proxies, CPU, memory a proxy, start to ready
 	@$(MAKE) --no-print-directory all $(BUILD)/tools/xds_load

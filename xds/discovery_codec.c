@@ -163,25 +163,27 @@ static uint8_t *put_text(uint8_t *at, unsigned field, const char *text)
 
 /* Everything of a resource's message that comes before its own bytes, which are its last field. */
 static struct slice resource_prefix(
-    struct arena *a, enum xds_variant variant, const struct xds_resource *r)
+    struct arena *a, enum xds_variant variant, const struct xds_response *response, size_t at)
 {
+    const struct xds_resource *r = response->resources.items[at];
     const char *url = xds_type_url(r->type);
-    char version[HASH128_TEXT_BYTES];
-    hash128_text(&r->version, version);
+    char version[HASH128_TEXT_BYTES] = "";
+    if (variant == XDS_DELTA)
+        hash128_text(&response->versions.items[at], version);
     size_t any = field_size(strlen(url)) + field_size(r->size_bytes);
     size_t whole = variant == XDS_SOTW ? any
                                        : field_size(strlen(version)) + field_size(strlen(r->name)) +
                                              field_size(any);
-    uint8_t *start = arena_alloc(a, field_size(whole) - r->size_bytes, 1), *at = start;
-    at = put_head(at, RESPONSE_RESOURCES, whole);
+    uint8_t *start = arena_alloc(a, field_size(whole) - r->size_bytes, 1), *end = start;
+    end = put_head(end, RESPONSE_RESOURCES, whole);
     if (variant == XDS_DELTA) {
-        at = put_text(at, RESOURCE_VERSION, version);
-        at = put_text(at, RESOURCE_NAME, r->name);
-        at = put_head(at, RESOURCE_RESOURCE, any);
+        end = put_text(end, RESOURCE_VERSION, version);
+        end = put_text(end, RESOURCE_NAME, r->name);
+        end = put_head(end, RESOURCE_RESOURCE, any);
     }
-    at = put_text(at, ANY_TYPE_URL, url);
-    at = put_head(at, ANY_VALUE, r->size_bytes);
-    return (struct slice){ start, (size_t)(at - start), NULL };
+    end = put_text(end, ANY_TYPE_URL, url);
+    end = put_head(end, ANY_VALUE, r->size_bytes);
+    return (struct slice){ start, (size_t)(end - start), NULL };
 }
 
 static struct pb_bytes response_head(struct arena *a, enum xds_variant variant,
@@ -221,7 +223,7 @@ slice_list discovery_encode(struct arena *a, enum xds_variant variant,
     list_push(a, &slices, ((struct slice){ head.data, head.size, NULL }));
     for (size_t i = 0; i < response->resources.count; i++) {
         struct xds_resource *r = response->resources.items[i];
-        struct slice prefix = resource_prefix(a, variant, r);
+        struct slice prefix = resource_prefix(a, variant, response, i);
         list_push(a, &slices, prefix);
         list_push(a, &slices, ((struct slice){ r->bytes, r->size_bytes, r }));
         total += prefix.size + r->size_bytes;

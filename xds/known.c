@@ -38,13 +38,17 @@ bool known_is_told_absent(known_entry e)
     return (e & KNOWN_STUB) && stub_of(e)->is_told_absent;
 }
 
-bool known_is_version(known_entry e, const struct xds_resource *r)
+const struct hash128 *known_held_version(known_entry e)
 {
-    if (known_resource(e) == r)
-        return true;
-    const struct hash128 *version =
-        e & KNOWN_STUB ? &stub_of(e)->version : &known_resource(e)->version;
-    return known_is_held(e) && hash128_equal(version, &r->version);
+    if (!known_is_held(e))
+        return NULL;
+    return e & KNOWN_STUB ? &stub_of(e)->version : &known_resource(e)->version;
+}
+
+bool known_is_version(known_entry e, const struct hash128 *version)
+{
+    const struct hash128 *held = known_held_version(e);
+    return held && hash128_equal(held, version);
 }
 
 static known_entry tag(const void *p, unsigned flags)
@@ -141,6 +145,17 @@ void known_append(struct known *k, known_entry e)
         k->items = xrealloc(k->items, k->capacity * sizeof *k->items);
     }
     k->items[k->count++] = e;
+}
+
+void known_fit(struct known *k)
+{
+    if (k->count == k->capacity)
+        return;
+    if (!k->count)
+        known_fini(k);
+    else
+        k->items = xrealloc(k->items, k->count * sizeof *k->items);
+    k->capacity = k->count;
 }
 
 static int compare_names(const void *left, const void *right)

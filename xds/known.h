@@ -33,10 +33,12 @@ const char *known_name(known_entry e);
 struct xds_resource *known_resource(known_entry e);
 /* Does the proxy have a version of it (or had, when it refused a later one)? */
 bool known_is_held(known_entry e);
+/* Which; NULL when it has none. */
+const struct hash128 *known_held_version(known_entry e);
 /* Was it told that there is none? */
 bool known_is_told_absent(known_entry e);
 /* Does the proxy have, or did it refuse, exactly this version? */
-bool known_is_version(known_entry e, const struct xds_resource *r);
+bool known_is_version(known_entry e, const struct hash128 *version);
 
 /* New entries. The first retains. */
 known_entry known_sent(struct xds_resource *r, unsigned flags);
@@ -52,7 +54,9 @@ known_entry *known_find(const struct known *k, const char *name);
 bool known_add(struct known *k, const string_list *names);
 void known_drop_unasked(struct known *k);
 
-/* At the end of the array: for whoever builds a new one in order. */
+/* At the end of the array: for whoever builds a new one in order, and gives back at last what was
+ * taken too much. */
 void known_append(struct known *k, known_entry e);
+void known_fit(struct known *k);
 
 #endif

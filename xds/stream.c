@@ -31,7 +31,6 @@ struct xds_stream {
     bool has_answered; /* some response went out on this stream */
     bool awaits_names; /* clusters were taken whose endpoints were not asked for yet */
     bool has_named_endpoints;
-    bool has_resumed; /* Delta: the proxy came with versions */
     struct type_state types[XDS_TYPE_COUNT];
 };
 
@@ -103,20 +102,65 @@ struct comparison {
     bool has_additions, has_removals;
 };
 
-/* One name: what the view has (or NULL) and what is known (or 0). */
-static void compare_name(const struct type_state *t, const struct xds_resource *wanted,
-    known_entry e, struct comparison *c)
+/* The cluster that the proxy has, or is to have. */
+static const struct hash128 *cluster_version(const struct xds_stream *s, const char *name)
+{
+    const known_entry *e = known_find(&s->types[XDS_CLUSTER].known, name);
+    const struct hash128 *held = e ? known_held_version(*e) : NULL;
+    const struct xds_resource *wanted = held ? NULL : xds_view_find(s->view, XDS_CLUSTER, name);
+    return wanted ? &wanted->version : held;
+}
+
+/* As a proxy of Delta is told it, and tells it when it comes back. */
+static struct hash128 wire_version(const struct xds_stream *s, const struct xds_resource *r)
+{
+    const struct hash128 *cluster = NULL;
+    if (s->variant == XDS_DELTA && r->type == XDS_ENDPOINT)
+        cluster = cluster_version(s, r->name);
+    if (!cluster)
+        return r->version;
+    const struct hash128 both[] = { r->version, *cluster };
+    return hash128_of(both, sizeof both);
+}
+
+static bool is_current(const struct xds_stream *s, known_entry e, const struct xds_resource *r)
+{
+    if (!e || (e & KNOWN_RESEND))
+        return false;
+    if (known_resource(e))
+        return known_is_version(e, &r->version);
+    struct hash128 version = wire_version(s, r);
+    return known_is_version(e, &version);
+}
+
+/* The entry of what the proxy has: the resource all share, in place of a stub of its own. Before it
+ * asks for endpoints, clusters that it brought along stay apart from those that were sent. */
+static known_entry share(const struct xds_stream *s, struct xds_resource *r, known_entry e)
+{
+    bool stays_apart = r->type == XDS_CLUSTER && !s->types[XDS_ENDPOINT].is_subscribed;
+    if (known_resource(e) || stays_apart)
+        return e;
+    known_entry shared = known_sent(r, (unsigned)(e & KNOWN_ASKED));
+    known_drop(e);
+    return shared;
+}
+
+/* One name: what the view has (or NULL) and what is known (or 0); what is known from then on. */
+static known_entry compare_name(const struct xds_stream *s, const struct type_state *t,
+    struct xds_resource *wanted, known_entry e, struct comparison *c)
 {
     bool is_asked = t->is_wildcard || (e & KNOWN_ASKED);
+    if (wanted && is_current(s, e, wanted))
+        return share(s, wanted, e);
     if (wanted) {
-        bool is_current = e && !(e & KNOWN_RESEND) && known_is_version(e, wanted);
-        c->has_additions |= is_asked && !is_current;
-        return;
+        c->has_additions |= is_asked;
+        return e;
     }
     bool is_held = known_is_held(e);
     bool owes_denial = (e & KNOWN_ASKED) && !known_is_told_absent(e);
     c->has_removals |= is_held;
     c->has_additions |= !is_held && owes_denial;
+    return e;
 }
 
 /* Most names are known by the very resource that is wanted: no need to compare text. */
@@ -129,16 +173,20 @@ static int name_order(const struct xds_resource *r, const struct known *k, size_
     return known_resource(k->items[at]) == r ? 0 : strcmp(r->name, known_name(k->items[at]));
 }
 
-static struct comparison compare_type(const struct xds_stream *s, enum xds_type type)
+static struct comparison compare_type(struct xds_stream *s, enum xds_type type)
 {
-    const struct type_state *t = &s->types[type];
+    struct type_state *t = &s->types[type];
     struct comparison c = { 0 };
     struct xds_cursor cursor = { 0 };
     struct xds_resource *r = xds_view_next(s->view, type, &cursor);
     size_t at = 0;
     while (r || at < t->known.count) {
         int order = name_order(r, &t->known, at);
-        compare_name(t, order <= 0 ? r : NULL, order >= 0 ? t->known.items[at] : 0, &c);
+        struct xds_resource *wanted = order <= 0 ? r : NULL;
+        if (order >= 0)
+            t->known.items[at] = compare_name(s, t, wanted, t->known.items[at], &c);
+        else
+            compare_name(s, t, wanted, 0, &c);
         if (order <= 0)
             r = xds_view_next(s->view, type, &cursor);
         at += order >= 0;
@@ -147,11 +195,6 @@ static struct comparison compare_type(const struct xds_stream *s, enum xds_type 
 }
 
 /* ---- sending ---- */
-
-static void add_resource(struct xds_out *out, struct xds_response *response, struct xds_resource *r)
-{
-    list_push(out->arena, &response->resources, xds_resource_retain(r));
-}
 
 /* What becomes of one name when a response is built; appends what is known from then on. */
 struct building {
@@ -165,13 +208,20 @@ struct building {
     string_list warming; /* clusters that are new to the proxy, or changed */
 };
 
+static void add_resource(struct building *b, struct xds_resource *r)
+{
+    list_push(b->out->arena, &b->response->resources, xds_resource_retain(r));
+    if (b->s->variant == XDS_DELTA)
+        list_push(b->out->arena, &b->response->versions, wire_version(b->s, r));
+}
+
 static void build_absent(struct building *b, known_entry e)
 {
     bool is_asked = e & KNOWN_ASKED, is_held = known_is_held(e);
     if (is_held && !b->removes) {
         struct xds_resource *kept = known_resource(e);
         if (b->is_whole && kept)
-            add_resource(b->out, b->response, kept);
+            add_resource(b, kept);
         known_append(b->next, e);
         return;
     }
@@ -188,13 +238,13 @@ static void build_absent(struct building *b, known_entry e)
 /* It is there and asked for: sent unless the proxy has it. */
 static void build_wanted(struct building *b, struct xds_resource *r, known_entry e)
 {
-    bool is_current = e && !(e & KNOWN_RESEND) && known_is_version(e, r);
-    if (!is_current || b->is_whole)
-        add_resource(b->out, b->response, r);
-    if (!is_current && b->type == XDS_CLUSTER)
+    bool has_it = is_current(b->s, e, r);
+    if (!has_it || b->is_whole)
+        add_resource(b, r);
+    if (!has_it && b->type == XDS_CLUSTER)
         list_push(b->out->arena, &b->warming, r->name);
-    if (is_current && known_resource(e)) {
-        known_append(b->next, e);
+    if (has_it) {
+        known_append(b->next, share(b->s, r, e));
         return;
     }
     known_append(b->next, known_sent(r, (unsigned)(e & KNOWN_ASKED)));
@@ -213,13 +263,10 @@ static void build_name(struct building *b, struct xds_resource *r, known_entry e
         known_drop(e);
 }
 
-/* Envoy warms a cluster that it is sent: it waits for its endpoints, which go again after it. A
- * proxy that reconnects asks for them later, and says then that it has them. */
+/* Envoy warms a cluster that it is sent: it waits for its endpoints, which go again after it. */
 static void warm(struct xds_stream *s, const string_list *clusters)
 {
     struct type_state *endpoints = &s->types[XDS_ENDPOINT];
-    if (s->has_resumed && !endpoints->is_subscribed)
-        known_add(&endpoints->known, clusters);
     for (size_t i = 0; i < clusters->count; i++) {
         known_entry *e = known_find(&endpoints->known, clusters->items[i]);
         bool is_asked = endpoints->is_wildcard || (e && (*e & KNOWN_ASKED));
@@ -288,6 +335,7 @@ static void send(
         at += order >= 0;
     }
     free(t->known.items);
+    known_fit(&next);
     t->known = next;
     if (b.is_whole && !removes && has_removals)
         version_of_transition(&response);
@@ -443,7 +491,7 @@ static void mark_flight(struct type_state *t, bool is_refused)
 {
     for (size_t i = 0; i < t->flight.count; i++) {
         known_entry *e = known_find(&t->known, t->flight.resources[i]->name);
-        if (!e || known_resource(*e) != t->flight.resources[i])
+        if (!e || !known_is_version(*e, &t->flight.resources[i]->version))
             continue;
         *e = is_refused ? *e | KNOWN_REFUSED : *e & ~(known_entry)KNOWN_REFUSED;
     }
@@ -486,17 +534,18 @@ static void open_type(struct xds_stream *s, const struct xds_request *request)
     t->is_wildcard = !request->names.count && may_be_wildcard;
 }
 
-/* Entries for all names; true if one is new. The wildcard is no name of a resource. */
-static bool add_names(struct type_state *t, const string_list *names, struct arena *a)
+/* Entries for all names. The wildcard is no name of a resource. */
+static void add_names(struct type_state *t, const string_list *names, struct arena *a)
 {
     string_list plain = { 0 };
     for (size_t i = 0; i < names->count; i++)
         if (strcmp(names->items[i], "*") != 0)
             list_push(a, &plain, names->items[i]);
-    return known_add(&t->known, &plain);
+    known_add(&t->known, &plain);
 }
 
-/* The versions a proxy comes with. */
+/* The versions a proxy comes with. A cluster that this stream has sent waits for its endpoints,
+ * even if they are these. */
 static void take_initial(struct xds_stream *s, const struct xds_request *request, struct arena *a)
 {
     struct type_state *t = &s->types[request->type];
@@ -504,14 +553,15 @@ static void take_initial(struct xds_stream *s, const struct xds_request *request
     for (list_each (const struct xds_versioned_name, held, &request->initial))
         list_push(a, &names, held->name);
     add_names(t, &names, a);
-    s->has_resumed |= names.count > 0;
     for (list_each (const struct xds_versioned_name, held, &request->initial)) {
         known_entry *e = known_find(&t->known, held->name);
         if (!e)
             continue;
-        known_entry resend = *e & KNOWN_RESEND;
         known_drop(*e);
-        *e = known_version(held->name, held->version) | resend;
+        *e = known_version(held->name, held->version);
+        known_entry *cluster = known_find(&s->types[XDS_CLUSTER].known, held->name);
+        if (request->type == XDS_ENDPOINT && cluster && known_resource(*cluster))
+            *e |= KNOWN_RESEND;
     }
 }
 
@@ -567,6 +617,16 @@ static bool request_delta(struct xds_stream *s, const struct xds_request *reques
     return has_news;
 }
 
+static bool has_unasked(const struct type_state *t, const string_list *names)
+{
+    for (size_t i = 0; i < names->count; i++) {
+        const known_entry *e = known_find(&t->known, names->items[i]);
+        if (e && !(*e & KNOWN_ASKED))
+            return true;
+    }
+    return false;
+}
+
 /* The names of a request are the whole subscription: those that are missing now are dropped. */
 static bool request_sotw(struct xds_stream *s, const struct xds_request *request, struct arena *a)
 {
@@ -579,7 +639,8 @@ static bool request_sotw(struct xds_stream *s, const struct xds_request *request
     if (request->names.count)
         t->is_wildcard = has_wildcard_name(&request->names);
     resume(s, request->type);
-    bool has_news = add_names(t, &request->names, a);
+    add_names(t, &request->names, a);
+    bool has_news = has_unasked(t, &request->names);
     for (size_t i = 0; i < t->known.count; i++)
         t->known.items[i] &= ~(known_entry)KNOWN_ASKED;
     for (size_t i = 0; i < request->names.count; i++)

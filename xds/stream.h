@@ -15,6 +15,8 @@
  * these follow at once, and listeners and routes wait for the acknowledgement of both;
  * - the endpoints of a cluster that is new or changed are sent again, changed or not: Envoy warms
  *   it;
+ * - so the version of endpoints (Delta) is made of theirs and of their cluster's: a proxy that was
+ * cut off between the two is sent them when it comes back;
  * - a version that was refused (NACK) is not sent again; a later one is;
  * - Delta: versions the proxy has already (initial_resource_versions) are not sent; if nothing
  *   differs, one empty response is, since Envoy resets its reconnect backoff only then; a wildcard
@@ -51,6 +53,7 @@ struct xds_response {
     char nonce[24];
     char version_info[HASH128_TEXT_BYTES]; /* also Delta's system_version_info */
     LIST(struct xds_resource *) resources; /* each retained until xds_out_clear */
+    LIST(struct hash128) versions;         /* Delta: of each resource */
     string_list removed;                   /* Delta */
 };
 struct xds_out {

@@ -13,7 +13,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from harness import NODE, PILOTD, WAIT_S, Etcd, World, cluster_name, get, raw, wait_until
+from harness import NODE, PILOTD, WAIT_S, Delta, Etcd, World, cluster_name, get, raw, wait_until
 
 WEB = cluster_name("web")
 VIRTUAL_SERVICE = "config/virtualservices/default/web"
@@ -177,6 +177,29 @@ def test_a_change_is_built_and_handed_out_fast(world):
     print(f"put to client: best {min(took) * 1000:.1f} ms, worst {max(took) * 1000:.1f} ms;"
           f" last build {replica.status()['build']['lastMs']} ms")
     assert min(took) < 0.5  # a lenient bound: the machine may be busy
+
+
+def test_under_churn_all_end_with_the_same(world):
+    """Proxies come and go, each a scope of its own, while the keyspace changes all the time."""
+    world.put_service("web")
+    replica = world.replica()
+    steady = world.connect(replica)
+
+    for turn in range(12):
+        node = "sidecar~10.8.{0}.{1}~w{1}.default~default.svc.cluster.local"
+        passing = [Delta(replica.xds, node.format(turn, number)) for number in range(6)]
+        for number in range(10):
+            world.put_service(f"s{number}", 1000 + turn)
+        for client in passing:
+            client.close()
+    revision = world.put_service("last")
+    world.wait_served(replica, revision)
+    fresh = world.connect(replica)
+
+    wait_until(lambda: cluster_name("last") in fresh.resources["CDS"] and
+               fresh.resources == steady.resources, "old and new proxy have the same")
+    wait_until(lambda: replica.status()["scopes"] == 1, "the others are forgotten")
+    assert steady.error is None and replica.metric("pilotd_xds_protocol_errors_total") == 0
 
 
 # ---- bad values ----

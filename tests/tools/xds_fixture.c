@@ -81,10 +81,8 @@ static const ProtobufCMessage *message_of(
             PB_ONE(a,
                 virtual_hosts,
                 VirtualHost,
-                pb_new_VirtualHost(a,
-                    .name = pb_str(text),
-                    .n_domains = 1,
-                    .domains = pb_strs(&any_domain))))
+                pb_new_VirtualHost(
+                    a, .name = pb_str(text), .n_domains = 1, .domains = pb_strs(&any_domain))))
                     ->base;
     }
 }

@@ -38,7 +38,7 @@ static void test_list_push_keeps_every_item(void **state)
         list_push(a, &list, i);
 
     int next = 0;
-    for (list_each(int, item, &list))
+    for (list_each (int, item, &list))
         assert_int_equal(*item, next++);
     assert_int_equal(next, 1000);
     arena_free(a);
@@ -77,7 +77,8 @@ static void test_map_iterates_in_key_order(void **state)
     assert_ptr_equal(map_put(&m, "c", values), values);
     assert_ptr_equal(map_remove(&m, "b"), values);
     assert_null(map_remove(&m, "b"));
-    map_each(&m, collect, &seen);
+    map_each (&m, collect, &seen)
+        ;
 
     assert_string_equal(seen.data, "a/b=v c=v ");
     assert_int_equal(m.count, 2);

@@ -28,7 +28,7 @@
             "{\"apiVersion\":\"networking.istio.io/v1\",\"kind\":\"VirtualService\",\"metadata\":" \
             "{\"name\":\"" name "\",\"namespace\":\"" ns "\"},\"spec\":{\"hosts\":[" hosts         \
             "]," more "\"http\":[{\"route\":[{\"destination\":{\"host\":\"reviews.back.svc."       \
-                      "cluster.local\"}}]"                                                         \
+            "cluster.local\"}}]"                                                                   \
             "}]}}"                                                                                 \
     }
 #define SUBSET(name) "{\"name\":\"" name "\",\"labels\":{\"version\":\"" name "\"}}"

@@ -2,7 +2,8 @@
  * xds_stream: conversations, written down. Each is a script of lines:
  *
  *   view C:a=1 E:a=1      the newest view
- *   > C +a -b c=1 …       a request for clusters: subscribe a, unsubscribe b, c is held at c=1;
+ *   > C +a -b c=1 …       a request for clusters: subscribe a, unsubscribe b, c is held at c=1
+ *                         (endpoints c=1/c=2: and were sent for the cluster c=2);
  *                         ack, nack: answers the last response of that type; stale: one before it;
  *                         v: (SotW) version_info is that of the last response; again: a new stream,
  *                         which the versions of the last one survive (noview: it has no view yet)
@@ -62,7 +63,7 @@ static const struct conversation conversations[] = {
     { "test_delta_resume_sends_no_resource_and_one_empty_response",
         XDS_DELTA,
         "view C:a=1 E:a=1 L:l=1 R:r=1\n"
-        "> C a=1\n< C\n> L l=1\n> E +a a=1\n> R +r r=1\n> C ack\n" },
+        "> C a=1\n< C\n> L l=1\n> E +a a=1/a=1\n> R +r r=1\n> C ack\n" },
     { "test_delta_resume_before_the_view_is_one_empty_response_too",
         XDS_DELTA,
         "> C a=1\n> L l=1\nview C:a=1 L:l=1\n< C\n> C ack\n" },
@@ -113,9 +114,12 @@ static const struct conversation conversations[] = {
         XDS_SOTW,
         "view C:a=1 C:b=1 E:a=1 E:b=1\n> C\n< C a=1 b=1\n> C ack\n> E +a +b\n< E a=1 b=1\n"
         "> E ack +a +b\nview C:a=2 C:b=1 E:a=1 E:b=1\n< C a=2 b=1\n< E a=1\n> C ack\n" },
+    { "test_delta_resume_warms_a_cluster_that_came_before_its_endpoints",
+        XDS_DELTA,
+        "view C:a=2 C:b=1 E:a=1 E:b=1\n> C a=2 b=1\n< C\n> E +a +b a=1/a=1 b=1/b=1\n< E a=1\n" },
     { "test_delta_resume_warms_the_clusters_that_differ",
         XDS_DELTA,
-        "view C:a=2 C:b=1 E:a=1 E:b=1\n> C a=1 b=1\n< C a=2\n> E +a +b a=1 b=1\n"
+        "view C:a=2 C:b=1 E:a=1 E:b=1\n> C a=1 b=1\n< C a=2\n> E +a +b a=1/a=1 b=1/b=1\n"
         "< E a=1\n> E ack\n> C ack\n" },
     { "test_removals_come_last_and_in_reverse",
         XDS_DELTA,

@@ -182,16 +182,16 @@ static void test_what_a_proxy_says_it_has_is_compared_by_version(void **state)
         { "zz345678901234567890123456789012", false } };
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         known_entry e = known_version("a", rows[i].text);
-        assert_int_equal(known_is_version(e, r), rows[i].is_equal);
+        assert_int_equal(known_is_version(e, &r->version), rows[i].is_equal);
         assert_true(known_is_held(e));
         assert_null(known_resource(e));
         known_drop(e);
     }
     known_entry sent = known_sent(r, KNOWN_ASKED | KNOWN_REFUSED);
-    assert_true(known_is_version(sent, r) && known_resource(sent) == r);
+    assert_true(known_is_version(sent, &r->version) && known_resource(sent) == r);
     known_entry nothing = known_nothing("a", KNOWN_ASKED, true);
     assert_true(known_is_told_absent(nothing) && !known_is_held(nothing));
-    assert_false(known_is_version(nothing, nulls));
+    assert_false(known_is_version(nothing, &nulls->version));
 
     known_drop(nothing);
     known_drop(sent);

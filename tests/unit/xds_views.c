@@ -30,8 +30,14 @@ struct xds_resource *xds_resource_of(enum xds_type type, const char *text)
 
 const char *xds_version_of(struct arena *a, const char *text)
 {
-    struct hash128 version = hash128_of(text, strlen(text));
+    size_t size = strcspn(text, "/");
+    const char *cluster = text[size] ? text + size + 1 : NULL;
     char *out = arena_alloc(a, HASH128_TEXT_BYTES, 1);
+    struct hash128 version = hash128_of(text, size);
+    if (cluster) {
+        const struct hash128 both[] = { version, hash128_of(cluster, strlen(cluster)) };
+        version = hash128_of(both, sizeof both);
+    }
     hash128_text(&version, out);
     return out;
 }

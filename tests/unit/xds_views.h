@@ -15,7 +15,8 @@ char xds_type_letter(enum xds_type type);
 
 /* "a=1", of which the name is "a". */
 struct xds_resource *xds_resource_of(enum xds_type type, const char *text);
-/* The version of that resource, as it stands on the wire. */
+/* The version of that resource, as it stands on the wire; "a=1/a=2": of endpoints a=1 that were
+ * sent for the cluster a=2. */
 const char *xds_version_of(struct arena *a, const char *text);
 
 struct xds_view *xds_view_of(int64_t revision, struct xds_view *base, const char *text);
