@@ -14,7 +14,7 @@ struct queued { /* a slice that waits to be sent */
 
 struct h2_stream {
     struct h2_connection *connection;
-    struct h2_stream *next, *prev;
+    struct h2_stream *next, **link; /* link: what points to this one */
     int32_t id;
     void *data;
     struct arena *headers; /* while they come in */
@@ -347,8 +347,9 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     s->headers = arena_new();
     s->request = (struct h2_request){ "", "", "" };
     s->next = c->streams;
+    s->link = &c->streams;
     if (c->streams)
-        c->streams->prev = s;
+        c->streams->link = &s->next;
     c->streams = s;
     nghttp2_session_set_stream_user_data(session, s->id, s);
     return 0;
@@ -426,12 +427,9 @@ static void stream_free(struct h2_stream *s)
 {
     struct h2_connection *c = s->connection;
     c->handlers->on_stream_closed(s);
-    if (s->prev)
-        s->prev->next = s->next;
-    else
-        c->streams = s->next;
+    *s->link = s->next;
     if (s->next)
-        s->next->prev = s->prev;
+        s->next->link = s->link;
     for (size_t i = s->head; i < s->count; i++)
         queued_drop(&s->queue[i]);
     free(s->queue);

@@ -73,13 +73,15 @@ _Noreturn static void become_etcd(const struct dev *d, const char *client, const
 
 static bool start_etcd(struct dev *d, struct error *err)
 {
-    char template[] = "/tmp/pilotd-dev-XXXXXX";
+    const char *temporaries = getenv("TMPDIR");
+    char *template = arena_printf(
+        d->a, "%s/pilotd-dev-XXXXXX", temporaries && *temporaries ? temporaries : "/tmp");
     int client = free_port(), peer = free_port();
     while (peer && peer == client)
         peer = free_port();
     if (!client || !peer || !mkdtemp(template))
         return error_set(err, ERROR_IO, "--dev: %s", strerror(errno));
-    d->data = arena_strdup(d->a, template);
+    d->data = template;
     d->log = arena_printf(d->a, "%s/etcd.log", template);
     d->store_url = arena_printf(d->a, "etcd://127.0.0.1:%d/pilot", client);
     d->etcd = fork();

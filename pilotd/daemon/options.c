@@ -355,8 +355,8 @@ static bool take_file(struct reading *r, const char *file, struct error *err)
     struct arena *a = arena_new();
     struct diags d;
     struct yaml_file yaml = { 0 };
-    const char *text;
-    size_t size;
+    const char *text = "";
+    size_t size = 0;
     diags_init(&d, a);
     bool is_good = options_read_file(a, file, &text, &size, err);
     if (is_good) {

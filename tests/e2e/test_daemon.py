@@ -545,6 +545,7 @@ def dev_folder(tmp_path):
 def start_dev(folder):
     environment = {key: value for key, value in os.environ.items()
                    if key not in ("NOTIFY_SOCKET", "INVOCATION_ID") and not key.startswith("PILOTD_")}
+    environment["TMPDIR"] = str(folder)
     log = open(folder / "stderr", "w", encoding="utf-8")
     dev = subprocess.Popen([PILOTD, "--dev", "--xds", "127.0.0.1:0", "--admin", "127.0.0.1:0"],
                            cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=log)
@@ -576,6 +577,7 @@ def test_dev_has_an_etcd_of_its_own_with_the_resources_of_the_folder(dev_folder)
         dev.terminate()
     assert dev.wait(WAIT_S) == 0
     wait_until(lambda: not is_listening(store), "its etcd is gone")
+    assert not list(dev_folder.glob("pilotd-dev-*")), "and so is its data"
 
 
 def test_the_etcd_of_dev_dies_with_it_however_it_dies(dev_folder):

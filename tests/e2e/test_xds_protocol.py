@@ -138,8 +138,8 @@ class Ads:
         self.out.put(request)
 
     def subscribe(self, kind, *names, **fields):
-        self.send(kind, **{"resource_names_subscribe" if self.is_delta else "resource_names": names},
-                  **fields)
+        field = "resource_names_subscribe" if self.is_delta else "resource_names"
+        self.send(kind, **{field: names}, **fields)
 
     def take(self):
         response = self.received.get(timeout=WAIT_S)
@@ -210,7 +210,8 @@ def texts(response):
 # ---- happy paths ----
 
 def test_delta_sends_then_changes_then_removes(fixture, open_ads):
-    fixture.publish("set CDS a one", "set CDS b one", "set EDS a one", "set LDS l one", "set RDS r one")
+    fixture.publish("set CDS a one", "set CDS b one", "set EDS a one", "set LDS l one",
+                    "set RDS r one")
     ads = open_ads("delta")
 
     ads.subscribe("CDS")
@@ -238,7 +239,8 @@ def test_delta_sends_then_changes_then_removes(fixture, open_ads):
 
 
 def test_sotw_sends_then_changes_then_removes(fixture, open_ads):
-    fixture.publish("set CDS a one", "set CDS b one", "set EDS a one", "set LDS l one", "set RDS r one")
+    fixture.publish("set CDS a one", "set CDS b one", "set EDS a one", "set LDS l one",
+                    "set RDS r one")
     ads = open_ads("sotw")
 
     ads.subscribe("CDS")
@@ -446,7 +448,7 @@ def test_an_unknown_method_is_unimplemented(fixture):
 # ---- HTTP/2 by hand ----
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, RST_STREAM, SETTINGS, GOAWAY = 0, 1, 3, 4, 7
+DATA, HEADERS, RST_STREAM, SETTINGS, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 7, 8
 END_STREAM, END_HEADERS = 1, 4
 
 
@@ -507,7 +509,8 @@ class RawHttp2:
 def test_what_is_not_grpc_gets_an_http_status(fixture, content_type, method, status):
     client = RawHttp2(fixture)
     client.send(PREFACE + frame(SETTINGS, 0, 0) + frame(
-        HEADERS, END_HEADERS, 1, grpc_headers(ADS + "DeltaAggregatedResources", content_type, method)))
+        HEADERS, END_HEADERS, 1,
+        grpc_headers(ADS + "DeltaAggregatedResources", content_type, method)))
 
     _, flags, _, block = client.until(HEADERS, 1)
 
@@ -542,7 +545,8 @@ def test_a_slow_reader_blocks_nobody(fixture, open_ads):
     body = request.SerializeToString()
     asleep = RawHttp2(fixture)
     window = struct.pack(">HI", 4, 0x7FFFFFFF)
-    asleep.send(PREFACE + frame(SETTINGS, 0, 0, window) + frame(8, 0, 0, struct.pack(">I", 0x7FFF0000))
+    asleep.send(PREFACE + frame(SETTINGS, 0, 0, window)
+                + frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", 0x7FFF0000))
                 + frame(HEADERS, END_HEADERS, 1, grpc_headers(ADS + "StreamAggregatedResources"))
                 + frame(DATA, 0, 1, b"\x00" + struct.pack(">I", len(body)) + body))
     fixture.until(lambda s: s["responses"] == 1)
@@ -771,7 +775,8 @@ def until_answer(port, wanted):
 
 
 @pytest.mark.parametrize("variant", ["delta", "sotw"])
-def test_a_real_envoy_answers_and_loses_no_request_to_a_change(fixture, backends, start_envoy, variant):
+def test_a_real_envoy_answers_and_loses_no_request_to_a_change(
+        fixture, backends, start_envoy, variant):
     port = free_port()
     fixture.publish(cluster("blue"), endpoints("blue", backends["blue"]), routes("blue"),
                     listener(port))
