@@ -479,8 +479,10 @@ static void on_handle_closed(uv_handle_t *handle)
     struct h2_connection *c = handle->data;
     if (--c->handles)
         return;
-    while (c->streams)
-        stream_free(c->streams);
+    for (struct h2_stream *s = c->streams, *next; s; s = next) {
+        next = s->next;
+        stream_free(s);
+    }
     c->handlers->on_closed(c, c->was_protocol_error);
     nghttp2_session_del(c->session);
     flush_free(c->flush);

@@ -60,7 +60,7 @@ void epoch_make(struct epoch *e)
     INVARIANT(uv_random(NULL, NULL, random, sizeof random, 0, NULL) == 0);
     for (size_t i = 0; i < sizeof random; i++)
         snprintf(value + strlen(value), 3, "%02x", random[i]);
-    strcat(value, "\"}");
+    snprintf(value + strlen(value), sizeof value - strlen(value), "\"}");
     struct store_write write = {
         .key = "cluster",
         .value = value,

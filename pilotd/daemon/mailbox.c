@@ -59,7 +59,10 @@ static struct letter *remove_stale(struct mailbox *m, const struct letter_kind *
 static struct letter *append(struct mailbox *m, struct letter *letter)
 {
     struct letter *stale = letter->kind->is_state ? remove_stale(m, letter->kind) : NULL;
-    *(m->first ? &m->last->next : &m->first) = letter;
+    if (m->last)
+        m->last->next = letter;
+    else
+        m->first = letter;
     m->last = letter;
     return stale;
 }
