@@ -141,3 +141,9 @@ void endpoints_finish(struct service *service)
     }
     service->endpoints_digest = hasher_finish(h);
 }
+
+bool endpoint_takes_mtls(const struct endpoint *e)
+{
+    const char *mode = labels_find(&e->labels, "security.istio.io/tlsMode");
+    return mode ? strcmp(mode, "istio") == 0 : *e->service_account != '\0';
+}

@@ -5,6 +5,7 @@
 #ifndef MESH_INDEX_H
 #define MESH_INDEX_H
 
+#include "mesh/policy.h"
 #include "mesh/snapshot.h"
 
 /* A rule under one of its hosts, resolved. */
@@ -41,15 +42,17 @@ struct snapshot_index {
     /* VirtualServices bound to "mesh": by host, age; those with wildcards longest first, then age.
      */
     host_entry_list exact_routes, wildcard_routes;
+    LIST(struct http_routes) delegations; /* of VirtualServices that delegate, by key */
     LIST(struct address_entry) addresses;
     uint32_t *buckets; /* index + 1 into addresses */
     size_t bucket_mask;
 };
 
-void index_workloads(struct snapshot *s); /* workloads.c */
-void index_rules(struct snapshot *s);     /* rules.c */
-void index_routes(struct snapshot *s);    /* routing.c */
-void index_addresses(struct snapshot *s); /* locals.c */
+void index_workloads(struct snapshot *s);   /* workloads.c */
+void index_rules(struct snapshot *s);       /* rules.c */
+void index_routes(struct snapshot *s);      /* routing.c */
+void index_delegations(struct snapshot *s); /* delegates.c */
+void index_addresses(struct snapshot *s);   /* locals.c */
 
 /* services.c: the services of ServiceEntries and of the registry, sorted by host, age, namespace.
  */

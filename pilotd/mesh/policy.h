@@ -28,13 +28,17 @@ const struct effective_rule *effective_rule_find(struct arena *a, const struct s
     const struct scope *scope, const struct service *service);
 const struct subset *effective_rule_subset(const struct effective_rule *r, const char *name);
 
-/* The four blocks in force for a port and a subset (NULL: none), after Istio's rules of override:
- * port level replaces whole, a subset overrides block by block. Any may be NULL: default. */
+/* The blocks in force for a port and a subset (NULL: none), after Istio's rules of override: port
+ * level replaces the first four whole, a subset overrides block by block; a tunnel is the subset's
+ * own. Any may be NULL: default. */
 struct effective_policy {
     const struct load_balancer *load_balancer;
     const struct connection_pool *connection_pool;
     const struct outlier_detection *outlier_detection;
     const struct client_tls *tls;
+    const struct tunnel *tunnel;
+    const struct proxy_protocol *proxy_protocol;
+    const struct retry_budget *retry_budget;
 };
 struct effective_policy effective_policy_of(
     const struct effective_rule *rule, uint32_t service_port, const char *subset);
@@ -44,6 +48,35 @@ struct effective_policy effective_policy_of(
  */
 const struct object *virtual_service_find(
     const struct snapshot *s, const struct scope *scope, const char *host);
+
+/*
+ * The HTTP routes of a VirtualService, in order, with its delegates' in place of the routes that
+ * name them. A delegate that is not there, or not exported to the root's namespace, leaves its
+ * route out; so do matches that exclude each other.
+ */
+struct http_route;
+struct effective_route {
+    const struct http_route *route;
+    const struct object *owner; /* the VirtualService that says where to: short names are its own */
+};
+struct http_routes {
+    const struct object *root;
+    LIST(struct effective_route) items;
+    struct hash128 digest; /* of the root and its delegates */
+};
+const struct http_routes *virtual_service_routes(
+    struct arena *a, const struct snapshot *s, const struct object *virtual_service);
+
+/* The delegate that a route of `root` names; NULL: there is none that it may use. */
+struct delegate;
+const struct object *delegate_find(
+    const struct snapshot *s, const struct object *root, const struct delegate *name);
+
+/* All VirtualServices for a host that may say where its connections go (tls and tcp): visible,
+ * bound to "mesh", with the host or a wildcard over it; the oldest first. */
+typedef LIST(const struct object *) object_ptr_list;
+object_ptr_list virtual_services_of_connections(
+    struct arena *a, const struct snapshot *s, const struct scope *scope, const char *host);
 
 /* Hosts of visible, mesh-bound VirtualServices that no visible service has (resolved, sorted,
  * wildcards left out), each with its VirtualService. */

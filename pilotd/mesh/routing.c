@@ -87,6 +87,44 @@ const struct object *virtual_service_find(
     return NULL;
 }
 
+static bool has_connections(const struct object *object)
+{
+    const struct virtual_service *vs = object->spec;
+    return vs->tls.count > 0 || vs->tcp.count > 0;
+}
+
+static void push_once(struct arena *a, object_ptr_list *list, const struct object *object)
+{
+    for (list_each (const struct object *const, item, list))
+        if (*item == object)
+            return;
+    list_push(a, list, object);
+}
+
+static int compare_ages(const void *left, const void *right)
+{
+    const struct object *const *a = left, *const *b = right;
+    return object_compare_age(*a, *b);
+}
+
+object_ptr_list virtual_services_of_connections(
+    struct arena *a, const struct snapshot *s, const struct scope *scope, const char *host)
+{
+    const struct host_entry probe = { host, NULL };
+    struct host_slice slice = host_entries_find(&s->index->exact_routes, &probe, compare_host);
+    object_ptr_list found = { 0 };
+    for (size_t i = 0; i < slice.count; i++)
+        if (has_connections(slice.items[i].object) && is_visible(s, scope, slice.items[i].object))
+            push_once(a, &found, slice.items[i].object);
+    for (list_each (const struct host_entry, entry, &s->index->wildcard_routes))
+        if (has_connections(entry->object) && host_matches(entry->host, host) &&
+            is_visible(s, scope, entry->object))
+            push_once(a, &found, entry->object);
+    if (found.count > 1)
+        qsort(found.items, found.count, sizeof *found.items, compare_ages);
+    return found;
+}
+
 unserved_host_list virtual_service_unserved_hosts(
     struct arena *a, const struct snapshot *s, const struct scope *scope)
 {

@@ -174,17 +174,32 @@ const struct subset *effective_rule_subset(const struct effective_rule *r, const
     return NULL;
 }
 
-/* A port's settings replace all four blocks; what they leave out is default, not inherited. */
+/* A port's settings replace four blocks; what they leave out is default, not inherited. */
 static void apply_port(
     struct effective_policy *policy, const struct traffic_policy *from, uint32_t service_port)
 {
     for (list_each (const struct port_traffic_policy, port, &from->port_level_settings))
         if (port->port && port->port->number == service_port) {
-            *policy = (struct effective_policy){
-                port->load_balancer, port->connection_pool, port->outlier_detection, port->tls
-            };
+            policy->load_balancer = port->load_balancer;
+            policy->connection_pool = port->connection_pool;
+            policy->outlier_detection = port->outlier_detection;
+            policy->tls = port->tls;
             return;
         }
+}
+
+#define OVERRIDE(policy, from, block)                                                              \
+    ((policy)->block = (from)->block ? (from)->block : (policy)->block)
+
+static void override_blocks(struct effective_policy *policy, const struct traffic_policy *from)
+{
+    OVERRIDE(policy, from, load_balancer);
+    OVERRIDE(policy, from, connection_pool);
+    OVERRIDE(policy, from, outlier_detection);
+    OVERRIDE(policy, from, tls);
+    OVERRIDE(policy, from, tunnel);
+    OVERRIDE(policy, from, proxy_protocol);
+    OVERRIDE(policy, from, retry_budget);
 }
 
 struct effective_policy effective_policy_of(
@@ -194,22 +209,15 @@ struct effective_policy effective_policy_of(
     const struct traffic_policy *top = rule->policy;
     const struct subset *of = subset ? effective_rule_subset(rule, subset) : NULL;
     if (top) {
-        policy = (struct effective_policy){
-            top->load_balancer, top->connection_pool, top->outlier_detection, top->tls
-        };
+        override_blocks(&policy, top);
         apply_port(&policy, top, service_port);
     }
     const struct traffic_policy *own = of ? of->traffic_policy : NULL;
-    if (!own)
-        return policy;
-    if (own->load_balancer)
-        policy.load_balancer = own->load_balancer;
-    if (own->connection_pool)
-        policy.connection_pool = own->connection_pool;
-    if (own->outlier_detection)
-        policy.outlier_detection = own->outlier_detection;
-    if (own->tls)
-        policy.tls = own->tls;
-    apply_port(&policy, own, service_port);
+    if (of)
+        policy.tunnel = NULL;
+    if (own) {
+        override_blocks(&policy, own);
+        apply_port(&policy, own, service_port);
+    }
     return policy;
 }

@@ -130,6 +130,7 @@ static bool take_metadata(
     bool is_good = take_text(a, metadata, "NAMESPACE", &ns, err) &&
                    take_text(a, metadata, "CLUSTER_ID", &out->cluster_id, err) &&
                    take_text(a, metadata, "NETWORK", &out->network, err) &&
+                   take_text(a, metadata, "SERVICE_ACCOUNT", &out->service_account, err) &&
                    take_text(a, metadata, "INSTANCE_IPS", &ips, err) &&
                    take_text(a, metadata, "INTERCEPTION_MODE", &mode, err) &&
                    take_labels(a, metadata, &out->labels, err) && take_interception(mode, out, err);
@@ -160,6 +161,7 @@ static void make_keys(struct arena *a, struct scope *s)
     add_part(&key, s->network);
     add_part(&key, s->cluster_id);
     add_part(&key, is_none ? s->bind_address : "");
+    buf_printf(&key, "%d;", *s->service_account != '\0');
     buf_printf(&key, "%zu;", s->labels.count);
     for (list_each (struct label, label, &s->labels)) {
         add_part(&key, label->key);
@@ -180,6 +182,7 @@ bool scope_parse(
     *out = (struct scope){
         .cluster_id = "",
         .network = "",
+        .service_account = "",
         .locality = { arena_strdup(a, input->region),
             arena_strdup(a, input->zone),
             arena_strdup(a, input->sub_zone) },
@@ -208,6 +211,7 @@ struct scope *scope_dup(struct arena *a, const struct scope *s)
     copy->domain = arena_strdup(a, s->domain);
     copy->cluster_id = arena_strdup(a, s->cluster_id);
     copy->network = arena_strdup(a, s->network);
+    copy->service_account = arena_strdup(a, s->service_account);
     copy->bind_address = arena_strdup(a, s->bind_address);
     copy->outbound_key = arena_strdup(a, s->outbound_key);
     copy->key = arena_strdup(a, s->key);

@@ -24,6 +24,8 @@ struct scope {
     struct locality locality;
     enum interception interception;
     const char *cluster_id, *network; /* may be "" */
+    const char *service_account;      /* its identity in the mesh, for which an agent beside it has
+                                         the certificate; "": it has none */
     const char *bind_address; /* outbound listeners of interception NONE: 127.0.0.1, or the proxy's
                                  own address when that is a loopback one */
     const char *outbound_key, *key; /* canonical text; key = outbound_key + the inbound part */

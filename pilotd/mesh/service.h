@@ -48,6 +48,10 @@ struct service {
  * of one ServiceEntry does not serve the ports that another added to the host). */
 uint32_t endpoint_port(const struct endpoint *e, const struct service_port *port);
 
+/* Its proxy takes TLS of the mesh: it has an identity, or says so by the label
+ * security.istio.io/tlsMode ("istio", or anything else for no). */
+bool endpoint_takes_mtls(const struct endpoint *e);
+
 const struct service_port *service_port_find(const struct service *s, uint32_t number);
 
 #endif

@@ -36,6 +36,10 @@ static const struct mesh_config *mesh_with_defaults(struct arena *a, const struc
     fill_duration(&mesh->dns_refresh_rate, 60000);
     if (!mesh->outbound_traffic_policy)
         mesh->outbound_traffic_policy = &default_policy;
+    if (!mesh->enable_auto_mtls.is_set)
+        mesh->enable_auto_mtls = (struct opt_bool){ .value = true, .is_set = true };
+    if (!mesh->trust_domain)
+        mesh->trust_domain = "cluster.local";
     if (!mesh->root_namespace)
         mesh->root_namespace = "istio-system";
     fill_exports(a, &mesh->default_service_export_to);
@@ -89,6 +93,7 @@ struct snapshot *snapshot_build(
     services_build(s);
     index_rules(s);
     index_routes(s);
+    index_delegations(s);
     index_addresses(s);
     analyze(s);
     return s;

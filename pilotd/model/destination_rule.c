@@ -11,7 +11,7 @@ static const struct field http_cookie_fields[] = {
     STRING(http_cookie, name, .flags = FIELD_REQUIRED, .format = &format_header_match_name),
     STRING(http_cookie, path, .format = &format_one_line),
     DURATION(http_cookie, ttl, .flags = FIELD_MAY_BE_ZERO),
-    UNSUPPORTED("attributes", NULL),
+    NO_EFFECT("attributes", NULL),
 };
 static SCHEMA(http_cookie);
 
@@ -77,7 +77,7 @@ static const struct field load_balancer_fields[] = {
     OBJECT(load_balancer, locality_lb_setting, locality_lb_setting),
     OBJECT(load_balancer, warmup, warmup, .oneof = 2),
     DURATION(load_balancer, warmup_duration_secs, .oneof = 2),
-    UNSUPPORTED("zone_aware_lb_setting", NULL),
+    NO_EFFECT("zone_aware_lb_setting", "use localityLbSetting"),
 };
 static SCHEMA(load_balancer, .check = check_load_balancer);
 
@@ -94,7 +94,7 @@ static const struct field tcp_settings_fields[] = {
     U32(tcp_settings, max_connections, .range = { 0, INT32_LIMIT }),
     DURATION(tcp_settings, connect_timeout),
     DURATION(tcp_settings, max_connection_duration),
-    DURATION(tcp_settings, idle_timeout),
+    DURATION(tcp_settings, idle_timeout, .flags = FIELD_MAY_BE_ZERO),
     OBJECT(tcp_settings, tcp_keepalive, tcp_keepalive),
 };
 static SCHEMA(tcp_settings);
@@ -104,6 +104,12 @@ static const struct enum_value h2_upgrade_policies[] = {
     { "DO_NOT_UPGRADE", H2_DO_NOT_UPGRADE },
     { "UPGRADE", H2_UPGRADE },
 };
+static const struct field http2_keep_alive_fields[] = {
+    DURATION(http2_keep_alive, interval, .flags = FIELD_REQUIRED),
+    DURATION(http2_keep_alive, timeout, .flags = FIELD_REQUIRED),
+};
+static SCHEMA(http2_keep_alive);
+
 static const struct field http_settings_fields[] = {
     U32(http_settings, http1_max_pending_requests, .range = { 0, INT32_LIMIT }),
     U32(http_settings, http2_max_requests, .range = { 0, INT32_LIMIT }),
@@ -113,7 +119,7 @@ static const struct field http_settings_fields[] = {
     DURATION(http_settings, idle_timeout),
     ENUM(http_settings, h2_upgrade_policy, h2_upgrade_policy, h2_upgrade_policies),
     BOOL(http_settings, use_client_protocol),
-    UNSUPPORTED("http2_keep_alive", NULL),
+    OBJECT(http_settings, http2_keep_alive, http2_keep_alive),
 };
 static SCHEMA(http_settings, .check = check_http_settings);
 
@@ -133,29 +139,57 @@ static const struct field outlier_detection_fields[] = {
     U32(outlier_detection, max_ejection_percent, .range = { 0, 100 }),
     U32(outlier_detection, min_health_percent, .range = { 0, 100 }),
     NO_EFFECT("consecutive_errors", "use consecutive5xxErrors"),
-    UNSUPPORTED("outlier_detection_http_error_codes", NULL),
+    NO_EFFECT("outlier_detection_http_error_codes", "5xx count, and gateway errors"),
 };
 static SCHEMA(outlier_detection, .check = check_outlier_detection);
 
 static const struct enum_value tls_modes[] = {
     { "DISABLE", TLS_DISABLE },
     { "SIMPLE", TLS_SIMPLE },
-    { "MUTUAL", TLS_MUTUAL, .is_unsupported = true },
-    { "ISTIO_MUTUAL", TLS_ISTIO_MUTUAL, .is_unsupported = true },
+    { "MUTUAL", TLS_MUTUAL },
+    { "ISTIO_MUTUAL", TLS_ISTIO_MUTUAL },
 };
-static const char needs_certificates[] = "it needs certificates to be served";
 static const struct field client_tls_fields[] = {
-    ENUM(client_tls, mode, tls_mode, tls_modes, .hint = needs_certificates),
-    STRING(client_tls, ca_certificates),
+    ENUM(client_tls, mode, tls_mode, tls_modes),
+    STRING(client_tls, client_certificate, .format = &format_one_line),
+    STRING(client_tls, private_key, .format = &format_one_line),
+    STRING(client_tls, ca_certificates, .format = &format_one_line),
+    STRING(client_tls, ca_crl, .format = &format_one_line),
+    STRING(client_tls, credential_name, .format = &format_one_line),
     STRING(client_tls, sni, .format = &format_one_line),
     STRINGS(client_tls, subject_alt_names, .format = &format_not_empty),
     OPT_BOOL(client_tls, insecure_skip_verify),
-    UNSUPPORTED("client_certificate", NULL),
-    UNSUPPORTED("private_key", NULL),
-    UNSUPPORTED("credential_name", needs_certificates),
-    UNSUPPORTED("ca_crl", NULL),
 };
 static SCHEMA(client_tls, .check = check_client_tls);
+
+/* ---- ways through proxies, and retries ---- */
+
+static const struct enum_value tunnel_protocols[] = {
+    { "CONNECT", TUNNEL_CONNECT },
+    { "POST", TUNNEL_POST },
+};
+static const struct field tunnel_fields[] = {
+    ENUM(tunnel, protocol, tunnel_protocol, tunnel_protocols),
+    STRING(tunnel, target_host, .flags = FIELD_REQUIRED, .format = &format_ip_or_fqdn),
+    U32(tunnel, target_port, .flags = FIELD_REQUIRED, PORT_RANGE),
+};
+static SCHEMA(tunnel);
+
+static const struct enum_value proxy_protocol_versions[] = {
+    { "V1", PROXY_PROTOCOL_V1 },
+    { "V2", PROXY_PROTOCOL_V2 },
+};
+static const struct field proxy_protocol_fields[] = {
+    ENUM(proxy_protocol, version, proxy_protocol_version, proxy_protocol_versions),
+};
+static SCHEMA(proxy_protocol);
+
+static const struct field retry_budget_fields[] = {
+    OPT_DOUBLE(retry_budget, percent, .range = { 0, 100 }),
+    U32(retry_budget, min_retry_concurrency),
+    NO_EFFECT("budget_interval", "Envoy counts what is in flight"),
+};
+static SCHEMA(retry_budget);
 
 /* ---- the whole ---- */
 
@@ -174,9 +208,9 @@ static const struct field traffic_policy_fields[] = {
     OBJECT(traffic_policy, outlier_detection, outlier_detection),
     OBJECT(traffic_policy, tls, client_tls),
     OBJECTS(traffic_policy, port_level_settings, port_traffic_policy),
-    UNSUPPORTED("tunnel", NULL),
-    UNSUPPORTED("proxy_protocol", NULL),
-    UNSUPPORTED("retry_budget", NULL),
+    OBJECT(traffic_policy, tunnel, tunnel),
+    OBJECT(traffic_policy, proxy_protocol, proxy_protocol),
+    OBJECT(traffic_policy, retry_budget, retry_budget),
 };
 static SCHEMA(traffic_policy, .check = check_traffic_policy);
 

@@ -74,11 +74,15 @@ struct tcp_settings {
     struct duration connect_timeout, max_connection_duration, idle_timeout;
     const struct tcp_keepalive *tcp_keepalive;
 };
+struct http2_keep_alive {
+    struct duration interval, timeout;
+};
 enum h2_upgrade_policy { H2_UPGRADE_DEFAULT, H2_DO_NOT_UPGRADE, H2_UPGRADE };
 struct http_settings {
     uint32_t http1_max_pending_requests, http2_max_requests, max_requests_per_connection;
     uint32_t max_retries, max_concurrent_streams;
     struct duration idle_timeout;
+    const struct http2_keep_alive *http2_keep_alive;
     enum h2_upgrade_policy h2_upgrade_policy;
     bool use_client_protocol;
 };
@@ -95,10 +99,30 @@ struct outlier_detection {
     uint32_t max_ejection_percent, min_health_percent;
 };
 
+/* The connection asks a proxy for HOST:PORT; the bytes follow. */
+enum tunnel_protocol { TUNNEL_CONNECT, TUNNEL_POST };
+struct tunnel {
+    enum tunnel_protocol protocol;
+    const char *target_host;
+    uint32_t target_port;
+};
+
+enum proxy_protocol_version { PROXY_PROTOCOL_V1, PROXY_PROTOCOL_V2 };
+struct proxy_protocol {
+    enum proxy_protocol_version version;
+};
+
+struct retry_budget {
+    struct opt_double percent;      /* not set: 20 */
+    uint32_t min_retry_concurrency; /* 0: 3 */
+};
+
 enum tls_mode { TLS_DISABLE, TLS_SIMPLE, TLS_MUTUAL, TLS_ISTIO_MUTUAL };
-struct client_tls { /* in this version: DISABLE and SIMPLE */
+struct client_tls {
     enum tls_mode mode;
-    const char *ca_certificates, *sni;
+    const char *client_certificate, *private_key, *ca_certificates, *ca_crl; /* files */
+    const char *credential_name; /* of a secret, in their place */
+    const char *sni;
     string_list subject_alt_names;
     struct opt_bool insecure_skip_verify;
 };
@@ -115,6 +139,9 @@ struct traffic_policy {
     const struct connection_pool *connection_pool;
     const struct outlier_detection *outlier_detection;
     const struct client_tls *tls;
+    const struct tunnel *tunnel;
+    const struct proxy_protocol *proxy_protocol;
+    const struct retry_budget *retry_budget;
     LIST(struct port_traffic_policy) port_level_settings;
 };
 

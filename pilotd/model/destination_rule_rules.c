@@ -215,16 +215,81 @@ void check_outlier_detection(struct decoder *d, void *object)
             "needs splitExternalLocalOriginErrors: true");
 }
 
-void check_client_tls(struct decoder *d, void *object)
+/* What says where a certificate is, by the mode that has no use for it. */
+static void check_unused_files(struct decoder *d, const struct client_tls *tls)
 {
-    const struct client_tls *tls = object;
-    if (tls->insecure_skip_verify.value &&
+    bool is_mutual = tls->mode == TLS_MUTUAL, is_simple = tls->mode == TLS_SIMPLE;
+    const struct {
+        const char *name, *value;
+        bool is_used;
+    } files[] = {
+        { "clientCertificate", tls->client_certificate, is_mutual },
+        { "privateKey", tls->private_key, is_mutual },
+        { "caCertificates", tls->ca_certificates, is_mutual || is_simple },
+        { "caCrl", tls->ca_crl, is_mutual || is_simple },
+        { "credentialName", tls->credential_name, is_mutual || is_simple },
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(files); i++)
+        if (files[i].value && *files[i].value && !files[i].is_used)
+            schema_warn(d, DIAG_NO_EFFECT, files[i].name, NULL, "has no effect in this mode");
+}
+
+static void check_credential(struct decoder *d, const struct client_tls *tls)
+{
+    const struct {
+        const char *name, *value;
+    } files[] = {
+        { "clientCertificate", tls->client_certificate },
+        { "privateKey", tls->private_key },
+        { "caCertificates", tls->ca_certificates },
+        { "caCrl", tls->ca_crl },
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(files); i++)
+        if (files[i].value && *files[i].value)
+            schema_fault(d,
+                DIAG_CONFLICT,
+                files[i].name,
+                NULL,
+                "cannot be given together with credentialName");
+}
+
+static void check_own_certificate(struct decoder *d, const struct client_tls *tls)
+{
+    if (!tls->client_certificate || !*tls->client_certificate)
+        schema_fault(d, DIAG_REQUIRED, "clientCertificate", NULL, "is needed for mode MUTUAL");
+    if (!tls->private_key || !*tls->private_key)
+        schema_fault(d, DIAG_REQUIRED, "privateKey", NULL, "is needed for mode MUTUAL");
+}
+
+static void check_unverified(struct decoder *d, const struct client_tls *tls)
+{
+    bool is_simple = tls->mode == TLS_SIMPLE;
+    if ((is_simple || tls->mode == TLS_MUTUAL) &&
         (tls->ca_certificates || tls->subject_alt_names.count > 0))
         schema_fault(d,
             DIAG_CONFLICT,
             "insecureSkipVerify",
             NULL,
             "cannot be given together with caCertificates or subjectAltNames");
+    else if (is_simple && tls->credential_name)
+        schema_fault(d,
+            DIAG_CONFLICT,
+            "insecureSkipVerify",
+            NULL,
+            "cannot be given together with credentialName");
+}
+
+void check_client_tls(struct decoder *d, void *object)
+{
+    const struct client_tls *tls = object;
+    bool is_own = tls->mode == TLS_SIMPLE || tls->mode == TLS_MUTUAL;
+    if (tls->insecure_skip_verify.value)
+        check_unverified(d, tls);
+    check_unused_files(d, tls);
+    if (is_own && tls->credential_name && *tls->credential_name)
+        check_credential(d, tls);
+    else if (tls->mode == TLS_MUTUAL)
+        check_own_certificate(d, tls);
 }
 
 /* ---- the whole ---- */
@@ -252,12 +317,21 @@ static void check_port_policies(struct decoder *d, const struct traffic_policy *
     free(seen);
 }
 
+static bool says_nothing(const struct traffic_policy *policy)
+{
+    return !policy->load_balancer && !policy->connection_pool && !policy->outlier_detection &&
+           !policy->tls && !policy->tunnel && !policy->proxy_protocol && !policy->retry_budget &&
+           policy->port_level_settings.count == 0;
+}
+
 void check_traffic_policy(struct decoder *d, void *object)
 {
     const struct traffic_policy *policy = object;
-    if (!policy->load_balancer && !policy->connection_pool && !policy->outlier_detection &&
-        !policy->tls && policy->port_level_settings.count == 0)
+    if (says_nothing(policy))
         schema_fault(d, DIAG_REQUIRED, "", NULL, "must say at least one thing");
+    if (policy->tunnel && policy->proxy_protocol)
+        schema_fault(
+            d, DIAG_CONFLICT, "tunnel", NULL, "cannot be given together with proxyProtocol");
     if (has_failover(policy->load_balancer) && !policy->outlier_detection)
         schema_warn(d,
             DIAG_NO_EFFECT,

@@ -1,5 +1,6 @@
 #include "model/format.h"
 
+#include "model/cidr.h"
 #include "model/command.h"
 #include "model/re2.h"
 
@@ -107,6 +108,19 @@ bool format_is_ip(const char *text)
 {
     unsigned char bytes[16];
     return inet_pton(AF_INET, text, bytes) == 1 || inet_pton(AF_INET6, text, bytes) == 1;
+}
+
+static bool is_trust_domain(const char *text)
+{
+    size_t size = strlen(text);
+    return size > 0 && size <= HOST_MAX &&
+           strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789.-_") == size;
+}
+
+static bool is_ip_or_cidr(const char *text)
+{
+    struct cidr range;
+    return cidr_parse(text, &range);
 }
 
 static bool is_wildcard_host_or_ip(const char *text)
@@ -306,6 +320,16 @@ const struct format format_wildcard_host_or_ip = {
     "a host name, with '*' only at its beginning, or an IP address", is_wildcard_host_or_ip, NULL
 };
 const struct format format_ip = { "an IP address", format_is_ip, NULL };
+const struct format format_trust_domain = {
+    "a SPIFFE trust domain: lower-case letters, digits, '.', '-' and '_'",
+    is_trust_domain,
+    NULL,
+};
+const struct format format_ip_or_cidr = {
+    "an IP address, or a range of them such as 10.0.0.0/8",
+    is_ip_or_cidr,
+    NULL,
+};
 const struct format format_ip_or_fqdn = { "an IP address or a host name", is_ip_or_fqdn, NULL };
 const struct format format_endpoint_address = {
     "an IP address, a host name, or unix:// and the absolute path of a socket",

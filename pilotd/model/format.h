@@ -30,6 +30,8 @@ extern const struct format format_wildcard_host;         /* "*", "*.a.b", "*-x.a
 extern const struct format format_partial_wildcard_host; /* the same without the bare "*" */
 extern const struct format format_wildcard_host_or_ip;
 extern const struct format format_ip;
+extern const struct format format_trust_domain; /* of SPIFFE: lower case, '_' as well */
+extern const struct format format_ip_or_cidr;   /* 10.0.0.1 or 10.0.0.0/8 */
 extern const struct format format_ip_or_fqdn;
 extern const struct format format_endpoint_address; /* IP, name, or unix:///path */
 extern const struct format format_locality;         /* region[/zone[/subzone]] */

@@ -16,12 +16,6 @@ static SCHEMA(outbound_traffic_policy);
 static void check_mesh_config(struct decoder *d, void *object)
 {
     const struct mesh_config *mesh = object;
-    if (mesh->enable_auto_mtls.value)
-        schema_fault(d,
-            DIAG_UNSUPPORTED,
-            "enableAutoMtls",
-            NULL,
-            "needs certificates to be served, which is not supported yet");
     check_export_to(d, "defaultServiceExportTo", &mesh->default_service_export_to, true);
     check_export_to(
         d, "defaultVirtualServiceExportTo", &mesh->default_virtual_service_export_to, false);
@@ -51,6 +45,8 @@ static const struct field mesh_config_fields[] = {
     STRING(mesh_config, access_log_format, .format = &format_log_line),
     DURATION(mesh_config, dns_refresh_rate),
     OPT_BOOL(mesh_config, enable_auto_mtls),
+    STRING(mesh_config, trust_domain, .format = &format_trust_domain),
+    STRINGS(mesh_config, trust_domain_aliases, .format = &format_trust_domain),
 
     UNSUPPORTED("proxy_http_port", NULL),
     UNSUPPORTED_UNLESS("access_log_encoding", "TEXT"),
@@ -80,8 +76,6 @@ static const struct field mesh_config_fields[] = {
     NO_EFFECT("ingress_service", no_kubernetes),
     NO_EFFECT("ingress_controller_mode", no_kubernetes),
     NO_EFFECT("ingress_selector", no_kubernetes),
-    NO_EFFECT("trust_domain", no_certificates),
-    NO_EFFECT("trust_domain_aliases", no_certificates),
     NO_EFFECT("mesh_mTLS", no_certificates),
     NO_EFFECT("certificates", no_certificates),
     NO_EFFECT("ca", no_certificates),

@@ -26,7 +26,9 @@ struct mesh_config {
     const char *root_namespace; /* NULL: "istio-system" */
     const char *access_log_file, *access_log_format;
     struct duration dns_refresh_rate; /* not set: 60 s */
-    struct opt_bool enable_auto_mtls; /* only false is accepted so far */
+    struct opt_bool enable_auto_mtls; /* not set: true */
+    const char *trust_domain;         /* NULL: "cluster.local" */
+    string_list trust_domain_aliases;
 };
 
 #endif

@@ -35,7 +35,7 @@ enum field_kind {
     FIELD_MAP,        /* LIST(struct { const char *key; … value; }) of item_kind, sorted by key */
     FIELD_RAW,        /* const cJSON *, of the tree that is decoded */
     FIELD_UNSUPPORTED, /* no member: refused by name, unless it has proto3's default value */
-    FIELD_NO_EFFECT,   /* no member: a warning, unless it is empty */
+    FIELD_NO_EFFECT,   /* no member: a warning, unless it is empty; what is in it must fit `of` */
     FIELD_TOLERATED,   /* no member: passed over; others' bookkeeping */
 };
 
@@ -142,11 +142,12 @@ struct schema {
         .name = #m, .kind = FIELD_OBJECT, .offset = MEMBER(T, m, const struct S *),                \
         .of = &table##_schema, __VA_ARGS__                                                         \
     }
-#define OBJECTS(T, m, S, ...)                                                                      \
+#define OBJECTS(T, m, S, ...) OBJECTS_AS(T, m, S, S, __VA_ARGS__)
+#define OBJECTS_AS(T, m, S, table, ...)                                                            \
     {                                                                                              \
         .name = #m, .kind = FIELD_LIST, .item_kind = FIELD_INLINE,                                 \
-        .offset = MEMBER_LIST(T, m, struct S), .item_size = sizeof(struct S), .of = &S##_schema,   \
-        __VA_ARGS__                                                                                \
+        .offset = MEMBER_LIST(T, m, struct S), .item_size = sizeof(struct S),                      \
+        .of = &table##_schema, __VA_ARGS__                                                         \
     }
 #define STRINGS(T, m, ...)                                                                         \
     {                                                                                              \
@@ -187,6 +188,10 @@ struct schema {
 #define NO_EFFECT(json_name, why)                                                                  \
     {                                                                                              \
         .name = json_name, .kind = FIELD_NO_EFFECT, .hint = why                                    \
+    }
+#define NO_EFFECT_CHECKED(json_name, table, why)                                                   \
+    {                                                                                              \
+        .name = json_name, .kind = FIELD_NO_EFFECT, .of = &table##_schema, .hint = why             \
     }
 #define TOLERATED(json_name)                                                                       \
     {                                                                                              \

@@ -271,7 +271,10 @@ static void decode_unsupported(
 static void decode_no_effect(
     struct decoder *d, const struct field *f, const cJSON *json, void *slot)
 {
+    const void *ignored;
     (void)slot;
+    if (f->of)
+        decode_object(d, f, json, &ignored);
     if (!is_default(json) && !(cJSON_IsObject(json) && !json->child))
         schema_warn(d, DIAG_NO_EFFECT, "", f->hint, "has no effect");
 }

@@ -83,13 +83,13 @@ static const struct enum_value derive_ports[] = {
     { "FROM_REQUEST_PORT", FROM_REQUEST_PORT },
 };
 static const struct field http_redirect_fields[] = {
-    STRING(http_redirect, uri, .format = &format_one_line),
+    STRING(http_redirect, uri, .oneof = 2, .format = &format_one_line),
     STRING(http_redirect, authority, .format = &format_one_line),
     STRING(http_redirect, scheme, .format = &format_redirect_scheme),
     U32(http_redirect, port, .oneof = 1, PORT_RANGE),
     ENUM(http_redirect, derive_port, derive_port, derive_ports, .oneof = 1),
     U32(http_redirect, redirect_code),
-    UNSUPPORTED("prefix_rewrite", NULL),
+    STRING(http_redirect, prefix_rewrite, .oneof = 2, .format = &format_one_line),
 };
 static SCHEMA(http_redirect, .check = check_http_redirect);
 
@@ -132,7 +132,7 @@ static const struct field fault_delay_fields[] = {
     DURATION(fault_delay, fixed_delay, .flags = FIELD_REQUIRED),
     OBJECT(fault_delay, percentage, percent),
     U32(fault_delay, percent, .range = { 0, 100 }),
-    UNSUPPORTED("exponential_delay", "use fixedDelay"),
+    NO_EFFECT("exponential_delay", "use fixedDelay"),
 };
 static SCHEMA(fault_delay);
 
@@ -173,7 +173,13 @@ static const struct field cors_policy_fields[] = {
 };
 static SCHEMA(cors_policy, .check = check_cors_policy);
 
-/* ---- the whole ---- */
+/* ---- an HTTP route ---- */
+
+static const struct field delegate_fields[] = {
+    STRING(delegate, name, .flags = FIELD_REQUIRED, .format = &format_resource_name),
+    STRING(delegate, namespace, .format = &format_namespace),
+};
+static SCHEMA(delegate);
 
 static const struct field http_route_fields[] = {
     STRING(http_route, name),
@@ -191,16 +197,60 @@ static const struct field http_route_fields[] = {
     OBJECTS(http_route, mirrors, http_mirror),
     OBJECT(http_route, cors_policy, cors_policy),
     OBJECT(http_route, headers, headers),
-    UNSUPPORTED("delegate", NULL),
+    OBJECT(http_route, delegate, delegate),
 };
 static SCHEMA(http_route, .check = check_http_route);
+
+/* ---- connections ---- */
+
+#define CALLER_ROWS                                                                                \
+    STRINGS(l4_match, destination_subnets, .format = &format_ip_or_cidr),                          \
+        U32(l4_match, port, PORT_RANGE),                                                           \
+        LABELS(l4_match,                                                                           \
+            source_labels,                                                                         \
+            .key_format = &format_label_key,                                                       \
+            .format = &format_label_value),                                                        \
+        STRING(l4_match, source_namespace, .format = &format_dns_label),                           \
+        STRINGS(l4_match, gateways, .format = &format_gateway)
+
+static const struct field tls_match_fields[] = {
+    STRINGS(l4_match, sni_hosts, .flags = FIELD_REQUIRED, .format = &format_wildcard_host_or_ip),
+    CALLER_ROWS,
+};
+static SCHEMA_AS(tls_match, l4_match);
+
+static const struct field tcp_match_fields[] = {
+    CALLER_ROWS,
+    NO_EFFECT("source_subnet", "Istio does not look at it either; use sourceLabels"),
+};
+static SCHEMA_AS(tcp_match, l4_match);
+
+static const struct field route_destination_fields[] = {
+    OBJECT(route_destination, destination, destination, .flags = FIELD_REQUIRED),
+    U32(route_destination, weight, .range = { 0, INT32_LIMIT }),
+};
+static SCHEMA(route_destination);
+
+static const struct field tls_route_fields[] = {
+    OBJECTS_AS(l4_route, match, l4_match, tls_match, .flags = FIELD_REQUIRED),
+    OBJECTS(l4_route, route, route_destination, .flags = FIELD_REQUIRED),
+};
+static SCHEMA_AS(tls_route, l4_route, .check = check_l4_route);
+
+static const struct field tcp_route_fields[] = {
+    OBJECTS_AS(l4_route, match, l4_match, tcp_match),
+    OBJECTS(l4_route, route, route_destination, .flags = FIELD_REQUIRED),
+};
+static SCHEMA_AS(tcp_route, l4_route, .check = check_l4_route);
+
+/* ---- the whole ---- */
 
 static const struct field virtual_service_fields[] = {
     STRINGS(virtual_service, hosts, .format = &format_wildcard_host_or_ip),
     STRINGS(virtual_service, gateways, .format = &format_gateway),
     STRINGS(virtual_service, export_to, .format = &format_export_to),
     OBJECTS(virtual_service, http, http_route),
-    UNSUPPORTED("tls", NULL),
-    UNSUPPORTED("tcp", NULL),
+    OBJECTS_AS(virtual_service, tls, l4_route, tls_route),
+    OBJECTS_AS(virtual_service, tcp, l4_route, tcp_route),
 };
 SCHEMA(virtual_service, .check = check_virtual_service);

@@ -40,6 +40,7 @@ struct http_match {
 enum derive_port { DERIVE_PORT_NONE, FROM_PROTOCOL_DEFAULT, FROM_REQUEST_PORT };
 struct http_redirect {
     const char *uri, *authority, *scheme;
+    const char *prefix_rewrite;   /* in place of what the match took of the path */
     uint32_t port, redirect_code; /* 0: not given */
     enum derive_port derive_port;
 };
@@ -98,6 +99,11 @@ struct cors_policy {
     enum unmatched_preflights unmatched_preflights;
 };
 
+/* The VirtualService without hosts that has the routes. */
+struct delegate {
+    const char *name, *namespace; /* namespace NULL: the resource's own */
+};
+
 struct http_route {
     const char *name;
     LIST(struct http_match) match; /* empty: everything */
@@ -114,11 +120,33 @@ struct http_route {
     LIST(struct http_mirror) mirrors;
     const struct cors_policy *cors_policy;
     const struct headers *headers;
+    const struct delegate *delegate; /* then there is no action of its own */
+};
+
+/* Which connections: by what they carry (server names, of TLS alone; addresses) and by whose they
+ * are. */
+struct l4_match {
+    string_list sni_hosts;
+    string_list destination_subnets; /* addresses or CIDR */
+    uint32_t port;                   /* 0: any */
+    label_list source_labels;
+    const char *source_namespace; /* NULL: any */
+    string_list gateways;
+};
+struct route_destination {
+    const struct destination *destination;
+    uint32_t weight;
+};
+/* Of `tls` (each match has server names) and of `tcp` (no match: everything). */
+struct l4_route {
+    LIST(struct l4_match) match;
+    LIST(struct route_destination) route;
 };
 
 struct virtual_service {
     string_list hosts, gateways, export_to;
     LIST(struct http_route) http;
+    LIST(struct l4_route) tls, tcp;
 };
 
 #endif

@@ -177,7 +177,7 @@ void check_http_redirect(struct decoder *d, void *object)
             NULL,
             "must be 301, 302, 303, 307 or 308, not %u",
             r->redirect_code);
-    if (!r->uri && !r->authority && !r->scheme && !r->port && !r->derive_port)
+    if (!r->uri && !r->authority && !r->scheme && !r->port && !r->derive_port && !r->prefix_rewrite)
         schema_fault(d, DIAG_REQUIRED, "", NULL, "must say uri, authority, scheme or port");
 }
 
@@ -269,7 +269,8 @@ static void check_action(struct decoder *d, const struct http_route *r)
 {
     const char *action = r->redirect ? "redirect" : r->direct_response ? "directResponse" : NULL;
     if (!action && r->route.count == 0) {
-        schema_fault(d, DIAG_REQUIRED, "", NULL, "must say route, redirect or directResponse");
+        schema_fault(
+            d, DIAG_REQUIRED, "", NULL, "must say route, redirect, directResponse or delegate");
         return;
     }
     const struct {
@@ -287,12 +288,9 @@ static void check_action(struct decoder *d, const struct http_route *r)
                 d, DIAG_CONFLICT, others[i].name, NULL, "cannot be given together with %s", action);
 }
 
-static void check_weights(struct decoder *d, const struct http_route *r)
+static void check_total(struct decoder *d, size_t count, uint64_t total)
 {
-    uint64_t total = 0;
-    for (list_each (const struct http_route_destination, to, &r->route))
-        total += to->weight;
-    if (r->route.count > 1 && total == 0)
+    if (count > 1 && total == 0)
         schema_fault(
             d, DIAG_RULE, "route", "give each destination its weight", "the weights add up to 0");
     if (total > UINT32_MAX)
@@ -302,6 +300,23 @@ static void check_weights(struct decoder *d, const struct http_route *r)
             NULL,
             "the weights add up to more than %u",
             (unsigned)UINT32_MAX);
+}
+
+static void check_weights(struct decoder *d, const struct http_route *r)
+{
+    uint64_t total = 0;
+    for (list_each (const struct http_route_destination, to, &r->route))
+        total += to->weight;
+    check_total(d, r->route.count, total);
+}
+
+void check_l4_route(struct decoder *d, void *object)
+{
+    const struct l4_route *r = object;
+    uint64_t total = 0;
+    for (list_each (const struct route_destination, to, &r->route))
+        total += to->weight;
+    check_total(d, r->route.count, total);
 }
 
 static void check_authority(struct decoder *d, const struct http_route *r)
@@ -318,10 +333,30 @@ static void check_authority(struct decoder *d, const struct http_route *r)
                 header->key);
 }
 
+/* The delegate's routes have the action, and only they. */
+static void check_delegation(struct decoder *d, const struct http_route *r)
+{
+    const struct {
+        const char *name;
+        bool is_given;
+    } actions[] = {
+        { "route", r->route.count > 0 },
+        { "redirect", r->redirect },
+        { "directResponse", r->direct_response },
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(actions); i++)
+        if (actions[i].is_given)
+            schema_fault(
+                d, DIAG_CONFLICT, actions[i].name, NULL, "cannot be given together with delegate");
+}
+
 void check_http_route(struct decoder *d, void *object)
 {
     const struct http_route *r = object;
-    check_action(d, r);
+    if (r->delegate)
+        check_delegation(d, r);
+    else
+        check_action(d, r);
     check_weights(d, r);
     check_authority(d, r);
     if (r->mirror && r->mirrors.count > 0)
@@ -418,16 +453,122 @@ static void check_gateways(struct decoder *d, const struct virtual_service *vs)
                 "\"*\" is for gateways only; sidecars need a host");
 }
 
+/* ---- delegation: what both sides match is put together, and only of plain texts can it be said
+ * whether one is inside the other ---- */
+
+static void refuse_regex(struct decoder *d, const char *at, const struct string_match *m)
+{
+    if (m && m->regex)
+        schema_fault(d,
+            DIAG_RULE,
+            at,
+            "use exact or prefix",
+            "a regular expression cannot be matched on either side of a delegation");
+}
+
+static void refuse_regexes(
+    struct decoder *d, const char *at, const char *field, const named_match_list *matches)
+{
+    for (list_each (const struct named_match, m, matches))
+        refuse_regex(d, schema_key(d, schema_text(d, "%s.%s", at, field), m->key), &m->value);
+}
+
+static void check_delegated_match(struct decoder *d, const char *at, const struct http_match *m)
+{
+    const struct {
+        const char *name;
+        const struct string_match *match;
+    } texts[] = {
+        { "uri", m->uri },
+        { "scheme", m->scheme },
+        { "method", m->method },
+        { "authority", m->authority },
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(texts); i++)
+        refuse_regex(d, schema_text(d, "%s.%s", at, texts[i].name), texts[i].match);
+    refuse_regexes(d, at, "headers", &m->headers);
+    refuse_regexes(d, at, "withoutHeaders", &m->without_headers);
+    refuse_regexes(d, at, "queryParams", &m->query_params);
+}
+
+static void check_delegations(struct decoder *d, const struct virtual_service *vs)
+{
+    bool is_delegate = vs->hosts.count == 0;
+    for (size_t i = 0; i < vs->http.count; i++) {
+        const struct http_route *r = &vs->http.items[i];
+        const char *at = schema_text(d, "http[%zu]", i);
+        if (is_delegate && r->delegate)
+            schema_fault(d,
+                DIAG_RULE,
+                schema_text(d, "%s.delegate", at),
+                NULL,
+                "a delegate (without hosts) cannot delegate further");
+        for (size_t j = 0; (is_delegate || r->delegate) && j < r->match.count; j++)
+            check_delegated_match(d, schema_text(d, "%s.match[%zu]", at, j), &r->match.items[j]);
+    }
+}
+
 static void check_delegate(struct decoder *d, const struct virtual_service *vs)
 {
-    if (vs->gateways.count > 0)
-        schema_fault(
-            d, DIAG_RULE, "gateways", NULL, "must be empty where there are no hosts (a delegate)");
-    schema_warn(d,
-        DIAG_NO_EFFECT,
-        "",
-        NULL,
-        "has no hosts, so only others could delegate to it, which is not supported yet");
+    const struct {
+        const char *name;
+        size_t count;
+    } others[] = {
+        { "gateways", vs->gateways.count },
+        { "tls", vs->tls.count },
+        { "tcp", vs->tcp.count },
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(others); i++)
+        if (others[i].count > 0)
+            schema_fault(d,
+                DIAG_RULE,
+                others[i].name,
+                NULL,
+                "must be empty where there are no hosts (a delegate)");
+}
+
+/* ---- server names ---- */
+
+/* Every name of the pattern `part` is one of `whole`. */
+static bool is_part_of(const char *part, const char *whole)
+{
+    bool is_wildcard = *whole == '*';
+    size_t part_size = strlen(part), tail = strlen(whole + is_wildcard);
+    if (!is_wildcard)
+        return strcasecmp(part, whole) == 0;
+    return part_size >= tail && strcasecmp(part + part_size - tail, whole + 1) == 0;
+}
+
+static void check_server_name(
+    struct decoder *d, const char *at, const char *name, const string_list *hosts)
+{
+    if (format_is_ip(name)) {
+        schema_warn(
+            d, DIAG_RULE, at, NULL, "is an IP address, which clients do not send as server name");
+        return;
+    }
+    for (list_each (const char *const, host, hosts))
+        if (is_part_of(name, *host))
+            return;
+    schema_fault(d,
+        DIAG_RULE,
+        at,
+        "name it in hosts, or one that covers it",
+        "%s is not among the hosts of this virtual service",
+        name);
+}
+
+static void check_server_names(struct decoder *d, const struct virtual_service *vs)
+{
+    for (size_t i = 0; i < vs->tls.count; i++)
+        for (size_t j = 0; j < vs->tls.items[i].match.count; j++) {
+            const string_list *names = &vs->tls.items[i].match.items[j].sni_hosts;
+            for (size_t k = 0; k < names->count; k++)
+                check_server_name(d,
+                    schema_text(d, "tls[%zu].match[%zu].sniHosts[%zu]", i, j, k),
+                    names->items[k],
+                    &vs->hosts);
+        }
 }
 
 void check_virtual_service(struct decoder *d, void *object)
@@ -438,7 +579,10 @@ void check_virtual_service(struct decoder *d, void *object)
         check_delegate(d, vs);
     else
         check_gateways(d, vs);
-    if (vs->http.count == 0)
-        schema_fault(d, DIAG_REQUIRED, "http", NULL, "must have at least one route");
+    check_delegations(d, vs);
+    check_server_names(d, vs);
+    if (vs->http.count == 0 && vs->tls.count == 0 && vs->tcp.count == 0)
+        schema_fault(
+            d, DIAG_REQUIRED, "http", NULL, "must have at least one route: http, tls or tcp");
     check_export_to(d, "exportTo", &vs->export_to, false);
 }

@@ -12,6 +12,8 @@ extern const struct format format_cors_method, format_regex_or_star;
 
 void check_virtual_service(struct decoder *d, void *object);
 void check_http_route(struct decoder *d, void *object);
+/* Of tls and of tcp. */
+void check_l4_route(struct decoder *d, void *object);
 void check_http_redirect(struct decoder *d, void *object);
 void check_http_rewrite(struct decoder *d, void *object);
 void check_http_retry(struct decoder *d, void *object);

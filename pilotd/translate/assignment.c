@@ -2,6 +2,7 @@
 
 #include "model/format.h"
 #include "translate/names.h"
+#include "translate/transport.h"
 
 #include <string.h>
 
@@ -144,6 +145,7 @@ static pb_LbEndpoint *endpoint_build(
         pb_LbEndpoint_endpoint(
             pb_new_Endpoint(a, .address = assignment_address(a, e->address, port))),
         .health_status = health_status[e->health],
+        .metadata = endpoint_takes_mtls(e) ? transport_endpoint_metadata(a) : NULL,
         .load_balancing_weight = pb_u32(a, locality_weight(e, divisor)));
 }
 

@@ -28,8 +28,24 @@ static pb_UInt32Value *limit(struct arena *a, uint32_t value)
     return pb_u32(a, value ? value : UINT32_MAX);
 }
 
-pb_CircuitBreakers *cluster_limits(struct arena *a, const struct connection_pool *pool)
+enum { RETRY_BUDGET_PERCENT = 20, RETRY_BUDGET_LEAST = 3 };
+
+static pb_CircuitBreakers_Thresholds_RetryBudget *retry_budget(
+    struct arena *a, const struct retry_budget *budget)
 {
+    if (!budget)
+        return NULL;
+    double share = budget->percent.is_set ? budget->percent.value : RETRY_BUDGET_PERCENT;
+    uint32_t least =
+        budget->min_retry_concurrency ? budget->min_retry_concurrency : RETRY_BUDGET_LEAST;
+    return pb_new_CircuitBreakers_Thresholds_RetryBudget(a,
+        .budget_percent = pb_new_Percent(a, .value = share),
+        .min_retry_concurrency = pb_u32(a, least));
+}
+
+pb_CircuitBreakers *cluster_limits(struct arena *a, const struct effective_policy *policy)
+{
+    const struct connection_pool *pool = policy->connection_pool;
     const struct http_settings *http = http_of(pool);
     return pb_new_CircuitBreakers(a,
         PB_ONE(a,
@@ -39,7 +55,8 @@ pb_CircuitBreakers *cluster_limits(struct arena *a, const struct connection_pool
                 .max_connections = limit(a, tcp_of(pool)->max_connections),
                 .max_pending_requests = limit(a, http->http1_max_pending_requests),
                 .max_requests = limit(a, http->http2_max_requests),
-                .max_retries = limit(a, http->max_retries))));
+                .max_retries = limit(a, http->max_retries),
+                .retry_budget = retry_budget(a, policy->retry_budget))));
 }
 
 static pb_UInt32Value *seconds(struct arena *a, struct duration d)
@@ -106,7 +123,8 @@ static pb_HttpProtocolOptions *common_options(struct arena *a, const struct http
 static pb_UpstreamHttpProtocolOptions *server_name_options(
     struct arena *a, const struct client_tls *tls)
 {
-    if (!tls || tls->mode != TLS_SIMPLE || (tls->sni && *tls->sni))
+    bool is_own = tls && (tls->mode == TLS_SIMPLE || tls->mode == TLS_MUTUAL);
+    if (!is_own || (tls->sni && *tls->sni))
         return NULL;
     return pb_new_UpstreamHttpProtocolOptions(a,
         .auto_sni = true,
@@ -116,8 +134,13 @@ static pb_UpstreamHttpProtocolOptions *server_name_options(
 static pb_Http2ProtocolOptions *http2_options(struct arena *a, const struct http_options *o)
 {
     uint32_t streams = http_of(o->pool)->max_concurrent_streams;
-    return pb_new_Http2ProtocolOptions(
-        a, .max_concurrent_streams = streams ? pb_u32(a, streams) : NULL);
+    const struct http2_keep_alive *pings = http_of(o->pool)->http2_keep_alive;
+    return pb_new_Http2ProtocolOptions(a,
+        .max_concurrent_streams = streams ? pb_u32(a, streams) : NULL,
+        .connection_keepalive = pings ? pb_new_KeepaliveSettings(a,
+                                            .interval = pb_millis(a, pings->interval.ms),
+                                            .timeout = pb_millis(a, pings->timeout.ms))
+                                      : NULL);
 }
 
 static pb_HttpProtocolOptions_ExplicitHttpConfig *explicit_http(

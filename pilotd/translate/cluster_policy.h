@@ -28,7 +28,7 @@ http_options_list http_options_build(struct arena *a, const struct http_options 
 
 pb_Duration *cluster_connect_timeout(
     struct arena *a, const struct mesh_config *mesh, const struct connection_pool *pool);
-pb_CircuitBreakers *cluster_limits(struct arena *a, const struct connection_pool *pool);
+pb_CircuitBreakers *cluster_limits(struct arena *a, const struct effective_policy *policy);
 pb_UpstreamConnectionOptions *cluster_keepalive(
     struct arena *a, const struct mesh_config *mesh, const struct connection_pool *pool);
 pb_OutlierDetection *cluster_outlier_detection(

@@ -52,43 +52,61 @@ outbound_cluster_list outbound_clusters_of(const struct selection *sel)
     return list;
 }
 
-/* ---- names a server's certificate may say ---- */
+/* ---- TLS ---- */
 
-#define TRUST_DOMAIN "cluster.local"
-
-static bool list_has(const string_list *list, const char *text)
+static bool all_take_mtls(const struct service *service)
 {
-    for (list_each (const char *, item, list)) {
-        if (!strcmp(*item, text))
-            return true;
-    }
-    return false;
+    for (list_each (const struct endpoint, e, &service->endpoints))
+        if (!endpoint_takes_mtls(e))
+            return false;
+    return service->endpoints.count > 0;
 }
 
-/* Those of the rule; else, for a ServiceEntry, its own and the identities of its endpoints. */
-static string_list server_names_of(struct arena *a, const struct outbound_cluster *c)
+/* Only where both ends are of the mesh, and nobody said otherwise. */
+static enum auto_mtls auto_mtls_of(const struct selection *sel, const struct outbound_cluster *c)
+{
+    const struct service *service = c->selected->service;
+    if (c->policy.tls || !sel->snapshot->mesh->enable_auto_mtls.value ||
+        service->location != MESH_INTERNAL || !*sel->scope->service_account)
+        return AUTO_MTLS_NEVER;
+    if (c->discovery != DISCOVERY_ORIGINAL_DST)
+        return AUTO_MTLS_BY_ENDPOINT;
+    return all_take_mtls(service) ? AUTO_MTLS_ALWAYS : AUTO_MTLS_NEVER;
+}
+
+/* The names of the service's own: a ServiceEntry's, and the identities of the endpoints. */
+static string_list own_names(const struct selection *sel, const struct service *service)
+{
+    string_list names = { 0 };
+    const struct object *object = service->object;
+    if (object && object->kind == KIND_SERVICE_ENTRY)
+        for (list_each (const char *const,
+                 name,
+                 &((const struct service_entry *)object->spec)->subject_alt_names))
+            list_push(sel->a, &names, *name);
+    for (list_each (const struct endpoint, e, &service->endpoints))
+        if (*e->service_account)
+            push_identity(sel->a, &names, sel->snapshot->mesh, service->ns, e->service_account);
+    return names;
+}
+
+/* What the server's certificate may say: as the rule says; else, where the service is known by its
+ * identities, one of them. */
+static string_list server_names_of(
+    const struct selection *sel, const struct outbound_cluster *c, enum auto_mtls auto_mtls)
 {
     const struct client_tls *tls = c->policy.tls;
     const struct service *service = c->selected->service;
-    string_list names = { 0 };
-    if (!tls || tls->mode != TLS_SIMPLE || tls->insecure_skip_verify.value)
-        return names;
-    if (tls->subject_alt_names.count)
+    bool is_entry = service->object && service->object->kind == KIND_SERVICE_ENTRY;
+    bool is_wrapped = tls && tls->mode != TLS_DISABLE;
+    if (is_wrapped && tls->insecure_skip_verify.value)
+        return (string_list){ 0 };
+    if (is_wrapped && tls->subject_alt_names.count > 0)
         return tls->subject_alt_names;
-    if (!service->object || service->object->kind != KIND_SERVICE_ENTRY)
-        return names;
-    const struct service_entry *entry = service->object->spec;
-    for (list_each (const char *, name, &entry->subject_alt_names))
-        list_push(a, &names, *name);
-    for (list_each (struct endpoint, e, &service->endpoints)) {
-        if (!*e->service_account)
-            continue;
-        const char *name = arena_printf(
-            a, "spiffe://" TRUST_DOMAIN "/ns/%s/sa/%s", service->ns, e->service_account);
-        if (!list_has(&names, name))
-            list_push(a, &names, name);
-    }
-    return names;
+    if (auto_mtls != AUTO_MTLS_NEVER || (is_wrapped && tls->mode == TLS_ISTIO_MUTUAL) ||
+        (is_wrapped && is_entry))
+        return own_names(sel, service);
+    return (string_list){ 0 };
 }
 
 /* ---- an outbound cluster ---- */
@@ -97,6 +115,7 @@ struct cluster_args {
     struct assignment_args assignment; /* only the name of it for EDS */
     uint64_t protocol, discovery, resolution, dns_family;
     struct arg_ref rule, mesh; /* struct effective_rule, struct mesh_config */
+    uint64_t auto_mtls, secrets;
     string_list server_names;
 };
 static const struct arg cluster_rows[] = {
@@ -107,6 +126,8 @@ static const struct arg cluster_rows[] = {
     ARG(struct cluster_args, dns_family, ARG_U64),
     ARG(struct cluster_args, rule, ARG_REF),
     ARG(struct cluster_args, mesh, ARG_REF),
+    ARG(struct cluster_args, auto_mtls, ARG_U64),
+    ARG(struct cluster_args, secrets, ARG_U64),
     ARG(struct cluster_args, server_names, ARG_TEXTS),
 };
 
@@ -189,6 +210,21 @@ static void discover(struct arena *a, pb_Cluster *cluster, const struct cluster_
     INVARIANT(!"a kind of discovery");
 }
 
+static struct transport transport_of(struct arena *a, const struct cluster_args *args,
+    const struct effective_policy *policy, bool is_http2)
+{
+    const struct assignment_args *to = &args->assignment;
+    return (struct transport){
+        .tls = policy->tls,
+        .proxy_protocol = policy->proxy_protocol,
+        .auto_mtls = (enum auto_mtls)args->auto_mtls,
+        .secrets = (enum secret_source)args->secrets,
+        .names = &args->server_names,
+        .mesh_sni = name_sni(a, (uint32_t)to->port, to->subset, to->host),
+        .is_http2 = is_http2,
+    };
+}
+
 static ProtobufCMessage *cluster_render(struct arena *a, const void *opaque)
 {
     const struct cluster_args *args = opaque;
@@ -199,16 +235,18 @@ static ProtobufCMessage *cluster_render(struct arena *a, const void *opaque)
         policy.connection_pool);
     http_options_list options = http_options_build(a,
         &(struct http_options){ .http = http, .pool = policy.connection_pool, .tls = policy.tls });
+    struct transport transport = transport_of(a, args, &policy, http == UPSTREAM_HTTP2);
+    transport_match_list matches = transport_matches_build(a, &transport);
     pb_Cluster *cluster = pb_new_Cluster(a,
         .name = pb_str(cluster_name(a, args)),
         pb_Cluster_type(PB_Cluster_DiscoveryType_STATIC),
         .connect_timeout = cluster_connect_timeout(a, mesh, policy.connection_pool),
-        .circuit_breakers = cluster_limits(a, policy.connection_pool),
+        .circuit_breakers = cluster_limits(a, &policy),
         .outlier_detection = cluster_outlier_detection(a, policy.outlier_detection),
         .common_lb_config = cluster_common_balance(a, mesh, &policy),
         .upstream_connection_options = cluster_keepalive(a, mesh, policy.connection_pool),
-        .transport_socket =
-            transport_build(a, policy.tls, &args->server_names, http == UPSTREAM_HTTP2),
+        .transport_socket = transport_build(a, &transport),
+        PB_LIST(transport_socket_matches, matches.count, matches.items),
         PB_LIST(typed_extension_protocol_options, options.count, options.items));
     if (args->discovery != DISCOVERY_ORIGINAL_DST)
         cluster_balance(a, cluster, policy.load_balancer);
@@ -247,6 +285,7 @@ static struct assignment_args assignment_of(
 static struct cluster_args cluster_args_of(
     const struct selection *sel, const struct outbound_cluster *c)
 {
+    enum auto_mtls auto_mtls = auto_mtls_of(sel, c);
     return (struct cluster_args){
         .assignment = assignment_of(sel, c),
         .protocol = c->port->protocol,
@@ -255,7 +294,9 @@ static struct cluster_args cluster_args_of(
         .dns_family = c->discovery == DISCOVERY_DNS ? dns_family_of(sel->scope) : 0,
         .rule = { .value = c->selected->rule, .digest = c->selected->rule->digest },
         .mesh = mesh_ref(sel->snapshot),
-        .server_names = server_names_of(sel->a, c),
+        .auto_mtls = auto_mtls,
+        .secrets = secret_source_of(sel->scope),
+        .server_names = server_names_of(sel, c, auto_mtls),
     };
 }
 

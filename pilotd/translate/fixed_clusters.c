@@ -75,7 +75,7 @@ static ProtobufCMessage *passthrough_render(struct arena *a, const void *opaque)
         pb_Cluster_type(PB_Cluster_DiscoveryType_ORIGINAL_DST),
         .lb_policy = PB_Cluster_LbPolicy_CLUSTER_PROVIDED,
         .connect_timeout = cluster_connect_timeout(a, mesh, NULL),
-        .circuit_breakers = cluster_limits(a, NULL),
+        .circuit_breakers = cluster_limits(a, &(struct effective_policy){ 0 }),
         .upstream_connection_options = cluster_keepalive(a, mesh, NULL),
         .upstream_bind_config = bind_config_build(
             a, (struct ip_families){ .v4 = args->binds_v4, .v6 = args->binds_v6 }),

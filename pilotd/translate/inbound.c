@@ -111,8 +111,9 @@ static ProtobufCMessage *inbound_cluster_render(struct arena *a, const void *opa
 {
     const struct inbound_cluster_args *args = opaque;
     const struct mesh_config *mesh = args->mesh.value;
-    const struct connection_pool *pool =
-        effective_policy_of(args->rule.value, (uint32_t)args->service_port, NULL).connection_pool;
+    const struct effective_policy policy =
+        effective_policy_of(args->rule.value, (uint32_t)args->service_port, NULL);
+    const struct connection_pool *pool = policy.connection_pool;
     http_options_list options = http_options_build(a,
         &(struct http_options){
             .http = upstream_http_of((enum protocol)args->protocol, pool), .pool = pool });
@@ -120,7 +121,7 @@ static ProtobufCMessage *inbound_cluster_render(struct arena *a, const void *opa
         .name = pb_str(inbound_cluster_name(a, args)),
         pb_Cluster_type(PB_Cluster_DiscoveryType_ORIGINAL_DST),
         .connect_timeout = cluster_connect_timeout(a, mesh, pool),
-        .circuit_breakers = cluster_limits(a, pool),
+        .circuit_breakers = cluster_limits(a, &policy),
         .upstream_connection_options = cluster_keepalive(a, mesh, pool),
         PB_LIST(typed_extension_protocol_options, options.count, options.items));
     send_on(a, cluster, args);

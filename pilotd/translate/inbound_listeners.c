@@ -5,6 +5,7 @@
 #include "translate/fixed_clusters.h"
 #include "translate/http_manager.h"
 #include "translate/names.h"
+#include "translate/secrets.h"
 #include "translate/tcp_proxy.h"
 
 /* ---- the table of one route ---- */
@@ -43,25 +44,89 @@ static pb_RouteConfiguration *routes_build(
         .validate_clusters = pb_bool(a, false));
 }
 
-/* ---- chains ---- */
+/* ---- chains: the ways in to a port, by what it speaks and whether TLS of the mesh is taken ----
+ */
+
+enum alpn { ALPN_ANY, ALPN_PLAIN_HTTP, ALPN_MESH_HTTP, ALPN_MESH_TCP, ALPN_MESH };
+
+static void push_alpn(struct arena *a, string_list *out, enum alpn alpn)
+{
+    static const char *const texts[][6] = {
+        [ALPN_ANY] = { NULL },
+        [ALPN_PLAIN_HTTP] = { "http/1.1", "h2c" },
+        [ALPN_MESH_HTTP] = { "istio-http/1.0", "istio-http/1.1", "istio-h2" },
+        [ALPN_MESH_TCP] = { "istio-peer-exchange", "istio" },
+        [ALPN_MESH] = { "istio",
+            "istio-peer-exchange",
+            "istio-http/1.0",
+            "istio-http/1.1",
+            "istio-h2" },
+    };
+    for (size_t i = 0; texts[alpn][i]; i++)
+        list_push(a, out, texts[alpn][i]);
+}
+
+struct way {
+    bool is_http, is_tls, is_of_mesh; /* of mesh: TLS ends here; else it passes */
+    enum alpn alpn;
+};
+
+enum speech { SPEECH_TCP, SPEECH_HTTP, SPEECH_SNIFFED };
+enum { WAYS_MAX = 5, MODES = MUTUAL_TLS_STRICT + 1, SPEECHES = SPEECH_SNIFFED + 1 };
+
+static const struct {
+    size_t count;
+    struct way ways[WAYS_MAX];
+} ways_in[SPEECHES][MODES] = {
+    [SPEECH_HTTP] = {
+        [MUTUAL_TLS_DISABLE] = { 1, { { .is_http = true } } },
+        [MUTUAL_TLS_PERMISSIVE] = { 2, { { true, true, true, ALPN_MESH }, { .is_http = true } } },
+        [MUTUAL_TLS_STRICT] = { 1, { { true, true, true, ALPN_ANY } } },
+    },
+    [SPEECH_TCP] = {
+        [MUTUAL_TLS_DISABLE] = { 1, { { .is_http = false } } },
+        [MUTUAL_TLS_PERMISSIVE] = { 3,
+            { { false, true, true, ALPN_MESH }, { .is_tls = true }, { .is_tls = false } } },
+        [MUTUAL_TLS_STRICT] = { 1, { { false, true, true, ALPN_ANY } } },
+    },
+    [SPEECH_SNIFFED] = {
+        [MUTUAL_TLS_DISABLE] = { 2,
+            { { .is_http = true, .alpn = ALPN_PLAIN_HTTP }, { .is_http = false } } },
+        [MUTUAL_TLS_PERMISSIVE] = { 5,
+            { { true, true, true, ALPN_MESH_HTTP },
+                { .is_http = true, .alpn = ALPN_PLAIN_HTTP },
+                { false, true, true, ALPN_MESH_TCP },
+                { .is_tls = false },
+                { .is_tls = true } } },
+        [MUTUAL_TLS_STRICT] = { 2,
+            { { true, true, true, ALPN_MESH_HTTP }, { false, true, true, ALPN_ANY } } },
+    },
+};
+
+static enum speech speech_of(enum protocol protocol)
+{
+    if (protocol == PROTOCOL_AUTO)
+        return SPEECH_SNIFFED;
+    return protocol_is_http(protocol) ? SPEECH_HTTP : SPEECH_TCP;
+}
 
 struct chain {
-    const char *name, *cluster, *stat_prefix; /* stat_prefix of HTTP */
-    struct inbound_port port;                 /* number 0: any */
+    const char *name, *http_name, *cluster, *stat_prefix; /* stat_prefix of HTTP */
+    struct inbound_port port;                             /* number 0: any */
     struct access_log log;
+    enum mutual_tls mode;
+    const struct mesh_config *mesh;
 };
 typedef LIST(pb_FilterChain *) chain_list;
 
-static pb_FilterChainMatch *match_build(struct arena *a, const struct chain *c, bool is_sniffed)
+static pb_FilterChainMatch *match_build(
+    struct arena *a, const struct chain *c, const struct way *way)
 {
     string_list applications = { 0 };
-    if (is_sniffed) {
-        list_push(a, &applications, "http/1.1");
-        list_push(a, &applications, "h2c");
-    }
+    push_alpn(a, &applications, way->alpn);
     return pb_new_FilterChainMatch(a,
         .destination_port = c->port.number ? pb_u32(a, c->port.number) : NULL,
-        .transport_protocol = pb_str("raw_buffer"),
+        .transport_protocol = pb_str(way->is_tls ? "tls" : "raw_buffer"),
         PB_LIST(application_protocols, applications.count, pb_strs(&applications)));
 }
 
@@ -72,62 +137,68 @@ static pb_FilterChain *chain_build(
         a, .name = pb_str(name), .filter_chain_match = match, PB_ONE(a, filters, Filter, filter));
 }
 
-static void push_http(
-    struct arena *a, chain_list *chains, const struct chain *c, const char *name, bool is_sniffed)
+static pb_Filter *http_filter(struct arena *a, const struct chain *c)
 {
     struct http_manager manager = { .is_inbound = true,
         .stat_prefix = c->stat_prefix,
         .routes = routes_build(a, c->cluster, c->port.service_port),
         .has_grpc_web = c->port.protocol == PROTOCOL_GRPC_WEB,
         .access_log = c->log };
-    list_push(a,
-        chains,
-        chain_build(a, name, match_build(a, c, is_sniffed), http_manager_build(a, &manager)));
+    return http_manager_build(a, &manager);
 }
 
-static void push_tcp(struct arena *a, chain_list *chains, const struct chain *c)
+static pb_Filter *tcp_filter(struct arena *a, const struct chain *c)
 {
     struct tcp_proxy proxy = { .cluster = c->cluster, .access_log = c->log };
-    list_push(
-        a, chains, chain_build(a, c->name, match_build(a, c, false), tcp_proxy_build(a, &proxy)));
+    return tcp_proxy_build(a, &proxy);
+}
+
+/* Certificates come to proxies that have an agent: the others never have such a chain. */
+static void push_ways(struct arena *a, chain_list *chains, const struct chain *c)
+{
+    enum speech speech = speech_of((enum protocol)c->port.protocol);
+    for (size_t i = 0; i < ways_in[speech][c->mode].count; i++) {
+        const struct way *way = &ways_in[speech][c->mode].ways[i];
+        pb_FilterChain *chain = chain_build(a,
+            way->is_http ? c->http_name : c->name,
+            match_build(a, c, way),
+            way->is_http ? http_filter(a, c) : tcp_filter(a, c));
+        if (way->is_of_mesh)
+            chain->transport_socket =
+                mesh_server_build(a, SECRETS_FROM_AGENT, c->mesh, way->is_http);
+        list_push(a, chains, chain);
+    }
 }
 
 static void push_port(struct arena *a, chain_list *chains, const char *bind,
-    const struct inbound_port *port, const struct access_log *log)
+    const struct inbound_port *port, const struct chain *common)
 {
-    const char *name = name_listener(a, bind, port->number);
-    struct chain chain = { .name = name,
-        .cluster = name_inbound(a, port->number),
-        .stat_prefix = arena_printf(a, "inbound_%s", name),
-        .port = *port,
-        .log = *log };
-    if (protocol_is_http((enum protocol)port->protocol)) {
-        push_http(a, chains, &chain, name, false);
-        return;
-    }
-    if (port->protocol == PROTOCOL_AUTO)
-        push_http(a, chains, &chain, name, true);
-    push_tcp(a, chains, &chain);
+    struct chain chain = *common;
+    chain.name = chain.http_name = name_listener(a, bind, port->number);
+    chain.cluster = name_inbound(a, port->number);
+    chain.stat_prefix = arena_printf(a, "inbound_%s", chain.name);
+    chain.port = *port;
+    push_ways(a, chains, &chain);
 }
 
 /* What is for no service goes to the application as it came; what is for the listener's own port
  * would go round in circles. */
 static void push_fallbacks(
-    struct arena *a, chain_list *chains, uint32_t listen_port, const struct access_log *log)
+    struct arena *a, chain_list *chains, uint32_t listen_port, const struct chain *common)
 {
-    struct tcp_proxy blackhole = { .cluster = NAME_BLACKHOLE, .access_log = *log };
+    struct tcp_proxy blackhole = { .cluster = NAME_BLACKHOLE, .access_log = common->log };
     list_push(a,
         chains,
         chain_build(a,
             NAME_VIRTUAL_INBOUND "-blackhole",
             pb_new_FilterChainMatch(a, .destination_port = pb_u32(a, listen_port)),
             tcp_proxy_build(a, &blackhole)));
-    struct chain rest = { .name = NAME_VIRTUAL_INBOUND,
-        .cluster = NAME_INBOUND_PASSTHROUGH,
-        .stat_prefix = NAME_INBOUND_PASSTHROUGH,
-        .log = *log };
-    push_http(a, chains, &rest, NAME_VIRTUAL_INBOUND "-catchall-http", true);
-    push_tcp(a, chains, &rest);
+    struct chain rest = *common;
+    rest.name = NAME_VIRTUAL_INBOUND;
+    rest.http_name = NAME_VIRTUAL_INBOUND "-catchall-http";
+    rest.cluster = rest.stat_prefix = NAME_INBOUND_PASSTHROUGH;
+    rest.port = (struct inbound_port){ .protocol = PROTOCOL_AUTO };
+    push_ways(a, chains, &rest);
 }
 
 /* ---- listener filters ---- */
@@ -163,26 +234,40 @@ static pb_ListenerFilterChainMatchPredicate *any_of(struct arena *a, const predi
                 a, PB_LIST(rules, list->count, list->items))));
 }
 
-static bool is_sniffed(const struct inbound_port *port)
+static pb_ListenerFilter *inspector(
+    struct arena *a, const char *name, const ProtobufCMessage *settings, predicate_list *not_for)
 {
-    return port->protocol == PROTOCOL_AUTO;
+    return pb_new_ListenerFilter(a,
+        .name = pb_str(name),
+        pb_ListenerFilter_typed_config(pb_any(a, settings)),
+        .filter_disabled = not_for->count ? any_of(a, not_for) : NULL);
 }
 
 /* Ports whose protocol is known are not sniffed: a server that speaks first would wait for ever. */
-static pb_ListenerFilter *http_inspector(
-    struct arena *a, const inbound_port_list *ports, uint32_t listen_port)
+static void push_http_inspector(
+    struct arena *a, filter_list *out, const inbound_port_list *ports, uint32_t listen_port)
 {
     predicate_list known = { 0 };
-    for (list_each (const struct inbound_port, port, ports)) {
-        if (!is_sniffed(port))
+    for (list_each (const struct inbound_port, port, ports))
+        if (port->protocol != PROTOCOL_AUTO)
             push_predicate(a, &known, port->number);
-    }
     if (listen_port)
         push_predicate(a, &known, listen_port);
-    return pb_new_ListenerFilter(a,
-        .name = pb_str("envoy.filters.listener.http_inspector"),
-        pb_ListenerFilter_typed_config(pb_any(a, &pb_new_HttpInspector(a)->base)),
-        .filter_disabled = known.count ? any_of(a, &known) : NULL);
+    list_push(a,
+        out,
+        inspector(
+            a, "envoy.filters.listener.http_inspector", &pb_new_HttpInspector(a)->base, &known));
+}
+
+static void push_tls_inspector(struct arena *a, filter_list *out, uint32_t listen_port)
+{
+    predicate_list not_for = { 0 };
+    if (listen_port)
+        push_predicate(a, &not_for, listen_port);
+    list_push(a,
+        out,
+        inspector(
+            a, "envoy.filters.listener.tls_inspector", &pb_new_TlsInspector(a)->base, &not_for));
 }
 
 /* ---- what both kinds of listener are made from ---- */
@@ -190,12 +275,14 @@ static pb_ListenerFilter *http_inspector(
 struct inbound_args {
     const char *address;
     uint64_t is_transparent;
+    uint64_t mode;        /* enum mutual_tls */
     struct arg_ref ports; /* inbound_port_list */
     struct arg_ref mesh;
 };
 static const struct arg inbound_rows[] = {
     ARG(struct inbound_args, address, ARG_TEXT),
     ARG(struct inbound_args, is_transparent, ARG_U64),
+    ARG(struct inbound_args, mode, ARG_U64),
     ARG(struct inbound_args, ports, ARG_REF),
     ARG(struct inbound_args, mesh, ARG_REF),
 };
@@ -203,6 +290,20 @@ static const struct arg inbound_rows[] = {
 static struct access_log log_of(const struct mesh_config *mesh)
 {
     return (struct access_log){ mesh->access_log_file, mesh->access_log_format };
+}
+
+static struct chain common_of(const struct inbound_args *args)
+{
+    return (struct chain){
+        .log = log_of(args->mesh.value),
+        .mode = (enum mutual_tls)args->mode,
+        .mesh = args->mesh.value,
+    };
+}
+
+static enum mutual_tls mode_of(const struct selection *sel)
+{
+    return *sel->scope->service_account ? MUTUAL_TLS_PERMISSIVE : MUTUAL_TLS_DISABLE;
 }
 
 static pb_Listener *listener_build(struct arena *a, const struct inbound_args *args,
@@ -245,11 +346,11 @@ static ProtobufCMessage *virtual_inbound_render(struct arena *a, const void *opa
     const struct inbound_args *args = opaque;
     const struct mesh_config *mesh = args->mesh.value;
     const inbound_port_list *ports = args->ports.value;
-    struct access_log log = log_of(mesh);
+    struct chain common = common_of(args);
     chain_list chains = { 0 };
-    push_fallbacks(a, &chains, mesh->proxy_inbound_listen_port, &log);
+    push_fallbacks(a, &chains, mesh->proxy_inbound_listen_port, &common);
     for (list_each (const struct inbound_port, port, ports))
-        push_port(a, &chains, args->address, port, &log);
+        push_port(a, &chains, args->address, port, &common);
 
     filter_list filters = { 0 };
     push_filter(a, &filters, "envoy.filters.listener.original_dst", &pb_new_OriginalDst(a)->base);
@@ -258,7 +359,9 @@ static ProtobufCMessage *virtual_inbound_render(struct arena *a, const void *opa
             &filters,
             "envoy.filters.listener.original_src",
             &pb_new_OriginalSrc(a, .mark = TPROXY_MARK)->base);
-    list_push(a, &filters, http_inspector(a, ports, mesh->proxy_inbound_listen_port));
+    if (args->mode != MUTUAL_TLS_DISABLE)
+        push_tls_inspector(a, &filters, mesh->proxy_inbound_listen_port);
+    push_http_inspector(a, &filters, ports, mesh->proxy_inbound_listen_port);
     return &listener_build(
         a, args, NAME_VIRTUAL_INBOUND, mesh->proxy_inbound_listen_port, &chains, &filters)
                 ->base;
@@ -279,6 +382,7 @@ void select_virtual_inbound(struct selection *sel, const inbound_port_list *port
     struct inbound_args args = {
         .address = ip_families_of(sel->scope).v4 ? "0.0.0.0" : "::",
         .is_transparent = sel->scope->interception == INTERCEPTION_TPROXY,
+        .mode = mode_of(sel),
         .ports = ports_ref(ports),
         .mesh = mesh_ref(sel->snapshot),
     };
@@ -302,12 +406,14 @@ static ProtobufCMessage *bound_inbound_render(struct arena *a, const void *opaqu
 {
     const struct inbound_args *args = opaque;
     const struct inbound_port *port = only_port(args);
-    struct access_log log = log_of(args->mesh.value);
+    struct chain common = common_of(args);
     chain_list chains = { 0 };
     filter_list filters = { 0 };
-    push_port(a, &chains, args->address, port, &log);
-    if (is_sniffed(port))
-        list_push(a, &filters, http_inspector(a, args->ports.value, 0));
+    push_port(a, &chains, args->address, port, &common);
+    if (args->mode != MUTUAL_TLS_DISABLE)
+        push_tls_inspector(a, &filters, 0);
+    if (port->protocol == PROTOCOL_AUTO)
+        push_http_inspector(a, &filters, args->ports.value, 0);
     return &listener_build(a, args, bound_inbound_name(a, args), port->number, &chains, &filters)
                 ->base;
 }
@@ -329,6 +435,7 @@ void select_bound_inbound(
     list_push(sel->a, &ports, *port);
     struct inbound_args args = {
         .address = address,
+        .mode = mode_of(sel),
         .ports = ports_ref(&ports),
         .mesh = mesh_ref(sel->snapshot),
     };

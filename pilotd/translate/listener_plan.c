@@ -1,11 +1,11 @@
 #include "translate/listener_plan.h"
 
+#include "translate/chain_plan.h"
 #include "translate/fixed_clusters.h"
 #include "translate/names.h"
 
 #include <arpa/inet.h>
 #include <string.h>
-#include <strings.h>
 
 const char *wildcard_address(const struct scope *scope)
 {
@@ -16,6 +16,7 @@ const char *wildcard_address(const struct scope *scope)
 
 struct wish {
     const char *bind;
+    const struct cidr *range; /* NULL: one address, or any */
     const struct selected_service *service;
     const struct service_port *port;
 };
@@ -34,18 +35,14 @@ static int compare_wishes(const void *left, const void *right)
             (x->create_revision > y->create_revision) - (x->create_revision < y->create_revision);
     if (order == 0)
         order = strcmp(x->ns, y->ns);
-    return order ? order : strcmp(x->host, y->host);
+    if (order == 0)
+        order = strcmp(x->host, y->host);
+    return order || !a->range || !b->range ? order : cidr_compare(a->range, b->range);
 }
 
 static bool speaks_http(enum protocol protocol)
 {
     return protocol_is_http(protocol) || protocol == PROTOCOL_AUTO;
-}
-
-static void push_wish(struct selection *sel, wish_list *wishes, const char *bind,
-    const struct selected_service *service, const struct service_port *port)
-{
-    list_push(sel->a, wishes, (struct wish){ bind, service, port });
 }
 
 /* Two spellings of one IPv6 address would be two listeners on one socket. */
@@ -58,18 +55,34 @@ static const char *one_spelling(struct arena *a, const char *address)
     return arena_strdup(a, inet_ntop(AF_INET6, &bytes, text, sizeof text));
 }
 
+/* A range has no address to listen at: what goes there is told by where it was going. */
+static void push_address(
+    struct selection *sel, wish_list *wishes, struct wish wish, const char *address)
+{
+    struct cidr *range = ARENA_NEW(sel->a, struct cidr);
+    if (strchr(address, '/') && cidr_parse(address, range)) {
+        wish.bind = wildcard_address(sel->scope);
+        wish.range = range;
+    } else {
+        wish.bind = one_spelling(sel->a, address);
+    }
+    list_push(sel->a, wishes, wish);
+}
+
 /* Where a port is listened for: HTTP on all addresses, for it is told apart by name. */
 static void push_wishes(struct selection *sel, wish_list *wishes,
     const struct selected_service *service, const struct service_port *port)
 {
     const string_list *addresses = &service->service->addresses;
-    if (sel->scope->interception == INTERCEPTION_NONE)
-        push_wish(sel, wishes, sel->scope->bind_address, service, port);
-    else if (protocol_is_http(port->protocol) || addresses->count == 0)
-        push_wish(sel, wishes, wildcard_address(sel->scope), service, port);
-    else
-        for (list_each (const char *const, address, addresses))
-            push_wish(sel, wishes, one_spelling(sel->a, *address), service, port);
+    struct wish wish = { .service = service, .port = port };
+    bool is_bound = sel->scope->interception == INTERCEPTION_NONE;
+    if (is_bound || protocol_is_http(port->protocol) || addresses->count == 0) {
+        wish.bind = is_bound ? sel->scope->bind_address : wildcard_address(sel->scope);
+        list_push(sel->a, wishes, wish);
+        return;
+    }
+    for (list_each (const char *const, address, addresses))
+        push_address(sel, wishes, wish, *address);
 }
 
 /* A listener on all addresses at a port where redirected connections arrive, or one where the
@@ -119,36 +132,41 @@ static bool may_join(enum protocol first, enum protocol next)
     return first == next || (!speaks_first(first) && !speaks_first(next));
 }
 
-/* As Envoy compares them: without case. */
-static bool names_equal(const char *a, const char *b)
+static bool names_equal(const string_list *a, const string_list *b)
 {
-    return a == b || (a && b && strcasecmp(a, b) == 0);
+    bool are = a->count == b->count;
+    for (size_t i = 0; are && i < a->count; i++)
+        are = strcmp(a->items[i], b->items[i]) == 0;
+    return are;
 }
 
-static bool has_chain(const struct planned_listener *listener, const char *server_name)
+static bool ranges_equal(const cidr_list *a, const cidr_list *b)
 {
-    for (list_each (const struct planned_chain, chain, &listener->chains))
-        if (names_equal(chain->server_name, server_name))
-            return true;
-    return false;
+    bool are = a->count == b->count;
+    for (size_t i = 0; are && i < a->count; i++)
+        are = cidr_compare(&a->items[i], &b->items[i]) == 0;
+    return are;
 }
 
-/* A listener on a service's own address has one service: then TLS needs no name to tell it by. */
-static const char *server_name_of(struct selection *sel, const struct wish *wish)
-{
-    bool is_shared = sel->scope->interception == INTERCEPTION_NONE ||
-                     strcmp(wish->bind, wildcard_address(sel->scope)) == 0;
-    return protocol_is_tls(wish->port->protocol) && is_shared ? wish->service->service->host : NULL;
-}
-
+/* Envoy refuses a listener with two chains for one and the same: the first stays. */
 static void add_chain(
+    struct selection *sel, struct planned_listener *listener, const struct planned_chain *chain)
+{
+    for (list_each (const struct planned_chain, other, &listener->chains))
+        if (names_equal(&other->server_names, &chain->server_names) &&
+            ranges_equal(&other->ranges, &chain->ranges))
+            return;
+    list_push(sel->a, &listener->chains, *chain);
+}
+
+static void add_chains(
     struct selection *sel, struct planned_listener *listener, const struct wish *wish)
 {
-    const char *server_name = server_name_of(sel, wish);
-    if (!has_chain(listener, server_name))
-        list_push(sel->a,
-            &listener->chains,
-            (struct planned_chain){ wish->service, wish->port, server_name });
+    bool is_shared = listener->is_bound || strcmp(wish->bind, wildcard_address(sel->scope)) == 0;
+    const struct chain_wish chain = { wish->service, wish->port, wish->range, is_shared };
+    planned_chain_list chains = chain_plan_build(sel, &chain);
+    for (list_each (const struct planned_chain, planned, &chains))
+        add_chain(sel, listener, planned);
 }
 
 /* The port's table, but on its own address a service needs no other's routes. */
@@ -170,7 +188,7 @@ static void grant(struct selection *sel, struct planned_listener *listener, cons
     if (speaks_http(wish->port->protocol))
         add_http(sel, listener, wish);
     if (!protocol_is_http(wish->port->protocol))
-        add_chain(sel, listener, wish);
+        add_chains(sel, listener, wish);
 }
 
 static bool is_for(const struct wish *wish, const struct wish *first)

@@ -4,8 +4,9 @@
  * With redirection, HTTP services of a port share 0.0.0.0_PORT, where the Host header tells them
  * apart; a TCP or TLS service has its own listener on each of its virtual addresses, and shares the
  * port's without one. Services on one listener go together when Envoy can tell them apart: HTTP by
- * looking at the first bytes, TLS by the server name asked for; of plain TCP there can be one, the
- * oldest, which takes what is neither.
+ * looking at the first bytes, TLS by the server name asked for, ranges of addresses by where the
+ * connection was going; of plain TCP there can be one, the oldest, which takes what is none of
+ * these. Chains that Envoy could not tell apart are left to the oldest service.
  *
  * Without redirection (interception NONE) every listener is bound on the scope's bind_address, and
  * virtual addresses play no part.
@@ -13,13 +14,25 @@
 #ifndef TRANSLATE_LISTENER_PLAN_H
 #define TRANSLATE_LISTENER_PLAN_H
 
-#include "translate/select.h"
+#include "model/cidr.h"
+#include "translate/route_plan.h"
 
-/* A way for connections that are not HTTP. */
+typedef LIST(struct cidr) cidr_list;
+
+/* A share of a chain's connections. */
+struct planned_share {
+    struct planned_destination to;
+    const char *subset; /* NULL: none */
+    uint32_t weight;
+};
+
+/* A way for connections that are not HTTP: as a VirtualService says, else to the service. */
 struct planned_chain {
-    const struct selected_service *to;
     const struct service_port *port;
-    const char *server_name; /* of TLS; NULL: whatever comes */
+    string_list server_names; /* of TLS, sorted; empty: whatever comes */
+    cidr_list ranges;         /* where it was going, sorted; empty: wherever */
+    LIST(struct planned_share) shares;
+    const struct object *rule; /* the VirtualService; NULL: none */
 };
 
 struct planned_listener {

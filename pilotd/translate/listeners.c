@@ -10,27 +10,60 @@ static const char *fallback_cluster(const struct mesh_config *mesh)
     return mesh->outbound_traffic_policy->mode == ALLOW_ANY ? NAME_PASSTHROUGH : NAME_BLACKHOLE;
 }
 
-static void set_tcp(struct tcp_proxy *proxy, const struct effective_policy *policy)
+/* An IPv6 address goes in brackets. */
+static const char *join_host_port(struct arena *a, const struct tunnel *tunnel)
+{
+    bool is_ipv6 = strchr(tunnel->target_host, ':') != NULL;
+    return arena_printf(a, is_ipv6 ? "[%s]:%u" : "%s:%u", tunnel->target_host, tunnel->target_port);
+}
+
+static void set_tcp(struct arena *a, struct tcp_proxy *proxy, const struct effective_policy *policy)
 {
     const struct connection_pool *pool = policy->connection_pool;
     const struct tcp_settings *tcp = pool ? pool->tcp : NULL;
     const struct load_balancer *lb = policy->load_balancer;
     if (tcp) {
-        proxy->idle_timeout_ms = (uint64_t)tcp->idle_timeout.ms;
+        proxy->idle_timeout = tcp->idle_timeout;
         proxy->max_connection_duration_ms = (uint64_t)tcp->max_connection_duration.ms;
     }
+    if (policy->tunnel) {
+        proxy->tunnel_to = join_host_port(a, policy->tunnel);
+        proxy->tunnels_by_post = policy->tunnel->protocol == TUNNEL_POST;
+    }
     proxy->hashes_source_ip = lb && lb->consistent_hash && lb->consistent_hash->use_source_ip;
+}
+
+/* Several have one filter: what it does with a connection is the first one's rule. */
+static struct effective_policy policy_of(const struct planned_chain *planned)
+{
+    const struct planned_share *first = &planned->shares.items[0];
+    bool is_one = planned->shares.count == 1;
+    if (!first->to.to)
+        return (struct effective_policy){ 0 };
+    return effective_policy_of(first->to.to->rule, first->to.port, is_one ? first->subset : NULL);
+}
+
+static void set_destinations(
+    struct arena *a, struct tcp_proxy *proxy, const struct planned_chain *planned)
+{
+    if (planned->shares.count == 1) {
+        proxy->cluster = planned->shares.items[0].to.cluster;
+        return;
+    }
+    for (list_each (const struct planned_share, share, &planned->shares))
+        list_push(a, &proxy->shares, ((struct tcp_share){ share->to.cluster, share->weight }));
+    proxy->stat_prefix = arena_printf(a, "%s.%s", planned->rule->name, planned->rule->ns);
 }
 
 static struct arg_ref chain_of(struct selection *sel, const struct planned_chain *planned)
 {
     struct listener_chain *chain = ARENA_NEW(sel->a, struct listener_chain);
-    uint32_t port = planned->port->number;
-    struct effective_policy policy = effective_policy_of(planned->to->rule, port, NULL);
-    chain->server_name = planned->server_name;
+    struct effective_policy policy = policy_of(planned);
+    chain->server_names = planned->server_names;
+    chain->ranges = planned->ranges;
     chain->is_mongo = planned->port->protocol == PROTOCOL_MONGO;
-    chain->proxy.cluster = name_outbound(sel->a, port, NULL, planned->to->service->host);
-    set_tcp(&chain->proxy, &policy);
+    set_destinations(sel->a, &chain->proxy, planned);
+    set_tcp(sel->a, &chain->proxy, &policy);
     return listener_chain_ref(chain);
 }
 

@@ -5,6 +5,11 @@ const char *name_outbound(struct arena *a, uint32_t port, const char *subset, co
     return arena_printf(a, "outbound|%u|%s|%s", port, subset ? subset : "", host);
 }
 
+const char *name_sni(struct arena *a, uint32_t port, const char *subset, const char *host)
+{
+    return arena_printf(a, "outbound_.%u_.%s_.%s", port, subset ? subset : "", host);
+}
+
 const char *name_inbound(struct arena *a, uint32_t port)
 {
     return arena_printf(a, "inbound|%u||", port);

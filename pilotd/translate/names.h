@@ -14,6 +14,8 @@
 
 /* outbound|9080|v1|reviews.default.svc.cluster.local ; subset may be NULL */
 const char *name_outbound(struct arena *a, uint32_t port, const char *subset, const char *host);
+/* outbound_.9080_.v1_.reviews… : the same as a server name */
+const char *name_sni(struct arena *a, uint32_t port, const char *subset, const char *host);
 const char *name_inbound(struct arena *a, uint32_t port);                  /* inbound|9080|| */
 const char *name_listener(struct arena *a, const char *ip, uint32_t port); /* 0.0.0.0_9080 */
 const char *name_route_config(struct arena *a, uint32_t port);             /* 9080 */

@@ -9,17 +9,36 @@ typedef LIST(pb_FilterChain *) chain_list;
 typedef LIST(pb_Filter *) filter_list;
 typedef LIST(pb_ListenerFilter *) inspector_list;
 
+static void add_proxy(struct hasher *h, const struct tcp_proxy *proxy)
+{
+    hasher_add_text(h, proxy->cluster);
+    hasher_add_text(h, proxy->stat_prefix);
+    hasher_add_u32(h, (uint32_t)proxy->shares.count);
+    for (list_each (const struct tcp_share, share, &proxy->shares)) {
+        hasher_add_text(h, share->cluster);
+        hasher_add_u32(h, share->weight);
+    }
+    hasher_add_u32(h, proxy->idle_timeout.is_set);
+    hasher_add(h, &proxy->idle_timeout.ms, sizeof proxy->idle_timeout.ms);
+    hasher_add(h, &proxy->max_connection_duration_ms, sizeof proxy->max_connection_duration_ms);
+    hasher_add_u32(h, proxy->hashes_source_ip);
+    hasher_add_text(h, proxy->tunnel_to);
+    hasher_add_u32(h, proxy->tunnels_by_post);
+}
+
 struct arg_ref listener_chain_ref(const struct listener_chain *chain)
 {
     struct hasher *h = hasher_new();
-    hasher_add_u32(h, chain->server_name != NULL);
-    hasher_add_text(h, chain->server_name);
-    hasher_add_text(h, chain->proxy.cluster);
-    hasher_add(h, &chain->proxy.idle_timeout_ms, sizeof chain->proxy.idle_timeout_ms);
-    hasher_add(h,
-        &chain->proxy.max_connection_duration_ms,
-        sizeof chain->proxy.max_connection_duration_ms);
-    hasher_add_u32(h, chain->proxy.hashes_source_ip);
+    hasher_add_u32(h, (uint32_t)chain->server_names.count);
+    for (list_each (const char *const, name, &chain->server_names))
+        hasher_add_text(h, *name);
+    hasher_add_u32(h, (uint32_t)chain->ranges.count);
+    for (list_each (const struct cidr, range, &chain->ranges)) {
+        hasher_add_u32(h, (uint32_t)range->family);
+        hasher_add_u32(h, range->bits);
+        hasher_add(h, range->bytes, sizeof range->bytes);
+    }
+    add_proxy(h, &chain->proxy);
     hasher_add_u32(h, chain->is_mongo);
     return (struct arg_ref){ .value = chain, .digest = hasher_finish(h) };
 }
@@ -48,11 +67,23 @@ static pb_Filter *mongo_proxy(struct arena *a, const char *cluster)
         pb_Filter_typed_config(pb_any(a, &settings->base)));
 }
 
-static pb_FilterChainMatch *match_server_name(struct arena *a, const char *name)
+bool listener_chain_is_default(const struct listener_chain *chain)
 {
-    string_list names = { 0 };
-    list_push(a, &names, name);
-    return pb_new_FilterChainMatch(a, PB_LIST(server_names, names.count, pb_strs(&names)));
+    return chain->server_names.count == 0 && chain->ranges.count == 0;
+}
+
+static pb_FilterChainMatch *match_of(struct arena *a, const struct listener_chain *chain)
+{
+    LIST(pb_CidrRange *) ranges = { 0 };
+    for (list_each (const struct cidr, range, &chain->ranges))
+        list_push(a,
+            &ranges,
+            pb_new_CidrRange(a,
+                .address_prefix = pb_str(cidr_address(a, range)),
+                .prefix_len = pb_u32(a, range->bits)));
+    return pb_new_FilterChainMatch(a,
+        PB_LIST(server_names, chain->server_names.count, pb_strs(&chain->server_names)),
+        PB_LIST(prefix_ranges, ranges.count, ranges.items));
 }
 
 static pb_FilterChain *tcp_chain(
@@ -62,10 +93,10 @@ static pb_FilterChain *tcp_chain(
     proxy.access_log = log_of(mesh);
     filter_list filters = { 0 };
     if (chain->is_mongo)
-        list_push(a, &filters, mongo_proxy(a, proxy.cluster));
+        list_push(a, &filters, mongo_proxy(a, proxy.cluster ? proxy.cluster : proxy.stat_prefix));
     list_push(a, &filters, tcp_proxy_build(a, &proxy));
     return pb_new_FilterChain(a,
-        .filter_chain_match = chain->server_name ? match_server_name(a, chain->server_name) : NULL,
+        .filter_chain_match = listener_chain_is_default(chain) ? NULL : match_of(a, chain),
         PB_LIST(filters, filters.count, filters.items));
 }
 
@@ -105,7 +136,7 @@ static pb_FilterChain *http_chain(
 static bool has_server_names(const arg_ref_list *chains)
 {
     for (list_each (const struct arg_ref, ref, chains))
-        if (((const struct listener_chain *)ref->value)->server_name)
+        if (((const struct listener_chain *)ref->value)->server_names.count > 0)
             return true;
     return false;
 }
@@ -162,10 +193,10 @@ static void set_chains(
     for (list_each (const struct arg_ref, ref, &args->chains)) {
         const struct listener_chain *chain = ref->value;
         pb_FilterChain *built = tcp_chain(a, chain, &args->mesh);
-        if (chain->server_name)
-            list_push(a, &chains, built);
-        else
+        if (listener_chain_is_default(chain))
             rest = built;
+        else
+            list_push(a, &chains, built);
     }
     if (chains.count == 0 && rest) {
         list_push(a, &chains, rest);

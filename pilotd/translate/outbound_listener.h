@@ -5,15 +5,20 @@
 #ifndef TRANSLATE_OUTBOUND_LISTENER_H
 #define TRANSLATE_OUTBOUND_LISTENER_H
 
+#include "translate/listener_plan.h"
 #include "translate/memo.h"
 #include "translate/tcp_proxy.h"
 
 /* A way for connections that are not HTTP. */
 struct listener_chain {
-    const char *server_name; /* NULL: what no other chain takes */
-    struct tcp_proxy proxy;  /* its access log is the mesh's */
+    string_list server_names; /* of TLS */
+    cidr_list ranges;         /* where it was going */
+    struct tcp_proxy proxy;   /* its access log is the mesh's */
     bool is_mongo;
 };
+/* It takes what no other chain takes. */
+bool listener_chain_is_default(const struct listener_chain *chain);
+
 /* With a digest of everything in it. */
 struct arg_ref listener_chain_ref(const struct listener_chain *chain);
 

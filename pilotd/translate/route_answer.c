@@ -30,6 +30,20 @@ static Envoy__Config__Route__V3__RedirectAction__RedirectResponseCode redirect_c
     }
 }
 
+/* An empty path leaves the request's as it is. */
+static void set_path(pb_RedirectAction *out, const struct http_redirect *redirect)
+{
+    pb_RedirectAction path = { pb_RedirectAction_path_redirect(pb_str(redirect->uri)) };
+    if (redirect->prefix_rewrite)
+        path = (pb_RedirectAction){ pb_RedirectAction_prefix_rewrite(
+            pb_str(redirect->prefix_rewrite)) };
+    out->path_rewrite_specifier_case = path.path_rewrite_specifier_case;
+    if (redirect->prefix_rewrite)
+        out->prefix_rewrite = path.prefix_rewrite;
+    else
+        out->path_redirect = path.path_redirect;
+}
+
 pb_RedirectAction *redirect_build(
     struct arena *a, const struct http_redirect *redirect, uint32_t port)
 {
@@ -38,9 +52,7 @@ pb_RedirectAction *redirect_build(
             ? pb_new_RedirectAction(a, pb_RedirectAction_scheme_redirect(pb_str(redirect->scheme)))
             : pb_new_RedirectAction(a);
     out->host_redirect = pb_str(redirect->authority);
-    pb_RedirectAction path = { pb_RedirectAction_path_redirect(pb_str(redirect->uri)) };
-    out->path_rewrite_specifier_case = path.path_rewrite_specifier_case;
-    out->path_redirect = path.path_redirect;
+    set_path(out, redirect);
     out->port_redirect = redirect_port(redirect, port);
     out->response_code = redirect_code(redirect->redirect_code);
     return out;

@@ -59,31 +59,36 @@ static const struct consistent_hash *hash_of(
 
 /* Hosts that no service has are kept: Envoy answers 503 for a cluster it does not know, and the
  * analysis tells the owner. */
-static struct planned_destination resolve(struct selection *sel,
-    const struct object *virtual_service, const struct destination *d, uint32_t listener_port)
+struct planned_destination destination_resolve(struct selection *sel, const struct object *owner,
+    const struct destination *d, uint32_t listener_port)
 {
-    const char *host = host_resolve(sel->a, d->host, virtual_service->ns, sel->snapshot->domain);
+    const char *host = host_resolve(sel->a, d->host, owner->ns, sel->snapshot->domain);
     const struct selected_service *to = find_service(sel, host);
     uint32_t port = destination_port(d, to, listener_port);
     return (struct planned_destination){
         .cluster = name_outbound(sel->a, port, d->subset, host),
         .hash = to ? hash_of(to, port, d->subset) : NULL,
+        .to = to,
+        .port = port,
     };
 }
 
-static struct planned_route plan_route(struct selection *sel, const struct object *virtual_service,
-    const struct http_route *route, uint32_t port)
+static struct planned_route plan_route(
+    struct selection *sel, const struct effective_route *effective, uint32_t port)
 {
+    const struct http_route *route = effective->route;
+    const struct object *owner = effective->owner;
     struct planned_route planned = { .route = route };
     for (list_each (const struct http_route_destination, d, &route->route))
         list_push(
-            sel->a, &planned.destinations, resolve(sel, virtual_service, d->destination, port));
+            sel->a, &planned.destinations, destination_resolve(sel, owner, d->destination, port));
     if (route->mirror)
         list_push(
-            sel->a, &planned.mirrors, resolve(sel, virtual_service, route->mirror, port).cluster);
+            sel->a, &planned.mirrors, destination_resolve(sel, owner, route->mirror, port).cluster);
     for (list_each (const struct http_mirror, m, &route->mirrors))
-        list_push(
-            sel->a, &planned.mirrors, resolve(sel, virtual_service, m->destination, port).cluster);
+        list_push(sel->a,
+            &planned.mirrors,
+            destination_resolve(sel, owner, m->destination, port).cluster);
     return planned;
 }
 
@@ -125,7 +130,6 @@ static void add_leads(struct hasher *h, const struct planned_route *planned)
  * be in one and not in the other. */
 struct planning {
     struct selection *sel;
-    const struct object *virtual_service;
     uint32_t port;
     struct route_plan *plan;
     struct hasher *hasher;
@@ -141,9 +145,11 @@ static void push_route(
 }
 
 /* True when it takes everything, so that no later route can be reached. */
-static bool push_matches(struct planning *p, const struct http_route *route, size_t route_index)
+static bool push_matches(
+    struct planning *p, const struct effective_route *effective, size_t route_index)
 {
-    struct planned_route planned = plan_route(p->sel, p->virtual_service, route, p->port);
+    const struct http_route *route = effective->route;
+    struct planned_route planned = plan_route(p->sel, effective, p->port);
     if (route->match.count == 0) {
         push_route(p, planned, route_index, SIZE_MAX);
         return true;
@@ -162,17 +168,17 @@ static bool push_matches(struct planning *p, const struct http_route *route, siz
 const struct route_plan *route_plan_build(
     struct selection *sel, const struct object *virtual_service, uint32_t port)
 {
-    const struct virtual_service *vs = virtual_service->spec;
+    const struct http_routes *routes =
+        virtual_service_routes(sel->a, sel->snapshot, virtual_service);
     struct planning p = {
         .sel = sel,
-        .virtual_service = virtual_service,
         .port = port,
         .plan = ARENA_NEW(sel->a, struct route_plan),
         .hasher = hasher_new(),
     };
-    hasher_add(p.hasher, virtual_service->digest.bytes, HASH128_BYTES);
-    for (size_t i = 0; i < vs->http.count; i++)
-        if (push_matches(&p, &vs->http.items[i], i))
+    hasher_add(p.hasher, routes->digest.bytes, HASH128_BYTES);
+    for (size_t i = 0; i < routes->items.count; i++)
+        if (push_matches(&p, &routes->items.items[i], i))
             break;
     p.plan->digest = hasher_finish(p.hasher);
     return p.plan->routes.count > 0 ? p.plan : NULL;

@@ -15,7 +15,12 @@
 struct planned_destination {
     const char *cluster;
     const struct consistent_hash *hash; /* NULL: no hash */
+    const struct selected_service *to;  /* NULL: no service has the host */
+    uint32_t port;
 };
+/* `owner` is the VirtualService that says so: short names are of its namespace. */
+struct planned_destination destination_resolve(struct selection *sel, const struct object *owner,
+    const struct destination *d, uint32_t listener_port);
 
 /* One entry of `match` of one route; entries that are not this caller's are left out. */
 struct planned_route {

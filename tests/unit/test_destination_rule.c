@@ -231,20 +231,20 @@ static void test_pools_and_outliers_have_limits(void **state)
     check(state, cases, ARRAY_COUNT(cases));
 }
 
-static void test_tls_that_needs_certificates_is_refused_by_name(void **state)
+static void test_tls_says_where_certificates_are(void **state)
 {
     static const struct fault_case cases[] = {
-        { POLICY("tls: {mode: ISTIO_MUTUAL}"),
-            AT_POLICY "tls.mode: ISTIO_MUTUAL is not supported yet; it needs certificates to be "
-                      "served [PIL0106]" },
-        { POLICY("tls: {mode: MUTUAL, clientCertificate: a, privateKey: b}"),
-            AT_POLICY "tls.mode: MUTUAL is not supported yet; it needs certificates to be served "
-                      "[PIL0106]\n" AT_POLICY
-                      "tls.clientCertificate: is not supported yet [PIL0106]\n" AT_POLICY
-                      "tls.privateKey: is not supported yet [PIL0106]" },
-        { POLICY("tls: {mode: SIMPLE, credentialName: a}"),
-            AT_POLICY "tls.credentialName: is not supported yet; it needs certificates to be "
-                      "served [PIL0106]" },
+        { POLICY("tls: {mode: ISTIO_MUTUAL}"), "" },
+        { POLICY("tls: {mode: MUTUAL, clientCertificate: a, privateKey: b}"), "" },
+        { POLICY("tls: {mode: MUTUAL}"),
+            AT_POLICY "tls.clientCertificate: is needed for mode MUTUAL [PIL0104]\n" AT_POLICY
+                      "tls.privateKey: is needed for mode MUTUAL [PIL0104]" },
+        { POLICY("tls: {mode: SIMPLE, credentialName: a}"), "" },
+        { POLICY("tls: {mode: MUTUAL, credentialName: a, caCertificates: b}"),
+            AT_POLICY "tls.caCertificates: cannot be given together with credentialName "
+                      "[PIL0301]" },
+        { POLICY("tls: {mode: ISTIO_MUTUAL, clientCertificate: a}"),
+            "warning: " AT_POLICY "tls.clientCertificate: has no effect in this mode [PIL0108]" },
         { POLICY("tls: {mode: SIMPLE, insecureSkipVerify: true, subjectAltNames: [a]}"),
             AT_POLICY "tls.insecureSkipVerify: cannot be given together with caCertificates or "
                       "subjectAltNames [PIL0301]" },
@@ -253,16 +253,19 @@ static void test_tls_that_needs_certificates_is_refused_by_name(void **state)
     check(state, cases, ARRAY_COUNT(cases));
 }
 
-static void test_what_is_not_supported_yet_is_refused_by_name(void **state)
+static void test_rarer_policies_are_checked(void **state)
 {
     static const struct fault_case cases[] = {
-        { POLICY("tunnel: {}, proxyProtocol: {}, retryBudget: {}, loadBalancer: "
-                 "{zoneAwareLbSetting: {}}, connectionPool: {http: {http2KeepAlive: {}}}"),
-            AT_POLICY "tunnel: is not supported yet [PIL0106]\n" AT_POLICY
-                      "proxyProtocol: is not supported yet [PIL0106]\n" AT_POLICY
-                      "retryBudget: is not supported yet [PIL0106]\n" AT_POLICY
-                      "loadBalancer.zoneAwareLbSetting: is not supported yet [PIL0106]\n" AT_POLICY
-                      "connectionPool.http.http2KeepAlive: is not supported yet [PIL0106]" },
+        { POLICY("loadBalancer: {zoneAwareLbSetting: {enabled: true}}"),
+            "warning: " AT_POLICY "loadBalancer.zoneAwareLbSetting: has no effect; use "
+            "localityLbSetting [PIL0108]" },
+        { POLICY("tunnel: {targetHost: a.b, targetPort: 1}, proxyProtocol: {}"),
+            AT_POLICY "tunnel: cannot be given together with proxyProtocol [PIL0301]" },
+        { POLICY("retryBudget: {percent: 120}, connectionPool: {http: {http2KeepAlive: {}}}"),
+            AT_POLICY
+            "retryBudget.percent: must be from 0 to 100 [PIL0201]\n" AT_POLICY
+            "connectionPool.http.http2KeepAlive.interval: is required [PIL0104]\n" AT_POLICY
+            "connectionPool.http.http2KeepAlive.timeout: is required [PIL0104]" },
     };
 
     check(state, cases, ARRAY_COUNT(cases));
@@ -297,8 +300,8 @@ int main(void)
         TEST(test_localities_add_up_and_do_not_overlap),
         TEST(test_failover_is_between_regions),
         TEST(test_pools_and_outliers_have_limits),
-        TEST(test_tls_that_needs_certificates_is_refused_by_name),
-        TEST(test_what_is_not_supported_yet_is_refused_by_name),
+        TEST(test_tls_says_where_certificates_are),
+        TEST(test_rarer_policies_are_checked),
         TEST(test_a_rule_for_some_clients_stays_in_its_namespace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -173,7 +173,7 @@ static void test_documents_that_are_nothing_known_are_faults(void **state)
         "[PIL0101]\n"
         "1:1: kind: is required [PIL0104]\n"
         "3:1: kind: \"Gateway\" is not supported yet; supported: VirtualService, "
-        "DestinationRule, ServiceEntry, WorkloadEntry, MeshConfig [PIL0105]\n"
+        "DestinationRule, ServiceEntry, WorkloadEntry, WorkloadGroup, MeshConfig [PIL0105]\n"
         "6:1: kind: unknown kind \"VirtualServise\"; did you mean \"VirtualService\"? [PIL0105]\n"
         "10:1: metadata.name: is required [PIL0104]\n"
         "12:1: the key \"config/virtualservices/default/A\" has \"A\" where there must be "

@@ -48,9 +48,10 @@ static void test_an_empty_outbound_policy_is_registry_only(void **state)
 static void test_verdicts(void **state)
 {
     static const struct fault_case cases[] = {
-        { "{enableAutoMtls: true}",
-            "enableAutoMtls: needs certificates to be served, which is not supported yet "
-            "[PIL0106]" },
+        { "{enableAutoMtls: true, trustDomain: td}", "" },
+        { "{trustDomain: a/b}",
+            "trustDomain: must be a SPIFFE trust domain: lower-case letters, digits, '.', '-' and "
+            "'_', not \"a/b\" [PIL0203]" },
         { "{connectTimeout: 31s, protocolDetectionTimeout: -1s}",
             "connectTimeout: must be from 1 to 30000 ms [PIL0201]\n"
             "protocolDetectionTimeout: must be at least 0 ms [PIL0201]" },
@@ -63,9 +64,8 @@ static void test_verdicts(void **state)
         { "{accessLogEncoding: JSON, h2UpgradePolicy: UPGRADE}",
             "accessLogEncoding: is not supported yet [PIL0106]\n"
             "h2UpgradePolicy: is not supported yet [PIL0106]" },
-        { "{defaultConfig: {concurrency: 2}, trustDomain: td, ingressClass: x}",
+        { "{defaultConfig: {concurrency: 2}, ingressClass: x}",
             "warning: defaultConfig: has no effect; it is for the proxies' agents [PIL0108]\n"
-            "warning: trustDomain: has no effect; no certificates are served yet [PIL0108]\n"
             "warning: ingressClass: has no effect; there is no Kubernetes here [PIL0108]" },
         { "{defaultHttpRetryPolicy: {retryOn: 5xx}}",
             "defaultHttpRetryPolicy: has a retry policy, but attempts is 0, which means none; say "

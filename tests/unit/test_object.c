@@ -122,14 +122,14 @@ static void test_warnings_do_not_refuse_and_are_kept(void **state)
 {
     struct fixture *f = *state;
 
-    struct object *o = decode(f, "mesh", "{\"trustDomain\":\"td\",\"connectTimeout\":\"3s\"}");
+    struct object *o = decode(f, "mesh", "{\"ingressClass\":\"x\",\"connectTimeout\":\"3s\"}");
 
     assert_non_null(o);
     assert_int_equal(f->diags.warnings, 1);
     assert_string_equal(
-        texts(f), "trustDomain: has no effect; no certificates are served yet [PIL0108]");
+        texts(f), "ingressClass: has no effect; there is no Kubernetes here [PIL0108]");
     assert_int_equal(o->warnings.count, 1);
-    assert_string_equal(o->warnings.items[0].path, "trustDomain");
+    assert_string_equal(o->warnings.items[0].path, "ingressClass");
     object_release(o);
 }
 
@@ -212,7 +212,7 @@ static void test_keys_outside_the_layout_are_faults(void **state)
             "unknown kind \"virtualservice\"; did you mean \"virtualservices\"? [PIL0105]" },
         { "config/gateways/a/b",
             "\"gateways\" is not supported yet; supported: VirtualService, DestinationRule, "
-            "ServiceEntry, WorkloadEntry, MeshConfig [PIL0105]" },
+            "ServiceEntry, WorkloadEntry, WorkloadGroup, MeshConfig [PIL0105]" },
         { "config/virtualservices/A/b",
             "the key \"config/virtualservices/A/b\" has \"A\" where there must be a lower-case DNS "
             "label (letters, digits and '-', at most 63) [PIL0501]" },
@@ -252,7 +252,7 @@ static void test_documents_name_their_keys(void **state)
     assert_null(object_key_of_document(f->a, "VirtualServise", "n", "x", &f->diags));
     assert_string_equal(texts(f),
         "kind: unknown kind \"Service\"; supported: VirtualService, DestinationRule, ServiceEntry, "
-        "WorkloadEntry, MeshConfig [PIL0105]\n"
+        "WorkloadEntry, WorkloadGroup, MeshConfig [PIL0105]\n"
         "kind: unknown kind \"VirtualServise\"; did you mean \"VirtualService\"? [PIL0105]");
 }
 
@@ -267,6 +267,7 @@ static void test_kinds_are_found_by_any_of_their_names(void **state)
     assert_int_equal(kind_find("dr"), KIND_DESTINATION_RULE);
     assert_int_equal(kind_find("se"), KIND_SERVICE_ENTRY);
     assert_int_equal(kind_find("we"), KIND_WORKLOAD_ENTRY);
+    assert_int_equal(kind_find("wg"), KIND_WORKLOAD_GROUP);
     assert_int_equal(kind_find("instance"), KIND_REGISTRY_INSTANCE);
     assert_int_equal(kind_find("gateway"), KIND_NONE);
     assert_string_equal(kind_info(KIND_SERVICE_ENTRY)->plural, "serviceentries");
@@ -297,7 +298,7 @@ static void test_the_envelope_is_checked_like_the_rest(void **state)
         KEY,
         "{\"kind\":\"VirtualService\",\"spec\":{\"hosts\":[\"a\"]}}",
         "apiVersion: is required [PIL0104]\n"
-        "spec.http: must have at least one route [PIL0104]");
+        "spec.http: must have at least one route: http, tls or tcp [PIL0104]");
     assert_refused(f,
         KEY,
         "{\"apiVersion\":\"v2\",\"kind\":\"VirtualService\",\"metadata\":{\"lables\":{},"

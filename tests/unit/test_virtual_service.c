@@ -181,7 +181,9 @@ static void test_hosts_must_not_cover_each_other(void **state)
 static void test_a_route_has_one_action(void **state)
 {
     static const struct fault_case cases[] = {
-        { VS("name: x"), "spec.http[0]: must say route, redirect or directResponse [PIL0104]" },
+        { VS("name: x"),
+            "spec.http[0]: must say route, redirect, directResponse or delegate "
+            "[PIL0104]" },
         { VS("redirect: {uri: /}, directResponse: {status: 200}, " ROUTE
              ", fault: {abort: {httpStatus: 500}}, rewrite: {uri: /}"),
             "spec.http[0].route: cannot be given together with redirect [PIL0301]\n"
@@ -488,13 +490,9 @@ static void test_what_has_no_effect_yet_is_warned_of(void **state)
             "warning: spec.gateways: gateways are not supported yet, so this virtual service has "
             "no effect; add \"mesh\" to use it in sidecars [PIL0108]" },
         { "{hosts: [h], gateways: [gw, mesh], http: [{" ROUTE "}]}", "" },
-        { "{http: [{" ROUTE "}]}",
-            "warning: spec: has no hosts, so only others could delegate to it, which is not "
-            "supported yet [PIL0108]" },
+        { "{http: [{" ROUTE "}]}", "" },
         { "{gateways: [mesh], http: [{" ROUTE "}]}",
-            "spec.gateways: must be empty where there are no hosts (a delegate) [PIL0302]\n"
-            "warning: spec: has no hosts, so only others could delegate to it, which is not "
-            "supported yet [PIL0108]" },
+            "spec.gateways: must be empty where there are no hosts (a delegate) [PIL0302]" },
     };
 
     check(state, cases, ARRAY_COUNT(cases));
@@ -503,15 +501,9 @@ static void test_what_has_no_effect_yet_is_warned_of(void **state)
 static void test_what_is_not_supported_yet_is_refused_by_name(void **state)
 {
     static const struct fault_case cases[] = {
-        { "{hosts: [h], tls: [{}], tcp: [{}], http: [{delegate: {name: x}}]}",
-            "spec.tls: is not supported yet [PIL0106]\n"
-            "spec.tcp: is not supported yet [PIL0106]\n"
-            "spec.http[0].delegate: is not supported yet [PIL0106]" },
-        { VS("redirect: {prefixRewrite: /x}"),
-            "spec.http[0].redirect.prefixRewrite: is not supported yet [PIL0106]" },
         { VS("fault: {delay: {exponentialDelay: 1s}, abort: {http2Error: x}}, " ROUTE),
-            "spec.http[0].fault.delay.exponentialDelay: is not supported yet; use fixedDelay "
-            "[PIL0106]\n"
+            "warning: spec.http[0].fault.delay.exponentialDelay: has no effect; use fixedDelay "
+            "[PIL0108]\n"
             "spec.http[0].fault.delay.fixedDelay: is required [PIL0104]\n"
             "spec.http[0].fault.abort.http2Error: is not supported yet; use httpStatus or "
             "grpcStatus [PIL0106]" },
@@ -523,7 +515,7 @@ static void test_what_is_not_supported_yet_is_refused_by_name(void **state)
 static void test_there_must_be_routes(void **state)
 {
     static const struct fault_case cases[] = {
-        { "{hosts: [h]}", "spec.http: must have at least one route [PIL0104]" },
+        { "{hosts: [h]}", "spec.http: must have at least one route: http, tls or tcp [PIL0104]" },
         { "{hosts: [h], htp: []}", "spec.htp: unknown field; did you mean \"http\"? [PIL0102]" },
     };
 
