@@ -13,6 +13,12 @@ import sys
 
 # full name -> short name, where the last part alone would clash
 RENAMED = {
+    "envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig":
+        "dynamic_forward_proxy_ClusterConfig",
+    "envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig":
+        "http_dynamic_forward_proxy_FilterConfig",
+    "envoy.extensions.filters.network.sni_dynamic_forward_proxy.v3.FilterConfig":
+        "sni_dynamic_forward_proxy_FilterConfig",
     "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": "upstreams_HttpProtocolOptions",
     "envoy.type.v3.HashPolicy": "tcp_HashPolicy",
 }

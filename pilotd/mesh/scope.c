@@ -126,16 +126,26 @@ static void take_addresses(struct arena *a, const char *ips, struct scope *out)
 static bool take_metadata(
     struct arena *a, const cJSON *metadata, struct scope *out, struct error *err)
 {
-    const char *ips = NULL, *mode = NULL, *ns = NULL;
-    bool is_good = take_text(a, metadata, "NAMESPACE", &ns, err) &&
-                   take_text(a, metadata, "CLUSTER_ID", &out->cluster_id, err) &&
-                   take_text(a, metadata, "NETWORK", &out->network, err) &&
-                   take_text(a, metadata, "SERVICE_ACCOUNT", &out->service_account, err) &&
-                   take_text(a, metadata, "INSTANCE_IPS", &ips, err) &&
-                   take_text(a, metadata, "INTERCEPTION_MODE", &mode, err) &&
-                   take_labels(a, metadata, &out->labels, err) && take_interception(mode, out, err);
+    const char *ips = NULL, *mode = NULL, *ns = NULL, *auto_addresses = "";
+    const struct {
+        const char *name, **to;
+    } texts[] = {
+        { "NAMESPACE", &ns },
+        { "CLUSTER_ID", &out->cluster_id },
+        { "NETWORK", &out->network },
+        { "SERVICE_ACCOUNT", &out->service_account },
+        { "INSTANCE_IPS", &ips },
+        { "DNS_AUTO_ALLOCATE", &auto_addresses },
+        { "INTERCEPTION_MODE", &mode },
+    };
+    bool is_good = true;
+    for (size_t i = 0; is_good && i < ARRAY_COUNT(texts); i++)
+        is_good = take_text(a, metadata, texts[i].name, texts[i].to, err);
+    is_good =
+        is_good && take_labels(a, metadata, &out->labels, err) && take_interception(mode, out, err);
     if (ns && *ns)
         out->ns = ns;
+    out->takes_auto_addresses = strcmp(auto_addresses, "true") == 0;
     if (is_good && ips)
         take_addresses(a, ips, out);
     return is_good;
@@ -161,7 +171,7 @@ static void make_keys(struct arena *a, struct scope *s)
     add_part(&key, s->network);
     add_part(&key, s->cluster_id);
     add_part(&key, is_none ? s->bind_address : "");
-    buf_printf(&key, "%d;", *s->service_account != '\0');
+    buf_printf(&key, "%d%d;", *s->service_account != '\0', s->takes_auto_addresses);
     buf_printf(&key, "%zu;", s->labels.count);
     for (list_each (struct label, label, &s->labels)) {
         add_part(&key, label->key);

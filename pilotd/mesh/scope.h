@@ -26,6 +26,8 @@ struct scope {
     const char *cluster_id, *network; /* may be "" */
     const char *service_account;      /* its identity in the mesh, for which an agent beside it has
                                          the certificate; "": it has none */
+    bool takes_auto_addresses;        /* names are resolved to virtual addresses beside it
+                                         (DNS_AUTO_ALLOCATE) */
     const char *bind_address; /* outbound listeners of interception NONE: 127.0.0.1, or the proxy's
                                  own address when that is a loopback one */
     const char *outbound_key, *key; /* canonical text; key = outbound_key + the inbound part */

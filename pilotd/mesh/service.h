@@ -31,6 +31,8 @@ struct service {
     const char *host, *ns, *name; /* name: the short one, for registry services; else the host */
     LIST(struct service_port) ports;
     string_list addresses, export_to;
+    const char *auto_address; /* a virtual address of the service alone, for proxies whose names are
+                                 resolved to such; NULL: it has others, or can have none */
     enum resolution resolution;
     enum service_location location;
     bool is_registry;                /* declared or inferred in the registry */
@@ -47,6 +49,11 @@ struct service {
  * endpoint does not serve that port (an instance of the registry names all it serves; an endpoint
  * of one ServiceEntry does not serve the ports that another added to the host). */
 uint32_t endpoint_port(const struct endpoint *e, const struct service_port *port);
+
+/* The virtual addresses it has for a proxy. */
+struct scope;
+string_list service_addresses(
+    struct arena *a, const struct service *service, const struct scope *scope);
 
 /* Its proxy takes TLS of the mesh: it has an identity, or says so by the label
  * security.istio.io/tlsMode ("istio", or anything else for no). */

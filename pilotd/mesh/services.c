@@ -4,6 +4,7 @@
  */
 #include "mesh/index.h"
 
+#include "mesh/scope.h"
 #include "model/registry.h"
 
 #include <string.h>
@@ -287,6 +288,31 @@ const struct service_port *service_port_find(const struct service *s, uint32_t n
 
 /* ---- services ---- */
 
+/* A virtual address stands for one service, whose connections Envoy sends on by itself. */
+static bool may_be_allocated(const struct service *service, const struct object *object)
+{
+    const char *wish =
+        object ? labels_find(&object->labels, "networking.istio.io/enable-autoallocate-ip") : NULL;
+    bool is_dynamic = service->resolution == RESOLUTION_DYNAMIC_DNS;
+    return (!wish || strcmp(wish, "false") != 0) && service->resolution != RESOLUTION_NONE &&
+           (*service->host != '*' || is_dynamic);
+}
+
+/* As an allocator wrote them into the resource. */
+static string_list allocated_addresses(
+    struct arena *a, const struct service *service, const struct object *object)
+{
+    const struct service_entry_status *status = object->status;
+    string_list found = { 0 };
+    bool is_wanted = may_be_allocated(service, object);
+    for (size_t i = 0; status && is_wanted && i < status->addresses.count; i++) {
+        const struct service_entry_address *address = &status->addresses.items[i];
+        if (!address->host || strcmp(address->host, service->host) == 0)
+            list_push(a, &found, address->value);
+    }
+    return found;
+}
+
 static void add_entry(struct snapshot *s, struct service *service, const struct declaration *d)
 {
     const struct service_entry *entry = d->object->spec;
@@ -294,6 +320,8 @@ static void add_entry(struct snapshot *s, struct service *service, const struct 
         add_port(s, service, &entry->ports.items[i], d->object, i);
     if (!service->addresses.count)
         service->addresses = entry->addresses;
+    if (!service->addresses.count)
+        service->addresses = allocated_addresses(s->arena, service, d->object);
     endpoints_of_entry(s, service, d->object);
 }
 
@@ -400,6 +428,68 @@ static bool is_same_service(const struct declaration *a, const struct declaratio
     return strcmp(a->host, b->host) == 0 && strcmp(a->ns, b->ns) == 0;
 }
 
+/* ---- virtual addresses: by the hash of the service's name, which no other service moves unless
+ * it is older and wants the same ---- */
+
+enum { AUTO_ADDRESSES = 65024, AUTO_PER_BLOCK = 254 }; /* 240.240.0.1 … 240.240.255.254 */
+
+static const char *auto_address_text(struct arena *a, uint32_t slot)
+{
+    return arena_printf(a, "240.240.%u.%u", slot / AUTO_PER_BLOCK, 1 + slot % AUTO_PER_BLOCK);
+}
+
+static uint32_t auto_slot(const struct service *service)
+{
+    struct hasher *h = hasher_new();
+    hasher_add_text(h, service->ns);
+    hasher_add_text(h, service->host);
+    struct hash128 hash = hasher_finish(h);
+    uint32_t value = 0;
+    for (size_t i = 0; i < sizeof value; i++)
+        value = value << 8 | hash.bytes[i];
+    return value % AUTO_ADDRESSES;
+}
+
+static int compare_ages(const void *left, const void *right)
+{
+    const struct service *a = *(struct service *const *)left, *b = *(struct service *const *)right;
+    if (a->create_revision != b->create_revision)
+        return a->create_revision < b->create_revision ? -1 : 1;
+    int order = strcmp(a->ns, b->ns);
+    return order ? order : strcmp(a->host, b->host);
+}
+
+static void allocate_addresses(struct snapshot *s)
+{
+    LIST(struct service *) wanting = { 0 };
+    for (size_t i = 0; i < s->services.count; i++) {
+        struct service *service = (struct service *)(uintptr_t)s->services.items[i];
+        if (!service->addresses.count && may_be_allocated(service, service->object))
+            list_push(s->arena, &wanting, service);
+    }
+    if (wanting.count == 0)
+        return;
+    qsort(wanting.items, wanting.count, sizeof *wanting.items, compare_ages);
+    bool *is_taken = ARENA_ARRAY(s->arena, bool, AUTO_ADDRESSES);
+    for (size_t i = 0; i < wanting.count && i < AUTO_ADDRESSES; i++) {
+        uint32_t slot = auto_slot(wanting.items[i]);
+        while (is_taken[slot])
+            slot = (slot + 1) % AUTO_ADDRESSES;
+        is_taken[slot] = true;
+        wanting.items[i]->auto_address = auto_address_text(s->arena, slot);
+    }
+}
+
+string_list service_addresses(
+    struct arena *a, const struct service *service, const struct scope *scope)
+{
+    string_list own = { 0 };
+    if (service->addresses.count > 0 || !scope->takes_auto_addresses || !service->auto_address)
+        return service->addresses;
+    list_push(a, &own, service->auto_address);
+    return own;
+}
+
 void services_build(struct snapshot *s)
 {
     declaration_list declarations = { 0 };
@@ -415,4 +505,5 @@ void services_build(struct snapshot *s)
         list_push(s->arena, &s->services, build_service(s, &declarations.items[i], j - i));
     }
     qsort(s->services.items, s->services.count, sizeof *s->services.items, compare_services);
+    allocate_addresses(s);
 }

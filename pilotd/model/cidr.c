@@ -16,13 +16,6 @@ static bool parse_bits(const char *text, unsigned most, unsigned *out)
     return *out <= most;
 }
 
-static void clear_host_part(struct cidr *c)
-{
-    for (unsigned bit = c->bits; bit < sizeof c->bytes * BITS_OF_BYTE; bit++)
-        c->bytes[bit / BITS_OF_BYTE] &=
-            (unsigned char)~(1U << (BITS_OF_BYTE - 1 - bit % BITS_OF_BYTE));
-}
-
 bool cidr_parse(const char *text, struct cidr *out)
 {
     char address[INET6_ADDRSTRLEN];
@@ -38,7 +31,6 @@ bool cidr_parse(const char *text, struct cidr *out)
     out->bits = most;
     if (text[size] && !parse_bits(text + size + 1, most, &out->bits))
         return false;
-    clear_host_part(out);
     return true;
 }
 
@@ -53,10 +45,22 @@ bool cidr_is_everything(const struct cidr *c)
     return c->bits == 0;
 }
 
+static void copy_prefix(unsigned char *out, const struct cidr *c)
+{
+    unsigned whole = c->bits / BITS_OF_BYTE, rest = c->bits % BITS_OF_BYTE;
+    memset(out, 0, sizeof c->bytes);
+    memcpy(out, c->bytes, whole);
+    if (rest)
+        out[whole] = (unsigned char)(c->bytes[whole] & (0xFFU << (BITS_OF_BYTE - rest)));
+}
+
 int cidr_compare(const struct cidr *a, const struct cidr *b)
 {
+    unsigned char left[sizeof a->bytes], right[sizeof b->bytes];
     if (a->family != b->family)
         return a->family == AF_INET ? -1 : 1;
-    int order = memcmp(a->bytes, b->bytes, sizeof a->bytes);
+    copy_prefix(left, a);
+    copy_prefix(right, b);
+    int order = memcmp(left, right, sizeof left);
     return order ? order : (a->bits > b->bits) - (a->bits < b->bits);
 }

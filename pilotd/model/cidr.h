@@ -8,7 +8,7 @@
 
 struct cidr {
     int family;              /* AF_INET or AF_INET6 */
-    unsigned char bytes[16]; /* of the address; those behind the prefix are 0 */
+    unsigned char bytes[16]; /* of the address as it was written */
     unsigned bits;           /* of the prefix */
 };
 
@@ -21,7 +21,7 @@ const char *cidr_address(struct arena *a, const struct cidr *c);
 /* Every address of its family. */
 bool cidr_is_everything(const struct cidr *c);
 
-/* An order over ranges; 0 for equal ones, whatever their spelling was. */
+/* An order over ranges; 0 for equal ones, whatever is written behind the prefix. */
 int cidr_compare(const struct cidr *a, const struct cidr *b);
 
 #endif

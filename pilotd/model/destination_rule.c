@@ -7,13 +7,19 @@ enum { RING_SIZE_MAX = 8388608, MAGLEV_TABLE_MAX = 5000011 }; /* Envoy's */
 
 /* ---- load balancing ---- */
 
+static const struct field cookie_attribute_fields[] = {
+    STRING(cookie_attribute, name, .flags = FIELD_REQUIRED, .format = &format_header_match_name),
+    STRING(cookie_attribute, value, .format = &format_one_line),
+};
+static SCHEMA(cookie_attribute);
+
 static const struct field http_cookie_fields[] = {
     STRING(http_cookie, name, .flags = FIELD_REQUIRED, .format = &format_header_match_name),
     STRING(http_cookie, path, .format = &format_one_line),
     DURATION(http_cookie, ttl, .flags = FIELD_MAY_BE_ZERO),
-    NO_EFFECT("attributes", NULL),
+    OBJECTS(http_cookie, attributes, cookie_attribute),
 };
-static SCHEMA(http_cookie);
+static SCHEMA(http_cookie, .check = check_http_cookie);
 
 static const struct field ring_hash_fields[] = {
     U32(ring_hash, minimum_ring_size, .range = { 0, RING_SIZE_MAX }),
@@ -63,6 +69,20 @@ static const struct field warmup_fields[] = {
 };
 static SCHEMA(warmup, .check = check_warmup);
 
+static const struct field zone_aware_failover_fields[] = {
+    STRING(zone_aware_failover, from, .format = &format_region),
+    STRING(zone_aware_failover, to, .format = &format_region),
+};
+static SCHEMA(zone_aware_failover);
+
+static const struct field zone_aware_fields[] = {
+    OBJECTS(zone_aware, failover, zone_aware_failover),
+    TOLERATED("enabled"),
+    TOLERATED("failover_priority"),
+    TOLERATED("min_cluster_size"),
+};
+static SCHEMA(zone_aware, .check = check_zone_aware);
+
 static const struct enum_value lb_simples[] = {
     { "UNSPECIFIED", LB_UNSPECIFIED },
     { "LEAST_CONN", LB_LEAST_CONN },
@@ -77,7 +97,7 @@ static const struct field load_balancer_fields[] = {
     OBJECT(load_balancer, locality_lb_setting, locality_lb_setting),
     OBJECT(load_balancer, warmup, warmup, .oneof = 2),
     DURATION(load_balancer, warmup_duration_secs, .oneof = 2),
-    NO_EFFECT("zone_aware_lb_setting", "use localityLbSetting"),
+    OBJECT(load_balancer, zone_aware_lb_setting, zone_aware),
 };
 static SCHEMA(load_balancer, .check = check_load_balancer);
 
@@ -127,7 +147,7 @@ static const struct field connection_pool_fields[] = {
     OBJECT(connection_pool, tcp, tcp_settings),
     OBJECT(connection_pool, http, http_settings),
 };
-static SCHEMA(connection_pool, .check = check_connection_pool);
+SCHEMA(connection_pool, .check = check_connection_pool);
 
 static const struct field outlier_detection_fields[] = {
     BOOL(outlier_detection, split_external_local_origin_errors),
@@ -141,7 +161,7 @@ static const struct field outlier_detection_fields[] = {
     NO_EFFECT("consecutive_errors", "use consecutive5xxErrors"),
     NO_EFFECT("outlier_detection_http_error_codes", "5xx count, and gateway errors"),
 };
-static SCHEMA(outlier_detection, .check = check_outlier_detection);
+SCHEMA(outlier_detection, .check = check_outlier_detection);
 
 static const struct enum_value tls_modes[] = {
     { "DISABLE", TLS_DISABLE },

@@ -15,7 +15,11 @@ enum lb_simple {
     LB_LEAST_REQUEST,
 };
 
+struct cookie_attribute {
+    const char *name, *value;
+};
 struct http_cookie {
+    LIST(struct cookie_attribute) attributes;
     const char *name, *path;
     struct duration ttl;
 };
@@ -57,7 +61,16 @@ struct warmup {
     struct opt_double minimum_percent, aggression;
 };
 
+/* Of its own no effect: checked as Istio does. */
+struct zone_aware_failover {
+    const char *from, *to; /* regions */
+};
+struct zone_aware {
+    LIST(struct zone_aware_failover) failover;
+};
+
 struct load_balancer {
+    const struct zone_aware *zone_aware_lb_setting;
     enum lb_simple simple;
     const struct consistent_hash *consistent_hash;
     const struct locality_lb_setting *locality_lb_setting;

@@ -5,6 +5,7 @@
 #include "model/shared.h"
 
 #include <string.h>
+#include <strings.h>
 
 static char present; /* the value in maps that are sets */
 
@@ -213,6 +214,35 @@ void check_outlier_detection(struct decoder *d, void *object)
             "consecutiveLocalOriginFailures",
             NULL,
             "needs splitExternalLocalOriginErrors: true");
+}
+
+static bool is_region(const char *text)
+{
+    return *text && !strpbrk(text, "/*");
+}
+
+const struct format format_region = {
+    "a region alone, without zones or wildcards", is_region, NULL
+};
+
+void check_zone_aware(struct decoder *d, void *object)
+{
+    (void)object;
+    schema_warn(d, DIAG_NO_EFFECT, "", "use localityLbSetting", "has no effect");
+}
+
+void check_http_cookie(struct decoder *d, void *object)
+{
+    const struct http_cookie *cookie = object;
+    for (size_t i = 0; i < cookie->attributes.count; i++)
+        for (size_t j = 0; j < i; j++)
+            if (strcasecmp(cookie->attributes.items[i].name, cookie->attributes.items[j].name) == 0)
+                schema_fault(d,
+                    DIAG_CONFLICT,
+                    schema_text(d, "attributes[%zu].name", i),
+                    NULL,
+                    "%s is given twice",
+                    cookie->attributes.items[i].name);
 }
 
 /* What says where a certificate is, by the mode that has no use for it. */

@@ -45,6 +45,6 @@ static const struct field envelope_fields[] = {
     STRING(envelope, kind, .flags = FIELD_REQUIRED),
     OBJECT(envelope, metadata, metadata),
     RAW(envelope, spec, .flags = FIELD_REQUIRED),
-    NO_EFFECT("status", NULL),
+    RAW(envelope, status),
 };
 SCHEMA(envelope);

@@ -16,7 +16,7 @@ struct envelope {
     const char *api_version; /* may be NULL */
     const char *kind;
     const struct metadata *metadata; /* may be NULL */
-    const cJSON *spec;               /* of the tree that was decoded */
+    const cJSON *spec, *status;      /* of the tree that was decoded; status may be NULL */
 };
 
 struct schema;

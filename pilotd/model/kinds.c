@@ -15,11 +15,19 @@ static const struct kind_info kinds[KIND_COUNT] = {
         "destinationrules",
         networking,
         &destination_rule_schema },
-    [KIND_SERVICE_ENTRY] = { "ServiceEntry", "serviceentries", networking, &service_entry_schema },
+    [KIND_SERVICE_ENTRY] = { "ServiceEntry",
+        "serviceentries",
+        networking,
+        &service_entry_schema,
+        &service_entry_status_schema },
     [KIND_WORKLOAD_ENTRY] = { "WorkloadEntry",
         "workloadentries",
         networking,
         &workload_entry_schema },
+    [KIND_WORKLOAD_GROUP] = { "WorkloadGroup",
+        "workloadgroups",
+        networking,
+        &workload_group_schema },
     [KIND_MESH_CONFIG] = { "MeshConfig", NULL, NULL, &mesh_config_schema },
     [KIND_REGISTRY_SERVICE] = { "service", NULL, NULL, &registry_service_schema },
     [KIND_REGISTRY_INSTANCE] = { "instance", NULL, NULL, &registry_instance_schema },
@@ -33,6 +41,7 @@ static const struct {
     { "dr", KIND_DESTINATION_RULE },
     { "se", KIND_SERVICE_ENTRY },
     { "we", KIND_WORKLOAD_ENTRY },
+    { "wg", KIND_WORKLOAD_GROUP },
 };
 
 const struct kind_info *kind_info(enum kind kind)

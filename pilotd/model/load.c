@@ -171,7 +171,7 @@ static struct ages settle_ages(struct loader *l)
 }
 
 /* Lines are found by the path in the document; people are told the path in the resource. */
-static void locate(struct loader *l, const struct load_place *place, struct diags *d)
+static void locate(const struct loader *l, const struct load_place *place, struct diags *d)
 {
     if (!place->document)
         return;
@@ -180,6 +180,23 @@ static void locate(struct loader *l, const struct load_place *place, struct diag
     yaml_locate(place->document, d);
     for (list_each (struct diag, diag, &d->list))
         diag->path += strlen(place->prefix);
+}
+
+const struct load_item *loader_locate(const struct loader *l, const char *key, struct diag *diag)
+{
+    for (size_t i = 0; i < l->items.count; i++) {
+        const struct load_item *item = &l->items.items[i];
+        if (!item->object || strcmp(item->key, key) != 0)
+            continue;
+        struct diags one;
+        diags_init(&one, l->a);
+        list_push(l->a, &one.list, *diag);
+        locate(l, &l->places.items[i], &one);
+        diag->line = one.list.items[0].line;
+        diag->column = one.list.items[0].column;
+        return item;
+    }
+    return NULL;
 }
 
 /* As with files that are applied one after the other: the later document stands. */

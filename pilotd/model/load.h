@@ -46,6 +46,10 @@ void loader_add_mesh(struct loader *l, const char *file, const char *text, size_
 /* Settles the ages and decodes everything. Call once, after the last add. */
 void loader_finish(struct loader *l);
 
+/* Of a fault that was found later in the object with that key: fills in its line and column, and
+ * returns the item. NULL: the object is from none of the files. */
+const struct load_item *loader_locate(const struct loader *l, const char *key, struct diag *diag);
+
 /* "FILE:LINE:COLUMN: PATH: message; hint [PIL0101]" */
 const char *load_diag_text(struct arena *a, const struct load_item *item, const struct diag *diag);
 

@@ -13,6 +13,35 @@ struct outbound_traffic_policy {
     enum outbound_mode mode;
 };
 
+enum inbound_mode { INBOUND_PASSTHROUGH, INBOUND_LOCALHOST };
+struct inbound_traffic_policy {
+    enum inbound_mode mode;
+};
+
+enum access_log_encoding { ACCESS_LOG_TEXT, ACCESS_LOG_JSON };
+enum normalization {
+    NORMALIZE_DEFAULT, /* BASE */
+    NORMALIZE_NONE,
+    NORMALIZE_BASE,
+    NORMALIZE_MERGE_SLASHES,
+    NORMALIZE_DECODE_AND_MERGE_SLASHES,
+};
+struct path_normalization {
+    enum normalization normalization;
+};
+
+/* What a rule leaves out. */
+struct default_traffic_policy {
+    const struct connection_pool *connection_pool;
+    const struct outlier_detection *outlier_detection;
+};
+
+enum tls_protocol { TLS_PROTOCOL_AUTO, TLS_PROTOCOL_1_2, TLS_PROTOCOL_1_3 };
+struct tls_config {
+    enum tls_protocol min_protocol_version;
+    string_list cipher_suites, ecdh_curves; /* empty: the usual ones */
+};
+
 struct mesh_config {
     uint32_t proxy_listen_port, proxy_inbound_listen_port; /* 0: 15001, 15006 */
     struct duration connect_timeout;                       /* not set: 10 s */
@@ -25,9 +54,18 @@ struct mesh_config {
         default_destination_rule_export_to;
     const char *root_namespace; /* NULL: "istio-system" */
     const char *access_log_file, *access_log_format;
-    struct duration dns_refresh_rate; /* not set: 60 s */
-    struct opt_bool enable_auto_mtls; /* not set: true */
-    const char *trust_domain;         /* NULL: "cluster.local" */
+    enum access_log_encoding access_log_encoding;
+    bool disable_envoy_listener_log;
+    const struct path_normalization *path_normalization;
+    const struct inbound_traffic_policy *inbound_traffic_policy; /* NULL: PASSTHROUGH */
+    const struct default_traffic_policy *default_traffic_policy;
+    const struct tls_config *mesh_mtls, *tls_defaults; /* of the mesh; towards others */
+    enum h2_upgrade_policy h2_upgrade_policy;
+    const char *inbound_cluster_stat_name, *outbound_cluster_stat_name;
+    struct opt_bool verify_certificate_at_client; /* not set: true */
+    struct duration dns_refresh_rate;             /* not set: 60 s */
+    struct opt_bool enable_auto_mtls;             /* not set: true */
+    const char *trust_domain;                     /* NULL: "cluster.local" */
     string_list trust_domain_aliases;
 };
 

@@ -12,7 +12,7 @@ struct decoding {
     struct diags diags;  /* of this value alone, in the arena */
     struct object_key key;
     label_list labels, annotations;
-    const void *spec;
+    const void *spec, *status;
 };
 
 static bool fault(struct decoding *x, enum diag_code code, const char *path, const char *text)
@@ -89,6 +89,17 @@ static void decode_spec(struct decoding *x, const char *root, const cJSON *json)
         kind_info(x->key.kind)->schema, root, x->key.ns, json, x->arena, &x->diags);
 }
 
+static void decode_status(struct decoding *x, const cJSON *json)
+{
+    const struct schema *schema = kind_info(x->key.kind)->status;
+    if (!json || cJSON_IsNull(json) || !json->child)
+        return;
+    if (schema)
+        x->status = schema_decode_in(schema, "status", x->key.ns, json, x->arena, &x->diags);
+    else
+        diag_add(&x->diags, DIAG_WARNING, DIAG_NO_EFFECT, "status", NULL, "%s", "has no effect");
+}
+
 static void decode_enveloped(struct decoding *x, const cJSON *json)
 {
     const struct kind_info *info = kind_info(x->key.kind);
@@ -108,6 +119,7 @@ static void decode_enveloped(struct decoding *x, const cJSON *json)
         x->annotations = e->metadata->annotations;
     }
     decode_spec(x, "spec", e->spec);
+    decode_status(x, e->status);
 }
 
 /* MeshConfig is stored bare or, from a folder of files, as a document of that kind. */
@@ -177,6 +189,7 @@ struct object *object_decode(
         .create_revision = create_revision,
         .digest = digest_of(key, value, size_bytes),
         .spec = x.spec,
+        .status = x.status,
         .warnings = { x.diags.list.items, x.diags.list.count },
         .arena = x.arena,
     };

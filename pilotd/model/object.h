@@ -19,6 +19,7 @@ enum kind {
     KIND_DESTINATION_RULE,
     KIND_SERVICE_ENTRY,
     KIND_WORKLOAD_ENTRY,
+    KIND_WORKLOAD_GROUP,
     KIND_MESH_CONFIG,       /* key "mesh" */
     KIND_REGISTRY_SERVICE,  /* key "services/<namespace>/<service>" */
     KIND_REGISTRY_INSTANCE, /* key "registry/<namespace>/<service>/<instance>" */
@@ -32,9 +33,10 @@ struct kind_info {
     const char *plural; /* "virtualservices"; NULL for the three that are not under config/ */
     const char *group;  /* "networking.istio.io"; NULL likewise */
     const struct schema *schema; /* of spec (config/), or of the whole value */
+    const struct schema *status; /* NULL: it has no effect */
 };
 const struct kind_info *kind_info(enum kind kind);
-/* By name in any case, plural, or istioctl's short form (vs, dr, se, we). KIND_NONE if unknown. */
+/* By name, plural or istioctl's short form (vs, dr, se, we, wg), in any case; or KIND_NONE. */
 enum kind kind_find(const char *name);
 
 struct object {
@@ -46,7 +48,8 @@ struct object {
     label_list labels, annotations; /* of metadata */
     int64_t create_revision;
     struct hash128 digest;
-    const void *spec; /* struct virtual_service, …, by kind */
+    const void *spec;   /* struct virtual_service, …, by kind */
+    const void *status; /* struct service_entry_status; NULL: none, or of no use for the kind */
     LIST(struct diag) warnings;
     struct arena *arena;
 };

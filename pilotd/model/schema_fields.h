@@ -142,6 +142,11 @@ struct schema {
         .name = #m, .kind = FIELD_OBJECT, .offset = MEMBER(T, m, const struct S *),                \
         .of = &table##_schema, __VA_ARGS__                                                         \
     }
+#define OBJECT_NAMED(json_name, T, m, S, table, ...)                                               \
+    {                                                                                              \
+        .name = json_name, .kind = FIELD_OBJECT, .offset = MEMBER(T, m, const struct S *),         \
+        .of = &table##_schema, __VA_ARGS__                                                         \
+    }
 #define OBJECTS(T, m, S, ...) OBJECTS_AS(T, m, S, S, __VA_ARGS__)
 #define OBJECTS_AS(T, m, S, table, ...)                                                            \
     {                                                                                              \

@@ -125,13 +125,15 @@ static void decode_duration(struct decoder *d, const struct field *f, const cJSO
 static void unknown_value(struct decoder *d, const struct field *f, const char *text)
 {
     const char *names[FIELDS_MAX];
+    size_t count = 0;
     INVARIANT(f->value_count <= FIELDS_MAX);
     for (size_t i = 0; i < f->value_count; i++)
-        names[i] = f->values[i].name;
+        if (*f->values[i].name)
+            names[count++] = f->values[i].name;
     schema_fault(d,
         DIAG_UNKNOWN_VALUE,
         "",
-        decoder_did_you_mean(d, text, names, f->value_count),
+        decoder_did_you_mean(d, text, names, count),
         "unknown value %s",
         text_quote(d->scratch, text));
 }
@@ -272,10 +274,11 @@ static void decode_no_effect(
     struct decoder *d, const struct field *f, const cJSON *json, void *slot)
 {
     const void *ignored;
+    size_t errors = d->diags->errors;
     (void)slot;
     if (f->of)
         decode_object(d, f, json, &ignored);
-    if (!is_default(json) && !(cJSON_IsObject(json) && !json->child))
+    if (d->diags->errors == errors && !is_default(json) && !(cJSON_IsObject(json) && !json->child))
         schema_warn(d, DIAG_NO_EFFECT, "", f->hint, "has no effect");
 }
 

@@ -53,11 +53,11 @@ static const struct enum_value resolutions[] = {
     { "STATIC", RESOLUTION_STATIC },
     { "DNS", RESOLUTION_DNS },
     { "DNS_ROUND_ROBIN", RESOLUTION_DNS_ROUND_ROBIN },
-    { "DYNAMIC_DNS", RESOLUTION_NONE, .is_unsupported = true },
+    { "DYNAMIC_DNS", RESOLUTION_DYNAMIC_DNS },
 };
 static const struct field service_entry_fields[] = {
     STRINGS(service_entry, hosts, .flags = FIELD_REQUIRED, .format = &format_partial_wildcard_host),
-    STRINGS(service_entry, addresses),
+    STRINGS(service_entry, addresses, .format = &format_ip_or_cidr),
     STRINGS(service_entry, export_to, .format = &format_export_to),
     STRINGS(service_entry, subject_alt_names, .format = &format_not_empty),
     OBJECTS(service_entry, ports, service_port),
@@ -67,3 +67,17 @@ static const struct field service_entry_fields[] = {
     OBJECT_AS(service_entry, workload_selector, workload_selector, entry_selector),
 };
 SCHEMA(service_entry, .check = check_service_entry);
+
+static const struct field service_entry_address_fields[] = {
+    STRING(service_entry_address, value, .flags = FIELD_REQUIRED, .format = &format_ip),
+    STRING(service_entry_address, host),
+};
+static SCHEMA(service_entry_address);
+
+static const struct field service_entry_status_fields[] = {
+    OBJECTS(service_entry_status, addresses, service_entry_address),
+    TOLERATED("conditions"),
+    TOLERATED("validation_messages"),
+    TOLERATED("observed_generation"),
+};
+SCHEMA(service_entry_status);

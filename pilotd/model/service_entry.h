@@ -22,7 +22,7 @@ struct port_override { /* of a map from port names, sorted by name */
 enum health { HEALTH_HEALTHY, HEALTH_DRAINING, HEALTH_UNHEALTHY };
 
 struct workload_entry {
-    const char *address; /* IP, or a name with resolution DNS */
+    const char *address; /* IP, or a name with resolution DNS; NULL: it cannot be reached */
     LIST(struct port_override) ports;
     label_list labels;
     const char *network, *locality,
@@ -36,6 +36,7 @@ enum resolution {
     RESOLUTION_STATIC,
     RESOLUTION_DNS,
     RESOLUTION_DNS_ROUND_ROBIN,
+    RESOLUTION_DYNAMIC_DNS, /* of whatever name under a wildcard is asked for */
 };
 
 struct service_entry {
@@ -45,6 +46,14 @@ struct service_entry {
     enum resolution resolution;
     LIST(struct workload_entry) endpoints;
     const struct workload_selector *workload_selector;
+};
+
+/* What others wrote into `status`: virtual addresses that were allocated. */
+struct service_entry_address {
+    const char *value, *host; /* host NULL: of any of the hosts */
+};
+struct service_entry_status {
+    LIST(struct service_entry_address) addresses;
 };
 
 #endif

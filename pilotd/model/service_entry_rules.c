@@ -11,20 +11,14 @@
 
 static void check_addresses(struct decoder *d, const struct service_entry *se)
 {
-    for (size_t i = 0; i < se->addresses.count; i++) {
-        const char *address = se->addresses.items[i], *at = schema_text(d, "addresses[%zu]", i);
-        if (format_is_ip(address))
-            continue;
-        if (strchr(address, '/'))
-            schema_fault(d, DIAG_UNSUPPORTED, at, NULL, "networks (CIDR) are not supported yet");
-        else
+    bool may_be_range = se->resolution == RESOLUTION_NONE || se->resolution == RESOLUTION_STATIC;
+    for (size_t i = 0; i < se->addresses.count && !may_be_range; i++)
+        if (strchr(se->addresses.items[i], '/'))
             schema_fault(d,
-                DIAG_BAD_FORMAT,
-                at,
+                DIAG_RULE,
+                schema_text(d, "addresses[%zu]", i),
                 NULL,
-                "must be an IP address, not %s",
-                text_quote(schema_scratch(d), address));
-    }
+                "a range of addresses needs resolution NONE or STATIC");
 }
 
 /* ---- endpoints ---- */
@@ -40,11 +34,11 @@ void check_workload_entry(struct decoder *d, void *object)
     if (!e->address && !e->network)
         schema_fault(d, DIAG_REQUIRED, "address", NULL, "is required");
     else if (!e->address)
-        schema_fault(d,
-            DIAG_UNSUPPORTED,
-            "address",
-            NULL,
-            "is required: reaching a network through its gateway is not supported yet");
+        schema_warn(d,
+            DIAG_NO_EFFECT,
+            "network",
+            "give its address",
+            "networks have no gateways here, so without an address it cannot be reached");
     if (is_unix(e) && e->ports.count > 0)
         schema_fault(
             d, DIAG_CONFLICT, "ports", NULL, "cannot be given with the address of a unix socket");
@@ -71,7 +65,7 @@ static void check_endpoint_address(struct decoder *d, const struct service_entry
         schema_fault(d, DIAG_RULE, place, NULL, "a unix socket needs resolution STATIC");
     else if (is_unix(e) && se->ports.count != 1)
         schema_fault(d, DIAG_RULE, place, NULL, "a unix socket needs exactly one port");
-    else if (is_static && !is_unix(e) && !format_is_ip(e->address))
+    else if (is_static && e->address && !is_unix(e) && !format_is_ip(e->address))
         schema_fault(d,
             DIAG_RULE,
             place,
@@ -108,8 +102,46 @@ static void check_resolvable_hosts(struct decoder *d, const struct service_entry
                 "must be a whole name with resolution DNS and no endpoints");
 }
 
+/* Names under a wildcard are known only when they are asked for: by Host header or server name. */
+static void check_dynamic(struct decoder *d, const struct service_entry *se)
+{
+    for (size_t i = 0; i < se->hosts.count; i++)
+        if (*se->hosts.items[i] != '*')
+            schema_fault(d,
+                DIAG_RULE,
+                schema_text(d, "hosts[%zu]", i),
+                "use resolution DNS for a whole name",
+                "must be a wildcard with resolution DYNAMIC_DNS");
+    if (se->addresses.count > 0)
+        schema_fault(
+            d, DIAG_CONFLICT, "addresses", NULL, "cannot be given with resolution DYNAMIC_DNS");
+    if (se->endpoints.count > 0)
+        schema_fault(
+            d, DIAG_CONFLICT, "endpoints", NULL, "cannot be given with resolution DYNAMIC_DNS");
+    for (size_t i = 0; i < se->ports.count; i++) {
+        enum protocol protocol = se->ports.items[i].protocol;
+        if (protocol != PROTOCOL_HTTP && protocol != PROTOCOL_HTTP2 && protocol != PROTOCOL_GRPC &&
+            protocol != PROTOCOL_TLS)
+            schema_fault(d,
+                DIAG_RULE,
+                schema_text(d, "ports[%zu].protocol", i),
+                NULL,
+                "must be HTTP, HTTP2, GRPC or TLS with resolution DYNAMIC_DNS");
+    }
+}
+
 static void check_resolution(struct decoder *d, const struct service_entry *se)
 {
+    if (se->resolution == RESOLUTION_DYNAMIC_DNS) {
+        check_dynamic(d, se);
+        return;
+    }
+    if (se->resolution == RESOLUTION_NONE && se->workload_selector)
+        schema_warn(d,
+            DIAG_NO_EFFECT,
+            "workloadSelector",
+            "use resolution STATIC",
+            "has no effect with resolution NONE: connections go where they were going");
     bool is_dns = se->resolution == RESOLUTION_DNS || se->resolution == RESOLUTION_DNS_ROUND_ROBIN;
     if (se->resolution == RESOLUTION_NONE && se->endpoints.count > 0)
         schema_fault(d,

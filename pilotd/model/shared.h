@@ -8,14 +8,16 @@
 
 /* The roots: of spec (Istio's kinds), or of the whole value. */
 extern const struct schema virtual_service_schema, destination_rule_schema, service_entry_schema,
-    workload_entry_schema, mesh_config_schema, registry_service_schema, registry_instance_schema;
+    workload_entry_schema, workload_group_schema, mesh_config_schema, service_entry_status_schema,
+    registry_service_schema, registry_instance_schema;
 
 /* Parts. */
 extern const struct schema port_selector_schema, percent_schema, string_match_schema;
 extern const struct schema http_retry_schema;          /* virtual_service.c */
 extern const struct schema locality_lb_setting_schema; /* destination_rule.c */
-extern const struct schema tcp_keepalive_schema;       /* destination_rule.c */
-extern const struct schema service_port_schema;        /* service_entry.c */
+extern const struct schema tcp_keepalive_schema, connection_pool_schema,
+    outlier_detection_schema;                   /* destination_rule.c */
+extern const struct schema service_port_schema; /* service_entry.c */
 
 /* The ways to write where configuration goes to exclude each other; "~" is for services alone. */
 void check_export_to(

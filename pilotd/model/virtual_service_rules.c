@@ -350,6 +350,18 @@ static void check_delegation(struct decoder *d, const struct http_route *r)
                 d, DIAG_CONFLICT, actions[i].name, NULL, "cannot be given together with delegate");
 }
 
+/* It takes the place of the prefix that was matched: there must be one. */
+static void check_prefix_rewrite(struct decoder *d, const struct http_route *r)
+{
+    for (size_t i = 0; r->redirect && r->redirect->prefix_rewrite && i < r->match.count; i++)
+        if (r->match.items[i].uri && !r->match.items[i].uri->prefix)
+            schema_fault(d,
+                DIAG_RULE,
+                schema_text(d, "match[%zu].uri", i),
+                NULL,
+                "must be a prefix, for redirect.prefixRewrite to replace");
+}
+
 void check_http_route(struct decoder *d, void *object)
 {
     const struct http_route *r = object;
@@ -359,6 +371,7 @@ void check_http_route(struct decoder *d, void *object)
         check_action(d, r);
     check_weights(d, r);
     check_authority(d, r);
+    check_prefix_rewrite(d, r);
     if (r->mirror && r->mirrors.count > 0)
         schema_fault(d, DIAG_CONFLICT, "mirrors", NULL, "cannot be given together with mirror");
 }
@@ -456,21 +469,22 @@ static void check_gateways(struct decoder *d, const struct virtual_service *vs)
 /* ---- delegation: what both sides match is put together, and only of plain texts can it be said
  * whether one is inside the other ---- */
 
-static void refuse_regex(struct decoder *d, const char *at, const struct string_match *m)
+static void warn_of_regex(struct decoder *d, const char *at, const struct string_match *m)
 {
     if (m && m->regex)
-        schema_fault(d,
+        schema_warn(d,
             DIAG_RULE,
             at,
             "use exact or prefix",
-            "a regular expression cannot be matched on either side of a delegation");
+            "is a regular expression: routes for which the other side of the delegation says this "
+            "too are left out");
 }
 
-static void refuse_regexes(
+static void warn_of_regexes(
     struct decoder *d, const char *at, const char *field, const named_match_list *matches)
 {
     for (list_each (const struct named_match, m, matches))
-        refuse_regex(d, schema_key(d, schema_text(d, "%s.%s", at, field), m->key), &m->value);
+        warn_of_regex(d, schema_key(d, schema_text(d, "%s.%s", at, field), m->key), &m->value);
 }
 
 static void check_delegated_match(struct decoder *d, const char *at, const struct http_match *m)
@@ -485,10 +499,10 @@ static void check_delegated_match(struct decoder *d, const char *at, const struc
         { "authority", m->authority },
     };
     for (size_t i = 0; i < ARRAY_COUNT(texts); i++)
-        refuse_regex(d, schema_text(d, "%s.%s", at, texts[i].name), texts[i].match);
-    refuse_regexes(d, at, "headers", &m->headers);
-    refuse_regexes(d, at, "withoutHeaders", &m->without_headers);
-    refuse_regexes(d, at, "queryParams", &m->query_params);
+        warn_of_regex(d, schema_text(d, "%s.%s", at, texts[i].name), texts[i].match);
+    warn_of_regexes(d, at, "headers", &m->headers);
+    warn_of_regexes(d, at, "withoutHeaders", &m->without_headers);
+    warn_of_regexes(d, at, "queryParams", &m->query_params);
 }
 
 static void check_delegations(struct decoder *d, const struct virtual_service *vs)

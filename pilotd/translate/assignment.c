@@ -65,7 +65,7 @@ static bool is_callable(const struct endpoint *e, uint32_t port, bool takes_name
 {
     if (is_pipe(e->address))
         return !takes_names;
-    return port && (takes_names || format_is_ip(e->address));
+    return *e->address && port && (takes_names || format_is_ip(e->address));
 }
 
 static label_list labels_of(struct arena *a, const string_list *texts)

@@ -129,7 +129,9 @@ static void push_default(struct planning *p)
     };
     list_push(p->sel->a, &chain.shares, share);
     /* A listener on a service's own address has one service: TLS needs no name to tell it by. */
-    if (protocol_is_tls(wish->port->protocol) && (wish->is_shared || wish->range)) {
+    bool is_dynamic = wish->service->service->resolution == RESOLUTION_DYNAMIC_DNS;
+    chain.is_dynamic = is_dynamic;
+    if (protocol_is_tls(wish->port->protocol) && (wish->is_shared || wish->range || is_dynamic)) {
         string_list names = { 0 };
         list_push(p->sel->a, &names, host);
         chain.server_names = server_names_of(p->sel->a, &names);

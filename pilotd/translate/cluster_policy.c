@@ -93,11 +93,26 @@ enum upstream_http upstream_http_of(enum protocol protocol, const struct connect
     return protocol_is_http2(protocol) ? UPSTREAM_HTTP2 : UPSTREAM_DEFAULT;
 }
 
-enum upstream_http upstream_http_upgraded(
-    enum upstream_http http, const struct connection_pool *pool)
+/* The mesh's wish is for ports that are known to speak HTTP; a rule's is its own business. */
+enum upstream_http upstream_http_upgraded(enum upstream_http http, enum protocol protocol,
+    const struct connection_pool *pool, const struct mesh_config *mesh)
 {
-    bool is_upgraded = http_of(pool)->h2_upgrade_policy == H2_UPGRADE;
-    return http == UPSTREAM_DEFAULT && is_upgraded ? UPSTREAM_HTTP2 : http;
+    enum h2_upgrade_policy own = http_of(pool)->h2_upgrade_policy;
+    bool is_wished =
+        own == H2_UPGRADE || (own == H2_UPGRADE_DEFAULT && mesh->h2_upgrade_policy == H2_UPGRADE &&
+                                 protocol_is_http(protocol));
+    if (http_of(pool)->use_client_protocol)
+        return http;
+    return is_wished ? UPSTREAM_HTTP2 : http;
+}
+
+void effective_policy_fill(struct effective_policy *policy, const struct mesh_config *mesh)
+{
+    const struct default_traffic_policy *usual = mesh->default_traffic_policy;
+    if (usual && !policy->connection_pool)
+        policy->connection_pool = usual->connection_pool;
+    if (usual && !policy->outlier_detection)
+        policy->outlier_detection = usual->outlier_detection;
 }
 
 /* NULL when there is nothing to say. */

@@ -12,9 +12,12 @@
 /* How requests go out; Envoy's default is HTTP/1.1. */
 enum upstream_http { UPSTREAM_DEFAULT, UPSTREAM_HTTP2, UPSTREAM_AS_DOWNSTREAM };
 enum upstream_http upstream_http_of(enum protocol protocol, const struct connection_pool *pool);
-/* The same with what DestinationRules may ask of clients. */
-enum upstream_http upstream_http_upgraded(
-    enum upstream_http http, const struct connection_pool *pool);
+/* The same with what the mesh and DestinationRules may ask of clients. */
+enum upstream_http upstream_http_upgraded(enum upstream_http http, enum protocol protocol,
+    const struct connection_pool *pool, const struct mesh_config *mesh);
+
+/* What the rule leaves out of the policy is as the mesh says. */
+void effective_policy_fill(struct effective_policy *policy, const struct mesh_config *mesh);
 
 struct http_options {
     enum upstream_http http;

@@ -2,8 +2,10 @@
 
 #include "translate/assignment.h"
 #include "translate/cluster_policy.h"
+#include "translate/dynamic_dns.h"
 #include "translate/fixed_clusters.h"
 #include "translate/names.h"
+#include "translate/stat_name.h"
 #include "translate/transport.h"
 
 #include <string.h>
@@ -12,17 +14,21 @@
 
 static enum discovery discovery_of(const struct service *service, const struct load_balancer *lb)
 {
+    if (service->resolution == RESOLUTION_DYNAMIC_DNS)
+        return DISCOVERY_DYNAMIC_DNS;
     if (service->resolution == RESOLUTION_NONE || (lb && lb->simple == LB_PASSTHROUGH))
         return DISCOVERY_ORIGINAL_DST;
     return service->resolution == RESOLUTION_STATIC ? DISCOVERY_EDS : DISCOVERY_DNS;
 }
 
-static struct outbound_cluster cluster_of(const struct selected_service *selected,
-    const struct service_port *port, const struct subset *subset)
+static struct outbound_cluster cluster_of(const struct selection *sel,
+    const struct selected_service *selected, const struct service_port *port,
+    const struct subset *subset)
 {
     struct outbound_cluster c = { .selected = selected, .port = port, .subset = subset };
     if (selected->rule->objects.count)
         c.policy = effective_policy_of(selected->rule, port->number, subset ? subset->name : NULL);
+    effective_policy_fill(&c.policy, sel->snapshot->mesh);
     c.discovery = discovery_of(selected->service, c.policy.load_balancer);
     return c;
 }
@@ -44,9 +50,9 @@ outbound_cluster_list outbound_clusters_of(const struct selection *sel)
         for (list_each (struct service_port, port, &selected->service->ports)) {
             if (port->protocol == PROTOCOL_UDP || is_repeated(selected->service, port))
                 continue;
-            list_push(sel->a, &list, cluster_of(selected, port, NULL));
+            list_push(sel->a, &list, cluster_of(sel, selected, port, NULL));
             for (list_each (const struct subset *, subset, &selected->rule->subsets))
-                list_push(sel->a, &list, cluster_of(selected, port, *subset));
+                list_push(sel->a, &list, cluster_of(sel, selected, port, *subset));
         }
     }
     return list;
@@ -68,6 +74,8 @@ static enum auto_mtls auto_mtls_of(const struct selection *sel, const struct out
     const struct service *service = c->selected->service;
     if (c->policy.tls || !sel->snapshot->mesh->enable_auto_mtls.value ||
         service->location != MESH_INTERNAL || !*sel->scope->service_account)
+        return AUTO_MTLS_NEVER;
+    if (c->discovery == DISCOVERY_DYNAMIC_DNS)
         return AUTO_MTLS_NEVER;
     if (c->discovery != DISCOVERY_ORIGINAL_DST)
         return AUTO_MTLS_BY_ENDPOINT;
@@ -116,6 +124,7 @@ struct cluster_args {
     uint64_t protocol, discovery, resolution, dns_family;
     struct arg_ref rule, mesh; /* struct effective_rule, struct mesh_config */
     uint64_t auto_mtls, secrets;
+    const char *stat_name; /* NULL: the cluster's */
     string_list server_names;
 };
 static const struct arg cluster_rows[] = {
@@ -128,6 +137,7 @@ static const struct arg cluster_rows[] = {
     ARG(struct cluster_args, mesh, ARG_REF),
     ARG(struct cluster_args, auto_mtls, ARG_U64),
     ARG(struct cluster_args, secrets, ARG_U64),
+    ARG(struct cluster_args, stat_name, ARG_TEXT),
     ARG(struct cluster_args, server_names, ARG_TEXTS),
 };
 
@@ -139,8 +149,10 @@ static const char *cluster_name(struct arena *a, const void *args)
 
 static struct effective_policy policy_of(const struct cluster_args *args)
 {
-    return effective_policy_of(
+    struct effective_policy policy = effective_policy_of(
         args->rule.value, (uint32_t)args->assignment.port, args->assignment.subset);
+    effective_policy_fill(&policy, args->mesh.value);
+    return policy;
 }
 
 static void discover_by_eds(struct arena *a, pb_Cluster *cluster)
@@ -194,7 +206,8 @@ static void discover_by_destination(
         pb_new_Cluster_OriginalDstLbConfig(a, .upstream_port_override = pb_u32(a, port));
 }
 
-static void discover(struct arena *a, pb_Cluster *cluster, const struct cluster_args *args)
+static void discover(struct arena *a, pb_Cluster *cluster, const struct cluster_args *args,
+    const struct client_tls *tls)
 {
     switch ((enum discovery)args->discovery) {
     case DISCOVERY_EDS:
@@ -205,6 +218,9 @@ static void discover(struct arena *a, pb_Cluster *cluster, const struct cluster_
         return;
     case DISCOVERY_ORIGINAL_DST:
         discover_by_destination(a, cluster, args);
+        return;
+    case DISCOVERY_DYNAMIC_DNS:
+        dynamic_dns_discover(a, cluster, (unsigned)args->dns_family, tls);
         return;
     }
     INVARIANT(!"a kind of discovery");
@@ -220,6 +236,7 @@ static struct transport transport_of(struct arena *a, const struct cluster_args 
         .auto_mtls = (enum auto_mtls)args->auto_mtls,
         .secrets = (enum secret_source)args->secrets,
         .names = &args->server_names,
+        .mesh = args->mesh.value,
         .mesh_sni = name_sni(a, (uint32_t)to->port, to->subset, to->host),
         .is_http2 = is_http2,
     };
@@ -230,9 +247,9 @@ static ProtobufCMessage *cluster_render(struct arena *a, const void *opaque)
     const struct cluster_args *args = opaque;
     const struct mesh_config *mesh = args->mesh.value;
     struct effective_policy policy = policy_of(args);
+    enum protocol protocol = (enum protocol)args->protocol;
     enum upstream_http http = upstream_http_upgraded(
-        upstream_http_of((enum protocol)args->protocol, policy.connection_pool),
-        policy.connection_pool);
+        upstream_http_of(protocol, policy.connection_pool), protocol, policy.connection_pool, mesh);
     http_options_list options = http_options_build(a,
         &(struct http_options){ .http = http, .pool = policy.connection_pool, .tls = policy.tls });
     struct transport transport = transport_of(a, args, &policy, http == UPSTREAM_HTTP2);
@@ -240,6 +257,7 @@ static ProtobufCMessage *cluster_render(struct arena *a, const void *opaque)
     pb_Cluster *cluster = pb_new_Cluster(a,
         .name = pb_str(cluster_name(a, args)),
         pb_Cluster_type(PB_Cluster_DiscoveryType_STATIC),
+        .alt_stat_name = pb_str(args->stat_name),
         .connect_timeout = cluster_connect_timeout(a, mesh, policy.connection_pool),
         .circuit_breakers = cluster_limits(a, &policy),
         .outlier_detection = cluster_outlier_detection(a, policy.outlier_detection),
@@ -248,9 +266,9 @@ static ProtobufCMessage *cluster_render(struct arena *a, const void *opaque)
         .transport_socket = transport_build(a, &transport),
         PB_LIST(transport_socket_matches, matches.count, matches.items),
         PB_LIST(typed_extension_protocol_options, options.count, options.items));
-    if (args->discovery != DISCOVERY_ORIGINAL_DST)
+    if (args->discovery == DISCOVERY_EDS || args->discovery == DISCOVERY_DNS)
         cluster_balance(a, cluster, policy.load_balancer);
-    discover(a, cluster, args);
+    discover(a, cluster, args, policy.tls);
     return &cluster->base;
 }
 
@@ -264,10 +282,9 @@ static const struct renderer cluster_renderer = {
     .render = cluster_render,
 };
 
-static unsigned dns_family_of(const struct scope *scope)
+static bool resolves_names(enum discovery discovery)
 {
-    return ip_families_of(scope).v4 ? PB_Cluster_DnsLookupFamily_V4_ONLY
-                                    : PB_Cluster_DnsLookupFamily_V6_ONLY;
+    return discovery == DISCOVERY_DNS || discovery == DISCOVERY_DYNAMIC_DNS;
 }
 
 /* Only what the kind of discovery uses, so that the key holds no more. */
@@ -282,6 +299,17 @@ static struct assignment_args assignment_of(
         .target_port = c->discovery == DISCOVERY_ORIGINAL_DST ? c->port->target_port : 0 };
 }
 
+static const char *stat_name_of(const struct selection *sel, const struct outbound_cluster *c)
+{
+    const struct stat_subject subject = {
+        .service = c->selected->service,
+        .port = c->port,
+        .subset = c->subset ? c->subset->name : NULL,
+        .target_port = c->port->target_port ? c->port->target_port : c->port->number,
+    };
+    return stat_name_build(sel->a, sel->snapshot->mesh->outbound_cluster_stat_name, &subject);
+}
+
 static struct cluster_args cluster_args_of(
     const struct selection *sel, const struct outbound_cluster *c)
 {
@@ -291,11 +319,12 @@ static struct cluster_args cluster_args_of(
         .protocol = c->port->protocol,
         .discovery = c->discovery,
         .resolution = c->selected->service->resolution,
-        .dns_family = c->discovery == DISCOVERY_DNS ? dns_family_of(sel->scope) : 0,
+        .dns_family = resolves_names(c->discovery) ? dynamic_dns_family(sel->scope) : 0,
         .rule = { .value = c->selected->rule, .digest = c->selected->rule->digest },
         .mesh = mesh_ref(sel->snapshot),
         .auto_mtls = auto_mtls,
         .secrets = secret_source_of(sel->scope),
+        .stat_name = stat_name_of(sel, c),
         .server_names = server_names_of(sel, c, auto_mtls),
     };
 }

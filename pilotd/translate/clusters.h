@@ -6,7 +6,7 @@
 
 #include "translate/select.h"
 
-enum discovery { DISCOVERY_EDS, DISCOVERY_DNS, DISCOVERY_ORIGINAL_DST };
+enum discovery { DISCOVERY_EDS, DISCOVERY_DNS, DISCOVERY_ORIGINAL_DST, DISCOVERY_DYNAMIC_DNS };
 
 /* One for each port of a service (UDP and repeated numbers left out), and for each port one for
  * each subset. */

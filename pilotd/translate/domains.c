@@ -50,8 +50,10 @@ string_list domains_of_service(
     if (!is_ip(host, AF_INET) && !is_ip(host, AF_INET6))
         list_push(a, &domains, arena_printf(a, "%s.", host));
     push_short_names(a, &domains, host, scope);
-    for (list_each (const char *const, address, &service->addresses))
-        list_push(a, &domains, host_header(a, *address));
+    string_list addresses = service_addresses(a, service, scope);
+    for (list_each (const char *const, address, &addresses))
+        if (!strchr(*address, '/'))
+            list_push(a, &domains, host_header(a, *address));
     return domains;
 }
 

@@ -1,5 +1,7 @@
 #include "translate/http_manager.h"
 
+#include "translate/dynamic_dns.h"
+
 typedef LIST(pb_HttpFilter *) http_filter_list;
 
 static void push_filter(
@@ -18,6 +20,8 @@ static http_filter_list http_filters(struct arena *a, const struct http_manager 
         push_filter(a, &filters, "envoy.filters.http.grpc_web", &pb_new_GrpcWeb(a)->base);
     push_filter(a, &filters, "envoy.filters.http.fault", &pb_new_HTTPFault(a)->base);
     push_filter(a, &filters, "envoy.filters.http.cors", &pb_new_Cors(a)->base);
+    if (m->has_dynamic_dns)
+        list_push(a, &filters, dynamic_dns_http_filter(a, m->dns_family));
     push_filter(a, &filters, "envoy.filters.http.router", &pb_new_Router(a)->base);
     return filters;
 }
@@ -73,6 +77,11 @@ static void set_lists(
     manager->upgrade_configs = upgrades.items;
 }
 
+enum normalization normalization_of(const struct mesh_config *mesh)
+{
+    return mesh->path_normalization ? mesh->path_normalization->normalization : NORMALIZE_DEFAULT;
+}
+
 static pb_HttpConnectionManager *settings(struct arena *a, const struct http_manager *m)
 {
     pb_HttpConnectionManager *manager = with_routes(a, m);
@@ -80,9 +89,12 @@ static pb_HttpConnectionManager *settings(struct arena *a, const struct http_man
     manager->use_remote_address = pb_bool(a, false);
     manager->proxy_100_continue = true;
     manager->stream_idle_timeout = pb_millis(a, 0);
-    manager->normalize_path = pb_bool(a, true);
+    manager->normalize_path = pb_bool(a, m->normalization != NORMALIZE_NONE);
+    manager->merge_slashes = m->normalization >= NORMALIZE_MERGE_SLASHES;
     manager->path_with_escaped_slashes_action =
-        PB_HttpConnectionManager_PathWithEscapedSlashesAction_KEEP_UNCHANGED;
+        m->normalization == NORMALIZE_DECODE_AND_MERGE_SLASHES
+            ? PB_HttpConnectionManager_PathWithEscapedSlashesAction_UNESCAPE_AND_FORWARD
+            : PB_HttpConnectionManager_PathWithEscapedSlashesAction_KEEP_UNCHANGED;
     set_lists(a, m, manager);
     if (m->is_inbound)
         set_inbound(a, manager);

@@ -16,8 +16,13 @@ struct http_manager {
     const char *route_name;              /* a route table over ADS; or else */
     const pb_RouteConfiguration *routes; /* the table itself */
     bool has_grpc_web;
+    bool has_dynamic_dns; /* hosts are resolved when they are asked for, in dns_family */
+    unsigned dns_family;
+    enum normalization normalization; /* of paths, before they are matched */
     struct access_log access_log;
 };
+
+enum normalization normalization_of(const struct mesh_config *mesh);
 
 pb_Filter *http_manager_build(struct arena *a, const struct http_manager *m);
 

@@ -3,6 +3,7 @@
 #include "translate/fixed_clusters.h"
 #include "translate/inbound_listeners.h"
 #include "translate/names.h"
+#include "translate/stat_name.h"
 
 #include <string.h>
 
@@ -53,6 +54,7 @@ static struct inbound_port inbound_port_of(const struct local_port *local)
 
 struct inbound_cluster_args {
     uint64_t number, service_port, protocol;
+    const char *stat_name;       /* NULL: the cluster's */
     const char *loopback;        /* where the application is; NULL: where the connection went */
     uint64_t binds_v4, binds_v6; /* source addresses that redirection leaves alone */
     struct arg_ref rule, mesh;   /* struct effective_rule, struct mesh_config */
@@ -61,6 +63,7 @@ static const struct arg inbound_cluster_rows[] = {
     ARG(struct inbound_cluster_args, number, ARG_U64),
     ARG(struct inbound_cluster_args, service_port, ARG_U64),
     ARG(struct inbound_cluster_args, protocol, ARG_U64),
+    ARG(struct inbound_cluster_args, stat_name, ARG_TEXT),
     ARG(struct inbound_cluster_args, loopback, ARG_TEXT),
     ARG(struct inbound_cluster_args, binds_v4, ARG_U64),
     ARG(struct inbound_cluster_args, binds_v6, ARG_U64),
@@ -120,6 +123,7 @@ static ProtobufCMessage *inbound_cluster_render(struct arena *a, const void *opa
     pb_Cluster *cluster = pb_new_Cluster(a,
         .name = pb_str(inbound_cluster_name(a, args)),
         pb_Cluster_type(PB_Cluster_DiscoveryType_ORIGINAL_DST),
+        .alt_stat_name = pb_str(args->stat_name),
         .connect_timeout = cluster_connect_timeout(a, mesh, pool),
         .circuit_breakers = cluster_limits(a, &policy),
         .upstream_connection_options = cluster_keepalive(a, mesh, pool),
@@ -138,19 +142,36 @@ static const struct renderer inbound_cluster_renderer = {
     .render = inbound_cluster_render,
 };
 
+static bool goes_to_loopback(const struct selection *sel)
+{
+    const struct inbound_traffic_policy *policy = sel->snapshot->mesh->inbound_traffic_policy;
+    return policy && policy->mode == INBOUND_LOCALHOST;
+}
+
+static const char *stat_name_of(const struct selection *sel, const struct local_port *local)
+{
+    const struct stat_subject subject = {
+        .service = local->service,
+        .port = local->port,
+        .target_port = local->number,
+    };
+    return stat_name_build(sel->a, sel->snapshot->mesh->inbound_cluster_stat_name, &subject);
+}
+
 static void select_inbound_cluster(struct selection *sel, const struct local_port *local)
 {
     const struct effective_rule *rule =
         effective_rule_find(sel->a, sel->snapshot, sel->scope, local->service);
-    bool is_redirected = sel->scope->interception != INTERCEPTION_NONE;
+    bool goes_on = sel->scope->interception != INTERCEPTION_NONE && !goes_to_loopback(sel);
     struct ip_families families = ip_families_of(sel->scope);
     struct inbound_cluster_args args = {
         .number = local->number,
         .service_port = local->port->number,
         .protocol = local->port->protocol,
-        .loopback = is_redirected ? NULL : loopback_of(sel->scope),
-        .binds_v4 = is_redirected && families.v4,
-        .binds_v6 = is_redirected && families.v6,
+        .loopback = goes_on ? NULL : loopback_of(sel->scope),
+        .stat_name = stat_name_of(sel, local),
+        .binds_v4 = goes_on && families.v4,
+        .binds_v6 = goes_on && families.v6,
         .rule = { .value = rule, .digest = rule->digest },
         .mesh = mesh_ref(sel->snapshot),
     };

@@ -143,6 +143,7 @@ static pb_Filter *http_filter(struct arena *a, const struct chain *c)
         .stat_prefix = c->stat_prefix,
         .routes = routes_build(a, c->cluster, c->port.service_port),
         .has_grpc_web = c->port.protocol == PROTOCOL_GRPC_WEB,
+        .normalization = normalization_of(c->mesh),
         .access_log = c->log };
     return http_manager_build(a, &manager);
 }
@@ -287,15 +288,10 @@ static const struct arg inbound_rows[] = {
     ARG(struct inbound_args, mesh, ARG_REF),
 };
 
-static struct access_log log_of(const struct mesh_config *mesh)
-{
-    return (struct access_log){ mesh->access_log_file, mesh->access_log_format };
-}
-
 static struct chain common_of(const struct inbound_args *args)
 {
     return (struct chain){
-        .log = log_of(args->mesh.value),
+        .log = access_log_of(args->mesh.value),
         .mode = (enum mutual_tls)args->mode,
         .mesh = args->mesh.value,
     };
@@ -310,7 +306,7 @@ static pb_Listener *listener_build(struct arena *a, const struct inbound_args *a
     const char *name, uint32_t port, const chain_list *chains, const filter_list *filters)
 {
     const struct mesh_config *mesh = args->mesh.value;
-    struct access_log log = log_of(mesh);
+    struct access_log log = access_log_of(mesh);
     access_log_list logs = access_log_build_no_route(a, &log);
     return pb_new_Listener(a,
         .name = pb_str(name),

@@ -73,15 +73,15 @@ static void push_address(
 static void push_wishes(struct selection *sel, wish_list *wishes,
     const struct selected_service *service, const struct service_port *port)
 {
-    const string_list *addresses = &service->service->addresses;
+    const string_list addresses = service_addresses(sel->a, service->service, sel->scope);
     struct wish wish = { .service = service, .port = port };
     bool is_bound = sel->scope->interception == INTERCEPTION_NONE;
-    if (is_bound || protocol_is_http(port->protocol) || addresses->count == 0) {
+    if (is_bound || protocol_is_http(port->protocol) || addresses.count == 0) {
         wish.bind = is_bound ? sel->scope->bind_address : wildcard_address(sel->scope);
         list_push(sel->a, wishes, wish);
         return;
     }
-    for (list_each (const char *const, address, addresses))
+    for (list_each (const char *const, address, &addresses))
         push_address(sel, wishes, wish, *address);
 }
 
@@ -174,6 +174,7 @@ static void add_http(
     struct selection *sel, struct planned_listener *listener, const struct wish *wish)
 {
     listener->has_grpc_web |= wish->port->protocol == PROTOCOL_GRPC_WEB;
+    listener->has_dynamic_dns |= wish->service->service->resolution == RESOLUTION_DYNAMIC_DNS;
     if (listener->route_name)
         return;
     bool is_own = !listener->is_bound && strcmp(wish->bind, wildcard_address(sel->scope)) != 0;

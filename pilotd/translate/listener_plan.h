@@ -33,6 +33,7 @@ struct planned_chain {
     cidr_list ranges;         /* where it was going, sorted; empty: wherever */
     LIST(struct planned_share) shares;
     const struct object *rule; /* the VirtualService; NULL: none */
+    bool is_dynamic;           /* the server name is resolved when it is asked for */
 };
 
 struct planned_listener {
@@ -41,7 +42,7 @@ struct planned_listener {
     bool is_bound;          /* a socket of its own; else connections come by redirection */
     const char *route_name; /* NULL: no HTTP here */
     const struct selected_service *only; /* the table is this service's alone; NULL: the port's */
-    bool has_grpc_web;
+    bool has_grpc_web, has_dynamic_dns;
     LIST(struct planned_chain) chains; /* the oldest service first */
 };
 typedef LIST(struct planned_listener) listener_plan; /* sorted by bind, then port */

@@ -1,3 +1,5 @@
+#include "translate/cluster_policy.h"
+#include "translate/dynamic_dns.h"
 #include "translate/fixed_clusters.h"
 #include "translate/listener_plan.h"
 #include "translate/names.h"
@@ -34,13 +36,17 @@ static void set_tcp(struct arena *a, struct tcp_proxy *proxy, const struct effec
 }
 
 /* Several have one filter: what it does with a connection is the first one's rule. */
-static struct effective_policy policy_of(const struct planned_chain *planned)
+static struct effective_policy policy_of(
+    const struct mesh_config *mesh, const struct planned_chain *planned)
 {
     const struct planned_share *first = &planned->shares.items[0];
     bool is_one = planned->shares.count == 1;
+    struct effective_policy policy = { 0 };
     if (!first->to.to)
-        return (struct effective_policy){ 0 };
-    return effective_policy_of(first->to.to->rule, first->to.port, is_one ? first->subset : NULL);
+        return policy;
+    policy = effective_policy_of(first->to.to->rule, first->to.port, is_one ? first->subset : NULL);
+    effective_policy_fill(&policy, mesh);
+    return policy;
 }
 
 static void set_destinations(
@@ -58,9 +64,11 @@ static void set_destinations(
 static struct arg_ref chain_of(struct selection *sel, const struct planned_chain *planned)
 {
     struct listener_chain *chain = ARENA_NEW(sel->a, struct listener_chain);
-    struct effective_policy policy = policy_of(planned);
+    struct effective_policy policy = policy_of(sel->snapshot->mesh, planned);
     chain->server_names = planned->server_names;
     chain->ranges = planned->ranges;
+    chain->dynamic_port = planned->is_dynamic ? planned->port->number : 0;
+    chain->dns_family = planned->is_dynamic ? dynamic_dns_family(sel->scope) : 0;
     chain->is_mongo = planned->port->protocol == PROTOCOL_MONGO;
     set_destinations(sel->a, &chain->proxy, planned);
     set_tcp(sel->a, &chain->proxy, &policy);
@@ -84,6 +92,8 @@ static void select_planned(struct selection *sel, const struct planned_listener 
         .is_bound = planned->is_bound,
         .route_name = planned->route_name,
         .has_grpc_web = planned->has_grpc_web,
+        .has_dynamic_dns = planned->has_dynamic_dns,
+        .dns_family = planned->has_dynamic_dns ? dynamic_dns_family(sel->scope) : 0,
         /* Where a connection was going is known only if it was redirected. */
         .fallback = planned->is_bound ? NULL : fallback_cluster(sel->snapshot->mesh),
         .mesh = mesh_ref(sel->snapshot),

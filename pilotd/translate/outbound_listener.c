@@ -2,6 +2,7 @@
 
 #include "model/mesh_config.h"
 #include "translate/assignment.h"
+#include "translate/dynamic_dns.h"
 #include "translate/http_manager.h"
 #include "translate/names.h"
 
@@ -40,13 +41,14 @@ struct arg_ref listener_chain_ref(const struct listener_chain *chain)
     }
     add_proxy(h, &chain->proxy);
     hasher_add_u32(h, chain->is_mongo);
+    hasher_add_u32(h, chain->dynamic_port);
+    hasher_add_u32(h, chain->dns_family);
     return (struct arg_ref){ .value = chain, .digest = hasher_finish(h) };
 }
 
 static struct access_log log_of(const struct arg_ref *mesh)
 {
-    const struct mesh_config *config = mesh->value;
-    return (struct access_log){ config->access_log_file, config->access_log_format };
+    return access_log_of(mesh->value);
 }
 
 /* ---- chains ---- */
@@ -94,6 +96,9 @@ static pb_FilterChain *tcp_chain(
     filter_list filters = { 0 };
     if (chain->is_mongo)
         list_push(a, &filters, mongo_proxy(a, proxy.cluster ? proxy.cluster : proxy.stat_prefix));
+    if (chain->dynamic_port)
+        list_push(
+            a, &filters, dynamic_dns_server_name_filter(a, chain->dns_family, chain->dynamic_port));
     list_push(a, &filters, tcp_proxy_build(a, &proxy));
     return pb_new_FilterChain(a,
         .filter_chain_match = listener_chain_is_default(chain) ? NULL : match_of(a, chain),
@@ -124,6 +129,9 @@ static pb_FilterChain *http_chain(
         .stat_prefix = arena_printf(a, "outbound_%s", name),
         .route_name = args->route_name,
         .has_grpc_web = args->has_grpc_web != 0,
+        .has_dynamic_dns = args->has_dynamic_dns != 0,
+        .dns_family = (unsigned)args->dns_family,
+        .normalization = normalization_of(args->mesh.value),
         .access_log = log_of(&args->mesh),
     };
     return pb_new_FilterChain(a,
@@ -171,6 +179,8 @@ static const struct arg outbound_listener_rows[] = {
     ARG(struct outbound_listener_args, is_bound, ARG_U64),
     ARG(struct outbound_listener_args, route_name, ARG_TEXT),
     ARG(struct outbound_listener_args, has_grpc_web, ARG_U64),
+    ARG(struct outbound_listener_args, has_dynamic_dns, ARG_U64),
+    ARG(struct outbound_listener_args, dns_family, ARG_U64),
     ARG(struct outbound_listener_args, fallback, ARG_TEXT),
     ARG(struct outbound_listener_args, chains, ARG_REFS),
     ARG(struct outbound_listener_args, mesh, ARG_REF),

@@ -15,6 +15,8 @@ struct listener_chain {
     cidr_list ranges;         /* where it was going */
     struct tcp_proxy proxy;   /* its access log is the mesh's */
     bool is_mongo;
+    uint32_t dynamic_port; /* the server name is resolved when it is asked for; 0: it is not */
+    unsigned dns_family;   /* then */
 };
 /* It takes what no other chain takes. */
 bool listener_chain_is_default(const struct listener_chain *chain);
@@ -28,9 +30,10 @@ struct outbound_listener_args {
     uint64_t is_bound;      /* a socket of its own, not redirection */
     const char *route_name; /* NULL: no HTTP here */
     uint64_t has_grpc_web;
-    const char *fallback; /* the cluster for what no chain takes; NULL: refused */
-    arg_ref_list chains;  /* struct listener_chain */
-    struct arg_ref mesh;  /* struct mesh_config */
+    uint64_t has_dynamic_dns, dns_family; /* hosts are resolved when they are asked for */
+    const char *fallback;                 /* the cluster for what no chain takes; NULL: refused */
+    arg_ref_list chains;                  /* struct listener_chain */
+    struct arg_ref mesh;                  /* struct mesh_config */
 };
 extern const struct renderer outbound_listener_renderer;
 

@@ -10,10 +10,17 @@ typedef LIST(pb_RouteAction_HashPolicy *) hash_policy_list;
 
 static pb_RouteAction_HashPolicy *cookie_hash(struct arena *a, const struct http_cookie *cookie)
 {
+    LIST(pb_RouteAction_HashPolicy_CookieAttribute *) attributes = { 0 };
+    for (list_each (const struct cookie_attribute, attribute, &cookie->attributes))
+        list_push(a,
+            &attributes,
+            pb_new_RouteAction_HashPolicy_CookieAttribute(
+                a, .name = pb_str(attribute->name), .value = pb_str(attribute->value)));
     pb_RouteAction_HashPolicy_Cookie *out = pb_new_RouteAction_HashPolicy_Cookie(a,
         .name = pb_str(cookie->name),
         .path = pb_str(cookie->path),
-        .ttl = cookie->ttl.is_set ? pb_millis(a, cookie->ttl.ms) : NULL);
+        .ttl = cookie->ttl.is_set ? pb_millis(a, cookie->ttl.ms) : NULL,
+        PB_LIST(attributes, attributes.count, attributes.items));
     return pb_new_RouteAction_HashPolicy(a, pb_RouteAction_HashPolicy_cookie(out));
 }
 

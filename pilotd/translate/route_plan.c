@@ -109,6 +109,10 @@ static void add_hash(struct hasher *h, const struct consistent_hash *hash)
         hasher_add_text(h, cookie->path);
         hasher_add_u32(h, cookie->ttl.is_set);
         hasher_add(h, &cookie->ttl.ms, sizeof cookie->ttl.ms);
+        for (list_each (const struct cookie_attribute, attribute, &cookie->attributes)) {
+            hasher_add_text(h, attribute->name);
+            hasher_add_text(h, attribute->value);
+        }
     }
 }
 

@@ -46,7 +46,8 @@ static pb_TransportSocket *wrap(struct arena *a, const ProtobufCMessage *context
 static pb_CommonTlsContext *common_build(struct arena *a, enum secret_source source,
     pb_CertificateValidationContext *peer, pb_TlsParameters *params, const string_list *protocols)
 {
-    params->tls_minimum_protocol_version = PB_TlsParameters_TlsProtocol_TLSv1_2;
+    if (!params->tls_minimum_protocol_version)
+        params->tls_minimum_protocol_version = PB_TlsParameters_TlsProtocol_TLSv1_2;
     params->tls_maximum_protocol_version = PB_TlsParameters_TlsProtocol_TLSv1_3;
     return pb_new_CommonTlsContext(a,
         .tls_params = params,
@@ -113,7 +114,7 @@ static string_list served_protocols(struct arena *a, bool is_http)
     return protocols;
 }
 
-static pb_TlsParameters *server_params(struct arena *a)
+static string_list usual_ciphers(struct arena *a)
 {
     static const char *const ciphers[] = {
         "ECDHE-ECDSA-AES256-GCM-SHA384",
@@ -126,7 +127,20 @@ static pb_TlsParameters *server_params(struct arena *a)
     string_list list = { 0 };
     for (size_t i = 0; i < ARRAY_COUNT(ciphers); i++)
         list_push(a, &list, ciphers[i]);
-    return pb_new_TlsParameters(a, PB_LIST(cipher_suites, list.count, pb_strs(&list)));
+    return list;
+}
+
+static pb_TlsParameters *server_params(struct arena *a, const struct tls_config *config)
+{
+    static const struct tls_config none = { 0 };
+    const struct tls_config *own = config ? config : &none;
+    string_list ciphers = own->cipher_suites.count > 0 ? own->cipher_suites : usual_ciphers(a);
+    return pb_new_TlsParameters(a,
+        .tls_minimum_protocol_version = own->min_protocol_version == TLS_PROTOCOL_1_3
+                                            ? PB_TlsParameters_TlsProtocol_TLSv1_3
+                                            : PB_TlsParameters_TlsProtocol_TLSv1_2,
+        PB_LIST(cipher_suites, ciphers.count, pb_strs(&ciphers)),
+        PB_LIST(ecdh_curves, own->ecdh_curves.count, pb_strs(&own->ecdh_curves)));
 }
 
 pb_TransportSocket *mesh_server_build(
@@ -143,8 +157,8 @@ pb_TransportSocket *mesh_server_build(
             pb_new_StringMatcher(
                 a, pb_StringMatcher_prefix(arena_printf(a, "spiffe://%s/", *domain))));
     pb_DownstreamTlsContext *context = pb_new_DownstreamTlsContext(a,
-        .common_tls_context =
-            common_build(a, source, peer_build(a, &matchers), server_params(a), &protocols),
+        .common_tls_context = common_build(
+            a, source, peer_build(a, &matchers), server_params(a, mesh->mesh_mtls), &protocols),
         .require_client_certificate = pb_bool(a, true));
     return wrap(a, &context->base);
 }

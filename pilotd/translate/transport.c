@@ -52,13 +52,21 @@ static void set_validation(pb_CommonTlsContext *common, pb_CertificateValidation
     common->validation_context = with.validation_context;
 }
 
+/* NULL: whoever it is, for the mesh does not want servers verified unless a rule says by what. */
+static const char *authorities_of(const struct transport *t)
+{
+    struct opt_bool verifies = t->mesh->verify_certificate_at_client;
+    if (t->tls->ca_certificates)
+        return t->tls->ca_certificates;
+    return verifies.is_set && !verifies.value ? NULL : SYSTEM_AUTHORITIES;
+}
+
 static void set_files(struct arena *a, const struct transport *t, pb_CommonTlsContext *common)
 {
     const struct client_tls *tls = t->tls;
     pb_CertificateValidationContext *peer = names_build(a, tls, t->names);
     if (!skips_verification(tls)) {
-        peer->trusted_ca =
-            file(a, tls->ca_certificates ? tls->ca_certificates : SYSTEM_AUTHORITIES);
+        peer->trusted_ca = file(a, authorities_of(t));
         peer->crl = file(a, tls->ca_crl);
     }
     set_validation(common, peer);
@@ -97,15 +105,24 @@ static void set_secrets(struct arena *a, const struct transport *t, pb_CommonTls
     common->combined_validation_context = with.combined_validation_context;
 }
 
+static pb_TlsParameters *params_of(struct arena *a, const struct tls_config *defaults)
+{
+    static const struct tls_config none = { 0 };
+    const struct tls_config *config = defaults ? defaults : &none;
+    return pb_new_TlsParameters(a,
+        .tls_minimum_protocol_version = PB_TlsParameters_TlsProtocol_TLSv1_2,
+        .tls_maximum_protocol_version = PB_TlsParameters_TlsProtocol_TLSv1_3,
+        PB_LIST(cipher_suites, config->cipher_suites.count, pb_strs(&config->cipher_suites)),
+        PB_LIST(ecdh_curves, config->ecdh_curves.count, pb_strs(&config->ecdh_curves)));
+}
+
 static pb_TransportSocket *own_tls(struct arena *a, const struct transport *t)
 {
     string_list alpn = { 0 };
     if (t->is_http2)
         list_push(a, &alpn, "h2");
     pb_CommonTlsContext *common = pb_new_CommonTlsContext(a,
-        .tls_params = pb_new_TlsParameters(a,
-            .tls_minimum_protocol_version = PB_TlsParameters_TlsProtocol_TLSv1_2,
-            .tls_maximum_protocol_version = PB_TlsParameters_TlsProtocol_TLSv1_3),
+        .tls_params = params_of(a, t->mesh->tls_defaults),
         PB_LIST(alpn_protocols, alpn.count, pb_strs(&alpn)));
     if (t->tls->credential_name)
         set_secrets(a, t, common);

@@ -20,6 +20,7 @@ enum auto_mtls {
 struct transport {
     const struct client_tls *tls;                /* may be NULL */
     const struct proxy_protocol *proxy_protocol; /* may be NULL */
+    const struct mesh_config *mesh;
     enum auto_mtls auto_mtls;
     enum secret_source secrets;
     const string_list *names; /* that the server's certificate may say; empty: what the authority

@@ -60,10 +60,16 @@ static void test_verdicts(void **state)
         { "{outboundTrafficPolicy: {mode: ALLOWANY}}",
             "outboundTrafficPolicy.mode: unknown value \"ALLOWANY\"; did you mean \"ALLOW_ANY\"? "
             "[PIL0202]" },
-        { "{accessLogEncoding: TEXT, h2UpgradePolicy: DO_NOT_UPGRADE}", "" },
-        { "{accessLogEncoding: JSON, h2UpgradePolicy: UPGRADE}",
-            "accessLogEncoding: is not supported yet [PIL0106]\n"
-            "h2UpgradePolicy: is not supported yet [PIL0106]" },
+        { "{accessLogEncoding: JSON, h2UpgradePolicy: UPGRADE}", "" },
+        { "{accessLogEncoding: JSON, accessLogFormat: '%START_TIME%'}",
+            "accessLogFormat: must be a JSON object with accessLogEncoding JSON: is not JSON: "
+            "stopped at byte 0; or use accessLogEncoding TEXT [PIL0203]" },
+        { "{accessLogEncoding: JSON, accessLogFormat: '{\"t\": \"%START_TIME%\"}'}", "" },
+        { "{meshMTLS: {cipherSuites: [RC4]}, tlsDefaults: {ecdhCurves: [P-1]}}",
+            "meshMTLS.cipherSuites[0]: must be a cipher suite such as "
+            "ECDHE-RSA-AES256-GCM-SHA384, not \"RC4\" [PIL0203]\n"
+            "tlsDefaults.ecdhCurves[0]: must be a curve: P-256, P-384, P-521, X25519 or "
+            "X25519MLKEM768, not \"P-1\" [PIL0203]" },
         { "{defaultConfig: {concurrency: 2}, ingressClass: x}",
             "warning: defaultConfig: has no effect; it is for the proxies' agents [PIL0108]\n"
             "warning: ingressClass: has no effect; there is no Kubernetes here [PIL0108]" },

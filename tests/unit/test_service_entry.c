@@ -73,11 +73,17 @@ static void test_hosts_are_required_and_never_everything(void **state)
 static void test_addresses_are_ips(void **state)
 {
     static const struct fault_case cases[] = {
-        { "{hosts: [a.b], addresses: [10.0.0.0/8]}",
-            "spec.addresses[0]: networks (CIDR) are not supported yet [PIL0106]" },
+        { "{hosts: [a.b], addresses: [10.0.0.0/8, '2001:db8::/32']}", "" },
+        { "{hosts: [a.b], addresses: [10.0.0.0/8], resolution: DNS}",
+            "spec.addresses[0]: a range of addresses needs resolution NONE or STATIC [PIL0302]" },
+        { "{hosts: [a.b], addresses: [10.0.0.0/33]}",
+            "spec.addresses[0]: must be an IP address, or a range of them such as 10.0.0.0/8, not "
+            "\"10.0.0.0/33\" [PIL0203]" },
         { "{hosts: [a.b], addresses: [a.b, 10.0.0.256]}",
-            "spec.addresses[0]: must be an IP address, not \"a.b\" [PIL0203]\n"
-            "spec.addresses[1]: must be an IP address, not \"10.0.0.256\" [PIL0203]" },
+            "spec.addresses[0]: must be an IP address, or a range of them such as 10.0.0.0/8, not "
+            "\"a.b\" [PIL0203]\n"
+            "spec.addresses[1]: must be an IP address, or a range of them such as 10.0.0.0/8, not "
+            "\"10.0.0.256\" [PIL0203]" },
     };
 
     check(state, cases, ARRAY_COUNT(cases));
@@ -130,8 +136,15 @@ static void test_endpoints_fit_the_resolution(void **state)
         { "{hosts: [a.b], " HTTP ", resolution: STATIC, endpoints: [{address: 10.0.0.1, "
           "ports: {https: 1}}]}",
             "spec.endpoints[0].ports.https: is no port of the service entry [PIL0302]" },
-        { "{hosts: ['*.b'], resolution: DYNAMIC_DNS}",
-            "spec.resolution: DYNAMIC_DNS is not supported yet [PIL0106]" },
+        { "{hosts: ['*.b'], resolution: DYNAMIC_DNS, " HTTP "}", "" },
+        { "{hosts: [a.b], resolution: DYNAMIC_DNS, addresses: [10.0.0.1], endpoints: [{address: "
+          "10.0.0.2}], ports: [{number: 80, name: tcp, protocol: TCP}]}",
+            "spec.hosts[0]: must be a wildcard with resolution DYNAMIC_DNS; use resolution DNS for "
+            "a whole name [PIL0302]\n"
+            "spec.addresses: cannot be given with resolution DYNAMIC_DNS [PIL0301]\n"
+            "spec.endpoints: cannot be given with resolution DYNAMIC_DNS [PIL0301]\n"
+            "spec.ports[0].protocol: must be HTTP, HTTP2, GRPC or TLS with resolution "
+            "DYNAMIC_DNS [PIL0302]" },
     };
 
     check(state, cases, ARRAY_COUNT(cases));
@@ -182,7 +195,10 @@ static void test_endpoints_are_listed_or_selected(void **state)
             "digits, '-', '_' and '.', at most 63, not \"\" [PIL0203]\n"
             "spec.workloadSelector.labels.c: must be a label's value: letters, digits, '-', '_' "
             "and '.', at most 63, not \"*\" [PIL0203]" },
-        { "{hosts: [a.b], " HTTP ", workloadSelector: {}}",
+        { "{hosts: [a.b], " HTTP ", workloadSelector: {labels: {a: b}}}",
+            "warning: spec.workloadSelector: has no effect with resolution NONE: connections go "
+            "where they were going; use resolution STATIC [PIL0108]" },
+        { "{hosts: [a.b], " HTTP ", resolution: STATIC, workloadSelector: {}}",
             "warning: spec.workloadSelector: has no labels, so it selects every workload of the "
             "namespace [PIL0302]" },
     };
@@ -206,8 +222,8 @@ static void test_workload_entries_have_an_address(void **state)
         { "{address: a.b, ports: {7777: 7777}}", "" },
         { "{}", "spec.address: is required [PIL0104]" },
         { "{network: n}",
-            "spec.address: is required: reaching a network through its gateway is not supported "
-            "yet [PIL0106]" },
+            "warning: spec.network: networks have no gateways here, so without an address it "
+            "cannot be reached; give its address [PIL0108]" },
         { "{address: 'unix:///dir/'}",
             "spec.address: must be an IP address, a host name, or unix:// and the absolute path of "
             "a socket, not \"unix:///dir/\" [PIL0203]" },
