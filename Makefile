@@ -44,7 +44,8 @@ CTL_OBJ := $(CTL_SRC:%.c=$(BUILD)/obj/%.o)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help deps unit test test-asan test-tsan format lint layers size bench demo clean install
+.PHONY: all help deps unit test test-asan test-tsan format lint layers size bench demo clean install \
+    conformance docs
 all: $(BUILD)/pilotd $(BUILD)/pilotctl ## build pilotd and pilotctl (the default)
 
 include tests/tests.mk

@@ -33,6 +33,14 @@ enum diag_code {
     DIAG_SHADOWED = 403,
     DIAG_DUPLICATE_HOST = 404,
     DIAG_PORT_CONFLICT = 405,
+    DIAG_UNUSED = 406,            /* a resource that nobody comes to use */
+    DIAG_NOT_MERGED = 407,        /* what an older resource for the same host leaves no room for */
+    DIAG_NO_ENDPOINTS = 408,      /* traffic that nobody is there for */
+    DIAG_NO_OUTLIERS = 409,       /* locality failover without outlier detection */
+    DIAG_DUPLICATE_SERVICE = 410, /* a host that another namespace declares, too */
+    DIAG_UNKNOWN_PORT = 411,
+    DIAG_UNKNOWN_DELEGATE = 412,
+    DIAG_NO_ADDRESS = 413,   /* TCP that is told apart by its port alone */
     DIAG_BAD_KEY = 501,      /* a key outside the keyspace's layout */
     DIAG_KEY_MISMATCH = 502, /* the value's kind or name is not its key's */
 };

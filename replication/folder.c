@@ -285,7 +285,7 @@ static int compare_slots(const void *left, const void *right)
     return order ? order : (a->order > b->order) - (a->order < b->order);
 }
 
-/* Those with a time come first, by time; then the others, in the order of files. */
+/* Those with a time come first, by time; then the others, in the order of files. 0: equally old. */
 static int compare_creation(const void *left, const void *right)
 {
     const struct slot *a = *(struct slot *const *)left, *b = *(struct slot *const *)right;
@@ -294,7 +294,7 @@ static int compare_creation(const void *left, const void *right)
         return v->has_timestamp ? -1 : 1;
     if (v->created_ns != w->created_ns)
         return v->created_ns < w->created_ns ? -1 : 1;
-    return (a->order > b->order) - (a->order < b->order);
+    return v->has_timestamp ? 0 : (a->order > b->order) - (a->order < b->order);
 }
 
 static void drop_duplicates(const struct folder *f, struct slots *slots)
@@ -330,7 +330,9 @@ static void number_slots(struct slots *slots)
             ranked[count++] = slot;
     qsort(ranked, count, sizeof(struct slot *), compare_creation);
     for (size_t i = 0; i < count; i++)
-        ranked[i]->create_revision = (int64_t)i + 1;
+        ranked[i]->create_revision = i > 0 && compare_creation(&ranked[i - 1], &ranked[i]) == 0
+                                         ? ranked[i - 1]->create_revision
+                                         : (int64_t)i + 1;
 }
 
 static struct folder_entry entry_of(const struct slot *slot, const struct map *leases)

@@ -15,6 +15,12 @@ $(BUILD)/tools/%: $(BUILD)/obj/tests/tools/%.o $(BUILD)/libpilot.a
 	@mkdir -p $(dir $@)
 	$(call say,LINK,$@)
 	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+FUZZ_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/fuzz/*.c))
+$(BUILD)/tools/config_fuzz: $(FUZZ_OBJ) $(BUILD)/libpilot.a
+	@mkdir -p $(dir $@)
+	$(call say,LINK,$@)
+	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+TEST_TOOLS += $(BUILD)/tools/config_fuzz
 
 test: ## build and test everything: checks, unit tests, end-to-end with real etcd, HAProxy, Envoys
 	@tests/tools/deps
@@ -46,6 +52,17 @@ test-tsan: ## unit and daemon tests under ThreadSanitizer
 
 # The end-to-end tests that drive pilotd itself; the demo is too slow for it.
 SANITIZED ?= daemon or pilotctl or xds_protocol or reconnect or keyspace_faults
+
+conformance: $(BUILD)/pilotctl ## compare with known verdicts and output (CORPUS=DIR; docs/CONFORMANCE.md)
+	@/usr/bin/python3 tests/tools/conformance.py $(BUILD)/pilotctl $(or $(CORPUS),$(error CORPUS=DIR is needed))
+
+docs: $(BUILD)/tools/support_table ## write docs/SUPPORT.md anew from the tables of the kinds
+	@$(BUILD)/tools/support_table > docs/SUPPORT.md
+
+T ?= 60
+fuzz-config: deps ## random resources through the core, under sanitizers, to an Envoy for T=60 seconds (SEED=first)
+	@$(MAKE) --no-print-directory BUILD=build/asan SAN=address,undefined build/asan/tools/config_fuzz
+	@PILOT_BUILD=build/asan $(VENV)/bin/python tests/fuzz/fuzz.py --seconds $(T) $(if $(SEED),--seed $(SEED))
 
 bench: deps ## measure: change to 500 proxies, CPU, memory a proxy, start to ready
 	@$(MAKE) --no-print-directory all $(BUILD)/tools/xds_load

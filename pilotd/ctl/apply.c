@@ -1,10 +1,10 @@
 /* pilotctl validate, apply, delete: resources from files, checked, written, removed. */
+#include "ctl/analysis.h"
 #include "ctl/files.h"
-#include "ctl/session.h"
 
 #include <string.h>
 
-const struct flag *const validate_flags[] = { &flag_file, NULL };
+const struct flag *const validate_flags[] = { &flag_file, &flag_store, NULL };
 const struct flag *const apply_flags[] = { &flag_store, &flag_file, NULL };
 const struct flag *const delete_flags[] = { &flag_store, &flag_file, &flag_namespace, NULL };
 
@@ -18,31 +18,55 @@ static size_t count_objects(const struct loader *loader)
     return count;
 }
 
+/* Together with what the store holds: as if they were applied. */
+static int analyse_with_store(struct ctl *ctl, const struct loader *loader, size_t *found)
+{
+    struct session session;
+    struct error err = { 0 };
+    struct store_write *writes = ARENA_ARRAY(ctl->a, struct store_write, loader->items.count + 1);
+    struct change change = { loader, writes, 0 };
+    for (list_each (const struct load_item, item, &loader->items))
+        if (item->object)
+            writes[change.count++] =
+                (struct store_write){ .key = item->key, .value = item->value, .size = item->size };
+    int status = session_open(&session, ctl);
+    if (status != EXIT_GOOD)
+        return status;
+    bool is_known = analysis_of_change(&session, &change, stdout, found, &err);
+    session_close(&session);
+    return is_known ? EXIT_GOOD : ctl_fail_error(&err);
+}
+
+/* Only what is valid by itself is worth looking at together. A store is asked only when named. */
+static int analyse(struct ctl *ctl, const struct loader *loader)
+{
+    size_t found = 0;
+    int status = EXIT_GOOD;
+    if (ctl_is_set(ctl, &flag_store))
+        status = analyse_with_store(ctl, loader, &found);
+    else
+        found = analysis_of_files(ctl, loader, stdout);
+    if (status != EXIT_GOOD)
+        return status;
+    size_t warnings = loader->warnings + found;
+    printf("%zu resources are valid", count_objects(loader));
+    if (warnings > 0)
+        printf(", with %zu warning%s", warnings, warnings == 1 ? "" : "s");
+    puts(found > 0 && !ctl_is_set(ctl, &flag_store)
+             ? " (of these files alone: --store URL takes in what is there)"
+             : "");
+    return EXIT_GOOD;
+}
+
 int verb_validate(struct ctl *ctl)
 {
     struct loader loader;
     loader_init(&loader, ctl->a);
     int status = files_load(ctl, &loader);
-    if (status == EXIT_GOOD) {
-        bool is_good = files_print_faults(ctl, &loader, stdout);
-        if (is_good)
-            printf("%zu resources are valid\n", count_objects(&loader));
-        status = is_good ? EXIT_GOOD : EXIT_FINDINGS;
-    }
+    if (status == EXIT_GOOD)
+        status = files_print_faults(ctl, &loader, stdout) ? analyse(ctl, &loader) : EXIT_FINDINGS;
     loader_fini(&loader);
     return status;
-}
-
-/* "virtualservice/default/reviews" for people. */
-static const char *title(struct arena *a, const char *key)
-{
-    struct object_key parts;
-    struct diags ignored;
-    diags_init(&ignored, a);
-    if (!object_key_parse(a, key, &parts, &ignored) || parts.kind == KIND_NONE || !parts.ns ||
-        !*parts.ns)
-        return key;
-    return arena_printf(a, "%s/%s/%s", kind_info(parts.kind)->name, parts.ns, parts.name);
 }
 
 /* One write and the word that tells what it did. */
@@ -99,27 +123,38 @@ static bool is_written(const struct planned *planned)
     return strcmp(planned->done, "unchanged") != 0 && strcmp(planned->done, "not found") != 0;
 }
 
-/* All of them in one transaction; it fails when somebody changed one in between. */
-static int carry_out(struct session *s, const plan_list *plan)
+static struct change change_of(struct session *s, const plan_list *plan)
 {
-    struct store_write writes[TXN_LIMIT];
+    struct store_write *writes = ARENA_ARRAY(s->a, struct store_write, plan->count + 1);
+    struct change change = { .writes = writes };
+    for (list_each (const struct planned, planned, plan))
+        if (is_written(planned))
+            writes[change.count++] = planned->write;
+    return change;
+}
+
+/* All of them in one transaction, after saying what they bring; it fails when somebody changed one
+ * in between. */
+static int carry_out(struct session *s, const plan_list *plan, const struct loader *loader)
+{
     struct session_answer answer = { .succeeded = true };
-    size_t count = 0;
-    for (list_each (struct planned, planned, plan))
-        if (is_written(planned)) {
-            if (count == TXN_LIMIT)
-                return ctl_fail(EXIT_FINDINGS,
-                    "at most %d resources can be changed at once; apply them in several calls",
-                    TXN_LIMIT);
-            writes[count++] = planned->write;
-        }
-    if (count && !session_txn(s, writes, count, &answer))
+    struct change change = change_of(s, plan);
+    struct error err = { 0 };
+    size_t found;
+    change.loader = loader;
+    if (change.count > TXN_LIMIT)
+        return ctl_fail(EXIT_FINDINGS,
+            "at most %d resources can be changed at once; apply them in several calls",
+            TXN_LIMIT);
+    if (change.count > 0 && !analysis_of_change(s, &change, stderr, &found, &err))
+        return ctl_fail_error(&err);
+    if (change.count > 0 && !session_txn(s, change.writes, change.count, &answer))
         return ctl_fail_error(&answer.err);
     if (!answer.succeeded)
         return ctl_fail(
             EXIT_FINDINGS, "somebody else changed one of them meanwhile; nothing was written");
     for (list_each (struct planned, planned, plan))
-        printf("%s %s\n", title(s->a, planned->write.key), planned->done);
+        printf("%s %s\n", key_title(s->a, planned->write.key), planned->done);
     return EXIT_GOOD;
 }
 
@@ -138,7 +173,7 @@ int verb_apply(struct ctl *ctl)
         for (list_each (struct load_item, item, &loader.items))
             if (item->object)
                 is_planned = is_planned && plan_apply(&session, item, &plan, &err);
-        status = is_planned ? carry_out(&session, &plan) : ctl_fail_error(&err);
+        status = is_planned ? carry_out(&session, &plan, &loader) : ctl_fail_error(&err);
         session_close(&session);
     }
     loader_fini(&loader);
@@ -185,7 +220,7 @@ int verb_delete(struct ctl *ctl)
     bool is_planned = true;
     for (size_t i = 0; i < keys.count && is_planned; i++)
         is_planned = plan_delete(&session, keys.items[i], &plan, &err);
-    status = is_planned ? carry_out(&session, &plan) : ctl_fail_error(&err);
+    status = is_planned ? carry_out(&session, &plan, NULL) : ctl_fail_error(&err);
     session_close(&session);
     for (list_each (struct planned, planned, &plan))
         if (!is_written(planned) && status == EXIT_GOOD)

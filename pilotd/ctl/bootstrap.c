@@ -49,6 +49,17 @@ static const struct flag flag_variant = {
     .fallback = "delta",
     .help = "delta or sotw",
 };
+static const struct flag flag_service_account = {
+    .name = "--service-account",
+    .value_name = "NAME",
+    .help = "the proxy's identity: mutual TLS with others that have one",
+};
+static const struct flag flag_sds = {
+    .name = "--sds",
+    .value_name = "ADDR:PORT|PATH",
+    .fallback = "./var/run/secrets/workload-spiffe-uds/socket",
+    .help = "where an agent serves the identity's certificate (SDS)",
+};
 const struct flag *const bootstrap_flags[] = { &flag_xds,
     &flag_admin_port,
     &flag_admin_address,
@@ -56,6 +67,8 @@ const struct flag *const bootstrap_flags[] = { &flag_xds,
     &flag_locality,
     &flag_interception,
     &flag_variant,
+    &flag_service_account,
+    &flag_sds,
     NULL };
 
 /* An object built from alternating member names and values; takes the values over. */
@@ -120,18 +133,50 @@ static cJSON *keepalive(void)
     return object("envoy.extensions.upstreams.http.v3.HttpProtocolOptions", protocol);
 }
 
-static cJSON *xds_cluster(cJSON *endpoints)
+static cJSON *grpc_cluster(const char *name, const char *type, cJSON *endpoints)
 {
     cJSON *locality = cJSON_CreateArray();
     cJSON_AddItemToArray(locality, object("lb_endpoints", endpoints));
-    cJSON *cluster = object("name", text("xds-grpc"));
-    with(cluster, "type", text("STRICT_DNS"));
+    cJSON *cluster = object("name", text(name));
+    with(cluster, "type", text(type));
     with(cluster, "connect_timeout", text("1s"));
     with(cluster, "typed_extension_protocol_options", keepalive());
     with(cluster,
         "load_assignment",
-        with(object("cluster_name", text("xds-grpc")), "endpoints", locality));
+        with(object("cluster_name", text(name)), "endpoints", locality));
     return cluster;
+}
+
+/* The agent beside the proxy: a path is a unix socket. */
+static cJSON *sds_cluster(struct arena *a, const char *address)
+{
+    bool is_path = strchr(address, '/') != NULL;
+    cJSON *where =
+        is_path ? object("pipe", object("path", text(address))) : socket_address(a, address);
+    if (!where) {
+        ctl_fail(EXIT_USAGE, "--sds: \"%s\" is neither ADDR:PORT nor a path", address);
+        return NULL;
+    }
+    cJSON *endpoints = cJSON_CreateArray();
+    cJSON_AddItemToArray(endpoints, object("endpoint", object("address", where)));
+    return grpc_cluster("sds-grpc", "STATIC", endpoints);
+}
+
+/* What is there before anything is asked of pilotd; NULL after saying what is wrong. */
+static cJSON *static_clusters(const struct ctl *ctl)
+{
+    cJSON *clusters = cJSON_CreateArray();
+    cJSON *endpoints = xds_endpoints(ctl->a, ctl_value(ctl, &flag_xds));
+    bool has_identity = ctl_value(ctl, &flag_service_account) != NULL;
+    cJSON *agent = has_identity ? sds_cluster(ctl->a, ctl_value(ctl, &flag_sds)) : NULL;
+    if (endpoints)
+        cJSON_AddItemToArray(clusters, grpc_cluster("xds-grpc", "STRICT_DNS", endpoints));
+    if (agent)
+        cJSON_AddItemToArray(clusters, agent);
+    if (endpoints && !has_identity == !agent)
+        return clusters;
+    cJSON_Delete(clusters);
+    return NULL;
 }
 
 /* Without the back-off a proxy may wait 30 s for a replica that came back in one. */
@@ -168,6 +213,8 @@ static bool metadata(const struct ctl *ctl, cJSON *out)
     string_list pairs = ctl_values(ctl, &flag_label);
     with(out, "LABELS", labels);
     with(out, "INTERCEPTION_MODE", text(ctl_value(ctl, &flag_interception)));
+    if (ctl_value(ctl, &flag_service_account))
+        with(out, "SERVICE_ACCOUNT", text(ctl_value(ctl, &flag_service_account)));
     for (size_t i = 0; i < pairs.count; i++) {
         const char *equals = strchr(pairs.items[i], '=');
         if (!equals || equals == pairs.items[i]) {
@@ -241,14 +288,12 @@ int verb_bootstrap(struct ctl *ctl)
         return ctl_fail(EXIT_USAGE, "--variant: must be delta or sotw, not \"%s\"", variant);
     if (!ctl_number(ctl, &flag_admin_port, 0, 65535, &admin_port))
         return EXIT_USAGE;
-    cJSON *endpoints = xds_endpoints(ctl->a, ctl_value(ctl, &flag_xds));
-    cJSON *self = endpoints ? node(ctl, ctl->args.items[0]) : NULL;
+    cJSON *clusters = static_clusters(ctl);
+    cJSON *self = clusters ? node(ctl, ctl->args.items[0]) : NULL;
     if (!self) {
-        cJSON_Delete(endpoints);
+        cJSON_Delete(clusters);
         return EXIT_USAGE;
     }
-    cJSON *clusters = cJSON_CreateArray();
-    cJSON_AddItemToArray(clusters, xds_cluster(endpoints));
     cJSON *admin = with(object("address", text(ctl_value(ctl, &flag_admin_address))),
         "port_value",
         cJSON_CreateNumber((double)admin_port));

@@ -72,6 +72,7 @@ int verb_get(struct ctl *ctl);
 int verb_delete(struct ctl *ctl);
 int verb_validate(struct ctl *ctl);
 int verb_render(struct ctl *ctl);
+int verb_route(struct ctl *ctl);
 int verb_status(struct ctl *ctl);
 int verb_proxies(struct ctl *ctl);
 int verb_bootstrap(struct ctl *ctl);
@@ -79,9 +80,10 @@ int verb_register(struct ctl *ctl);
 extern const struct flag *const apply_flags[],
     *const get_flags[], *const delete_flags[], *const validate_flags[],
                                                    *const render_flags[],
-                                                       *const status_flags[],
-                                                           *const proxies_flags[],
-                                                               *const bootstrap_flags[],
-                                                                   *const register_flags[];
+                                                       *const route_flags[],
+                                                           *const status_flags[],
+                                                               *const proxies_flags[],
+                                                                   *const bootstrap_flags[],
+                                                                       *const register_flags[];
 
 #endif

@@ -137,7 +137,7 @@ static bool list_rows(struct ctl *ctl, struct session *session, row_list *rows, 
         return error_set(err,
             ERROR_USAGE,
             "unknown kind %s; known: virtualservices, destinationrules, serviceentries, "
-            "workloadentries, services, instances, meshconfig",
+            "workloadentries, workloadgroups, services, instances, meshconfig",
             ctl->args.items[0]);
     if (!session_list(session, listing.prefix, &answer)) {
         *err = answer.err;

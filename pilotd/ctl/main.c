@@ -30,6 +30,18 @@ static const struct verb verbs[] = {
         "Writes what a proxy would be sent: clusters, endpoints, listeners, routes as JSON.",
         render_flags,
         verb_render },
+    { "route",
+        "-f FILE… --node NODE.json URL",
+        "Follows one call through what a proxy would be sent: listener, filter chain, each route\n"
+        "that is tried and why it is not taken, the one that wins and whose it is, where it "
+        "leads,\n"
+        "and where each setting comes from. URL is http://, https://, grpc://, tcp:// or tls://;\n"
+        "without one of these it is http. Exit 1 if the call gets nowhere.\n\n"
+        "  pilotctl route -f shop.yaml --node n.json -H 'end-user: jason' http://reviews:9080/\n"
+        "  pilotctl route -f shop.yaml --node n.json tls://db.example.com\n"
+        "  pilotctl route -f shop.yaml --node n.json --inbound --tls mtls http://10.0.0.7:9080/",
+        route_flags,
+        verb_route },
     { "status",
         "",
         "Shows the replicas, whether they agree, and what was rejected. Exit 1 if they do not "

@@ -3,38 +3,14 @@
  * it runs) lives. The command is registered once its port accepts connections, and is deregistered
  * before it is told to stop, so that no request is sent to a port that is closing.
  */
-#include "base/json.h"
+#include "ctl/instance.h"
 #include "ctl/session.h"
-#include "model/object.h"
 #include "replication/lease.h"
 
 #include <signal.h>
 #include <string.h>
 #include <uv.h>
 
-static const struct flag flag_address = {
-    .name = "--address", .value_name = "IP", .help = "where the instance is reached"
-};
-static const struct flag flag_port = {
-    .name = "--port",
-    .letter = 'p',
-    .value_name = "NAME=NUMBER",
-    .is_list = true,
-    .help = "a port of the instance; the name tells the protocol (http, grpc-api, tcp-db)",
-};
-static const struct flag flag_label = {
-    .name = "--label",
-    .letter = 'l',
-    .value_name = "KEY=VALUE",
-    .is_list = true,
-    .help = "a label; version makes subsets",
-};
-static const struct flag flag_weight = {
-    .name = "--weight", .value_name = "NUMBER", .fallback = "1", .help = "1 to 1000"
-};
-static const struct flag flag_locality = {
-    .name = "--locality", .value_name = "R/Z/S", .help = "region/zone/subzone"
-};
 static const struct flag flag_instance = {
     .name = "--instance", .value_name = "NAME", .help = "the key's last part (default ADDRESS-PORT)"
 };
@@ -57,6 +33,7 @@ const struct flag *const register_flags[] = { &flag_store,
     &flag_label,
     &flag_weight,
     &flag_locality,
+    &flag_group,
     &flag_instance,
     &flag_ttl,
     &flag_wait,
@@ -83,92 +60,24 @@ struct registration {
     int stop_signal, exit_status;
 };
 
-static bool split_pair(struct arena *a, const char *pair, const char **key, const char **value)
-{
-    const char *equals = strchr(pair, '=');
-    if (!equals || equals == pair || !equals[1])
-        return false;
-    *key = arena_strndup(a, pair, (size_t)(equals - pair));
-    *value = equals + 1;
-    return true;
-}
-
-/* NULL after saying what is wrong. */
-static cJSON *pairs_json(const struct ctl *ctl, const struct flag *flag, bool are_numbers)
-{
-    cJSON *json = cJSON_CreateObject();
-    string_list pairs = ctl_values(ctl, flag);
-    for (size_t i = 0; i < pairs.count; i++) {
-        const char *key, *value;
-        char *end = NULL;
-        bool is_pair = split_pair(ctl->a, pairs.items[i], &key, &value);
-        double number = is_pair && are_numbers ? (double)strtol(value, &end, 10) : 0;
-        if (!is_pair || (are_numbers && *end)) {
-            cJSON_Delete(json);
-            ctl_fail(
-                EXIT_USAGE, "%s: \"%s\" is no %s", flag->name, pairs.items[i], flag->value_name);
-            return NULL;
-        }
-        cJSON_AddItemToObject(
-            json, key, are_numbers ? cJSON_CreateNumber(number) : cJSON_CreateString(value));
-    }
-    return json;
-}
-
-static cJSON *instance_json(const struct ctl *ctl)
-{
-    long weight;
-    cJSON *ports = pairs_json(ctl, &flag_port, true);
-    cJSON *labels = ports ? pairs_json(ctl, &flag_label, false) : NULL;
-    if (!labels || !ctl_number(ctl, &flag_weight, 1, 1000, &weight)) {
-        cJSON_Delete(ports);
-        cJSON_Delete(labels);
-        return NULL;
-    }
-    const char *address = ctl_value(ctl, &flag_address);
-    cJSON *json = cJSON_CreateObject();
-    if (address)
-        cJSON_AddStringToObject(json, "address", address);
-    cJSON_AddItemToObject(json, "ports", ports);
-    cJSON_AddItemToObject(json, "labels", labels);
-    cJSON_AddNumberToObject(json, "weight", (double)weight);
-    if (ctl_is_set(ctl, &flag_locality))
-        cJSON_AddStringToObject(json, "locality", ctl_value(ctl, &flag_locality));
-    return json;
-}
-
-/* The same checks that replicas make: a value they would reject is not written. */
-static bool check_instance(struct registration *r)
-{
-    struct diags d;
-    diags_init(&d, r->ctl->a);
-    object_release(object_decode(r->key, r->value, strlen(r->value), 0, &d));
-    for (list_each (struct diag, diag, &d.list))
-        fprintf(stderr, "pilotctl: %s\n", diag_text(r->ctl->a, diag));
-    return d.errors == 0;
-}
-
 static int prepare(struct registration *r)
 {
     struct ctl *ctl = r->ctl;
     const char *ns = ctl_value(ctl, &flag_namespace), *name = ctl_value(ctl, &flag_instance);
     if (ctl->args.count != 1)
         return ctl_fail(EXIT_USAGE, "register: exactly one SERVICE is needed");
-    cJSON *json = instance_json(ctl);
-    if (!json)
-        return EXIT_USAGE;
-    char *printed = cJSON_PrintUnformatted(json);
-    const cJSON *first = cJSON_GetObjectItemCaseSensitive(json, "ports")->child;
-    r->value = arena_strdup(ctl->a, printed);
-    r->app_port = first ? (uint16_t)first->valuedouble : 0;
+    int status = instance_value(ctl, &r->value, &r->app_port);
+    if (status != EXIT_GOOD)
+        return status;
     r->app_address = ctl_value(ctl, &flag_address);
-    free(printed);
-    cJSON_Delete(json);
     if (!name)
         name = arena_printf(ctl->a, "%s-%u", r->app_address ? r->app_address : "", r->app_port);
     r->key =
         arena_printf(ctl->a, "registry/%s/%s/%s", ns ? ns : "default", ctl->args.items[0], name);
-    return check_instance(r) ? EXIT_GOOD : EXIT_REFUSED;
+    /* A value that replicas would reject is not written. */
+    struct object *object = instance_decode(ctl, r->key, r->value, strlen(r->value));
+    object_release(object);
+    return object ? EXIT_GOOD : EXIT_REFUSED;
 }
 
 /* ---- leaving: deregister first, then stop the command ---- */

@@ -4,7 +4,11 @@
 
 #include <string.h>
 
-const struct flag *const status_flags[] = { &flag_server, &flag_output, NULL };
+static const struct flag flag_findings = {
+    .name = "--findings",
+    .help = "lists what resources warn of, alone and together",
+};
+const struct flag *const status_flags[] = { &flag_server, &flag_output, &flag_findings, NULL };
 const struct flag *const proxies_flags[] = { &flag_server, &flag_output, NULL };
 
 static const char *const short_types[] = { "CDS", "EDS", "LDS", "RDS" };
@@ -79,6 +83,13 @@ static void print_replicas(const cJSON *status)
             (double)number(replica, "ageMs") / 1000);
 }
 
+static void print_hidden(const cJSON *status, const char *items, const char *count)
+{
+    long long hidden = number(status, count) - cJSON_GetArraySize(list(status, items));
+    if (hidden > 0)
+        printf("and %lld more %s\n", hidden, items);
+}
+
 static void print_faults(const cJSON *status)
 {
     const cJSON *item, *reason;
@@ -88,15 +99,22 @@ static void print_faults(const cJSON *status)
                 text(item, "key"),
                 number(item, "revision"),
                 reason->valuestring);
+    print_hidden(status, "rejected", "rejectedCount");
     cJSON_ArrayForEach (item, list(status, "faults"))
         printf("fault     %s: %s\n", text(item, "file"), text(item, "text"));
+}
+
+static void print_findings(const cJSON *status, bool is_listed)
+{
+    const cJSON *item;
+    long long count = number(status, "findingCount");
+    if (count > 0)
+        printf("findings  %lld%s\n", count, is_listed ? "" : " (status --findings lists them)");
+    if (!is_listed)
+        return;
     cJSON_ArrayForEach (item, list(status, "findings"))
         printf("%-9s %s: %s\n", text(item, "severity"), text(item, "key"), text(item, "text"));
-    long long hidden = number(status, "rejectedCount") + number(status, "findingCount") -
-                       cJSON_GetArraySize(list(status, "rejected")) -
-                       cJSON_GetArraySize(list(status, "findings"));
-    if (hidden > 0)
-        printf("and %lld more\n", hidden);
+    print_hidden(status, "findings", "findingCount");
 }
 
 static void print_store(const cJSON *status)
@@ -141,6 +159,7 @@ int verb_status(struct ctl *ctl)
         print_store(status);
         printf("agreement %s\n", text(status, "agreement"));
         print_faults(status);
+        print_findings(status, ctl_is_set(ctl, &flag_findings));
     }
     cJSON_Delete(status);
     return exit_status;

@@ -152,6 +152,8 @@ static void add_finding(struct listing *list, const char *key, const struct diag
     cJSON *json = cJSON_CreateObject();
     json_add_text(json, "key", key);
     json_add_text(json, "severity", diag->severity == DIAG_ERROR ? "error" : "warning");
+    json_add_text(json, "code", arena_printf(a, "PIL%04d", (int)diag->code));
+    json_add_text(json, "path", diag->path);
     json_add_text(json, "text", diag_text(a, diag));
     cJSON_AddItemToArray(list->array, json);
     arena_free(a);

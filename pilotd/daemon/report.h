@@ -17,7 +17,8 @@
  *                 "agreement": "self" | "agrees" | "differs" | "unknown" (nothing comparable)}],
  *   "rejectedCount", "rejected": [{"key", "revision", "reasons": ["PATH: message; hint [PIL0101]"],
  *                                  "reasonsNotShown"}],   the first REPORT_ITEMS_MAX by key
- *   "findingCount", "findings": [{"key", "severity": "error" | "warning", "text"}],   likewise
+ *   "findingCount", "findings": [{"key", "severity": "error" | "warning", "code": "PIL0401",
+ *                                 "path", "text": "PATH: message; hint [PIL0401]"}],   likewise
  *   "faults": [{"file", "text"}],   of a store of files, likewise
  *   "build": {"lastMs", "count"}
  * }

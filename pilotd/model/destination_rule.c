@@ -81,7 +81,7 @@ static const struct field zone_aware_fields[] = {
     TOLERATED("failover_priority"),
     TOLERATED("min_cluster_size"),
 };
-static SCHEMA(zone_aware, .check = check_zone_aware);
+static SCHEMA(zone_aware);
 
 static const struct enum_value lb_simples[] = {
     { "UNSPECIFIED", LB_UNSPECIFIED },
@@ -97,7 +97,7 @@ static const struct field load_balancer_fields[] = {
     OBJECT(load_balancer, locality_lb_setting, locality_lb_setting),
     OBJECT(load_balancer, warmup, warmup, .oneof = 2),
     DURATION(load_balancer, warmup_duration_secs, .oneof = 2),
-    OBJECT(load_balancer, zone_aware_lb_setting, zone_aware),
+    NO_EFFECT_CHECKED("zone_aware_lb_setting", zone_aware, "use localityLbSetting"),
 };
 static SCHEMA(load_balancer, .check = check_load_balancer);
 

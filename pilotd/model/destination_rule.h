@@ -70,7 +70,6 @@ struct zone_aware {
 };
 
 struct load_balancer {
-    const struct zone_aware *zone_aware_lb_setting;
     enum lb_simple simple;
     const struct consistent_hash *consistent_hash;
     const struct locality_lb_setting *locality_lb_setting;

@@ -225,12 +225,6 @@ const struct format format_region = {
     "a region alone, without zones or wildcards", is_region, NULL
 };
 
-void check_zone_aware(struct decoder *d, void *object)
-{
-    (void)object;
-    schema_warn(d, DIAG_NO_EFFECT, "", "use localityLbSetting", "has no effect");
-}
-
 void check_http_cookie(struct decoder *d, void *object)
 {
     const struct http_cookie *cookie = object;

@@ -10,7 +10,6 @@
 extern const struct format format_region;
 
 void check_http_cookie(struct decoder *d, void *object);
-void check_zone_aware(struct decoder *d, void *object);
 void check_destination_rule(struct decoder *d, void *object);
 void check_traffic_policy(struct decoder *d, void *object);
 void check_load_balancer(struct decoder *d, void *object);

@@ -17,6 +17,14 @@ bool re2_compiles(const char *pattern, char *why, size_t why_size);
 /* Does the substitution (\1 to \9, \0) refer only to groups that the pattern has? */
 bool re2_rewrites(const char *pattern, const char *rewrite, char *why, size_t why_size);
 
+/* Does it match the whole text? One that does not compile matches nothing. */
+bool re2_matches(const char *pattern, const char *text);
+
+/* Every match in `text` replaced, cut off at the end of `out`; unchanged when it does not compile.
+ */
+void re2_replace(
+    const char *pattern, const char *rewrite, const char *text, char *out, size_t out_size);
+
 #ifdef __cplusplus
 }
 #endif

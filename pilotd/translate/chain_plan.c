@@ -30,24 +30,33 @@ static int compare_texts(const void *left, const void *right)
     return strcmp(*a, *b);
 }
 
-/* Envoy compares them without case. "*" is any name, and none. */
-static string_list server_names_of(struct arena *a, const string_list *written)
+/* Envoy knows wildcards of whole labels alone, and refuses a listener with others. */
+static bool is_matchable(const char *name)
 {
-    string_list sorted = { 0 }, out = { 0 };
+    return *name != '*' || name[1] == '.';
+}
+
+/* Envoy compares them without case. "*" is any name, and none. False: there is none that Envoy
+ * could match. */
+static bool server_names_of(struct arena *a, const string_list *written, string_list *out)
+{
+    string_list sorted = { 0 };
+    *out = (string_list){ 0 };
     for (list_each (const char *const, name, written)) {
         char *lower = arena_strdup(a, *name);
         for (char *c = lower; *c; c++)
             *c = (char)tolower((unsigned char)*c);
         if (strcmp(lower, "*") == 0)
-            return out;
-        list_push(a, &sorted, lower);
+            return true;
+        if (is_matchable(lower))
+            list_push(a, &sorted, lower);
     }
     if (sorted.count > 1)
         qsort(sorted.items, sorted.count, sizeof *sorted.items, compare_texts);
     for (size_t i = 0; i < sorted.count; i++)
         if (i == 0 || strcmp(sorted.items[i - 1], sorted.items[i]) != 0)
-            list_push(a, &out, sorted.items[i]);
-    return out;
+            list_push(a, out, sorted.items[i]);
+    return out->count > 0;
 }
 
 static int compare_ranges(const void *left, const void *right)
@@ -84,6 +93,7 @@ struct planning {
     struct selection *sel;
     const struct chain_wish *wish;
     planned_chain_list out;
+    bool has_rules; /* of tls, for this caller */
 };
 
 static cidr_list own_ranges(struct planning *p)
@@ -103,6 +113,7 @@ static void push_chain(struct planning *p, const struct object *rule, const stru
         .server_names = server_names,
         .ranges = ranges,
         .rule = rule,
+        .route = route,
     };
     for (list_each (const struct route_destination, d, &route->route)) {
         struct planned_share share = {
@@ -134,7 +145,8 @@ static void push_default(struct planning *p)
     if (protocol_is_tls(wish->port->protocol) && (wish->is_shared || wish->range || is_dynamic)) {
         string_list names = { 0 };
         list_push(p->sel->a, &names, host);
-        chain.server_names = server_names_of(p->sel->a, &names);
+        if (!server_names_of(p->sel->a, &names, &chain.server_names))
+            return;
     }
     list_push(p->sel->a, &p->out, chain);
 }
@@ -147,12 +159,13 @@ static void push_tls_route(
         if (!match_applies(match, p->sel->scope, p->wish->port->number))
             continue;
         cidr_list ranges = { 0 };
+        string_list names;
+        p->has_rules = true;
+        if (!server_names_of(a, &match->sni_hosts, &names))
+            continue;
         push_ranges(a, &ranges, &match->destination_subnets);
-        push_chain(p,
-            rule,
-            route,
-            server_names_of(a, &match->sni_hosts),
-            ranges.count > 0 ? sort_ranges(a, ranges) : own_ranges(p));
+        push_chain(
+            p, rule, route, names, ranges.count > 0 ? sort_ranges(a, ranges) : own_ranges(p));
     }
 }
 
@@ -163,7 +176,7 @@ static void plan_tls(struct planning *p, const object_ptr_list *rules)
         for (list_each (const struct l4_route, route, &vs->tls))
             push_tls_route(p, *rule, route);
     }
-    if (p->out.count == 0)
+    if (!p->has_rules)
         push_default(p);
 }
 

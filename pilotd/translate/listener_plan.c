@@ -140,23 +140,77 @@ static bool names_equal(const string_list *a, const string_list *b)
     return are;
 }
 
-static bool ranges_equal(const cidr_list *a, const cidr_list *b)
+/* ---- chains: Envoy takes each pair of a range and a server name on its own, and refuses a
+ * listener in which two chains have one. The first has it; others keep what is left to them ---- */
+
+/* NULL: whatever comes. */
+static bool has_name(const string_list *names, const char *name)
 {
-    bool are = a->count == b->count;
-    for (size_t i = 0; are && i < a->count; i++)
-        are = cidr_compare(&a->items[i], &b->items[i]) == 0;
-    return are;
+    for (list_each (const char *const, other, names))
+        if (name && strcmp(*other, name) == 0)
+            return true;
+    return !name && names->count == 0;
 }
 
-/* Envoy refuses a listener with two chains for one and the same: the first stays. */
+/* NULL: wherever. */
+static bool has_range(const cidr_list *ranges, const struct cidr *range)
+{
+    for (list_each (const struct cidr, other, ranges))
+        if (range && cidr_compare(other, range) == 0)
+            return true;
+    return !range && ranges->count == 0;
+}
+
+static bool is_claimed(
+    const struct planned_listener *listener, const struct cidr *range, const char *name)
+{
+    for (list_each (const struct planned_chain, chain, &listener->chains))
+        if (has_range(&chain->ranges, range) && has_name(&chain->server_names, name))
+            return true;
+    return false;
+}
+
+/* False: nothing is left in that range. */
+static bool names_left(struct selection *sel, const struct planned_listener *listener,
+    const struct planned_chain *chain, const struct cidr *range, string_list *left)
+{
+    if (chain->server_names.count == 0)
+        return !is_claimed(listener, range, NULL);
+    for (list_each (const char *const, name, &chain->server_names))
+        if (!is_claimed(listener, range, *name))
+            list_push(sel->a, left, *name);
+    return left->count > 0;
+}
+
+/* Ranges in which the same names are left stay together. */
+static void add_part(struct selection *sel, planned_chain_list *parts,
+    const struct planned_chain *chain, const struct cidr *range, string_list names)
+{
+    struct planned_chain part = *chain;
+    for (list_each (struct planned_chain, other, parts))
+        if (names_equal(&other->server_names, &names)) {
+            list_push(sel->a, &other->ranges, *range);
+            return;
+        }
+    part.server_names = names;
+    part.ranges = (cidr_list){ 0 };
+    if (range)
+        list_push(sel->a, &part.ranges, *range);
+    list_push(sel->a, parts, part);
+}
+
 static void add_chain(
     struct selection *sel, struct planned_listener *listener, const struct planned_chain *chain)
 {
-    for (list_each (const struct planned_chain, other, &listener->chains))
-        if (names_equal(&other->server_names, &chain->server_names) &&
-            ranges_equal(&other->ranges, &chain->ranges))
-            return;
-    list_push(sel->a, &listener->chains, *chain);
+    planned_chain_list parts = { 0 };
+    const struct cidr *range = chain->ranges.count > 0 ? chain->ranges.items : NULL;
+    for (size_t i = 0; i == 0 || i < chain->ranges.count; i++) {
+        string_list left = { 0 };
+        if (names_left(sel, listener, chain, range ? range + i : NULL, &left))
+            add_part(sel, &parts, chain, range ? range + i : NULL, left);
+    }
+    for (list_each (const struct planned_chain, part, &parts))
+        list_push(sel->a, &listener->chains, *part);
 }
 
 static void add_chains(
@@ -211,7 +265,8 @@ listener_plan listener_plan_build(struct selection *sel)
         for (; i < wishes.count && is_for(&wishes.items[i], first); i++)
             if (may_join(first->port->protocol, wishes.items[i].port->protocol))
                 grant(sel, &listener, &wishes.items[i]);
-        list_push(sel->a, &plan, listener);
+        if (listener.route_name || listener.chains.count > 0)
+            list_push(sel->a, &plan, listener);
     }
     return plan;
 }

@@ -32,8 +32,9 @@ struct planned_chain {
     string_list server_names; /* of TLS, sorted; empty: whatever comes */
     cidr_list ranges;         /* where it was going, sorted; empty: wherever */
     LIST(struct planned_share) shares;
-    const struct object *rule; /* the VirtualService; NULL: none */
-    bool is_dynamic;           /* the server name is resolved when it is asked for */
+    const struct object *rule;    /* the VirtualService; NULL: none */
+    const struct l4_route *route; /* of the rule; NULL likewise */
+    bool is_dynamic;              /* the server name is resolved when it is asked for */
 };
 
 struct planned_listener {

@@ -1,5 +1,7 @@
 #include "translate/secrets.h"
 
+#include "model/format.h"
+
 #include <string.h>
 
 #define AGENT_CLUSTER "sds-grpc"
@@ -62,6 +64,18 @@ static pb_CommonTlsContext *common_build(struct arena *a, enum secret_source sou
         PB_LIST(alpn_protocols, protocols->count, pb_strs(protocols)));
 }
 
+pb_SubjectAltNameMatcher *name_matcher_build(struct arena *a, const char *name)
+{
+    unsigned type = PB_SubjectAltNameMatcher_SanType_DNS;
+    if (strstr(name, "://"))
+        type = PB_SubjectAltNameMatcher_SanType_URI;
+    else if (format_is_ip(name))
+        type = PB_SubjectAltNameMatcher_SanType_IP_ADDRESS;
+    return pb_new_SubjectAltNameMatcher(a,
+        .san_type = type,
+        .matcher = pb_new_StringMatcher(a, pb_StringMatcher_exact(pb_str(name))));
+}
+
 typedef LIST(pb_SubjectAltNameMatcher *) matcher_list;
 
 static void push_matcher(struct arena *a, matcher_list *matchers, pb_StringMatcher *matcher)
@@ -95,7 +109,7 @@ pb_TransportSocket *mesh_client_build(struct arena *a, enum secret_source source
     matcher_list matchers = { 0 };
     string_list protocols = mesh_protocols(a, is_http2);
     for (list_each (const char *const, name, names))
-        push_matcher(a, &matchers, pb_new_StringMatcher(a, pb_StringMatcher_exact(pb_str(*name))));
+        list_push(a, &matchers, name_matcher_build(a, *name));
     pb_UpstreamTlsContext *context = pb_new_UpstreamTlsContext(a,
         .sni = pb_str(sni),
         .common_tls_context =

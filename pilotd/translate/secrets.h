@@ -17,6 +17,9 @@ enum secret_source secret_source_of(const struct scope *scope);
 
 pb_SdsSecretConfig *secret_build(struct arena *a, const char *name, enum secret_source source);
 
+/* That name and no other: an identity (URI), an address, or a DNS name. */
+pb_SubjectAltNameMatcher *name_matcher_build(struct arena *a, const char *name);
+
 /* Of a client: with its own certificate, towards servers with one of the names. `sni` may be "". */
 pb_TransportSocket *mesh_client_build(struct arena *a, enum secret_source source,
     const string_list *names, const char *sni, bool is_http2);

@@ -1,24 +1,10 @@
 #include "translate/transport.h"
 
-#include "model/format.h"
-
 #include <string.h>
 
 /* Where Debian, Ubuntu, Alpine and Arch keep the system's authorities. Envoy has no notion of
  * "the system's". */
 #define SYSTEM_AUTHORITIES "/etc/ssl/certs/ca-certificates.crt"
-
-static pb_SubjectAltNameMatcher *name_matcher(struct arena *a, const char *name)
-{
-    unsigned type = PB_SubjectAltNameMatcher_SanType_DNS;
-    if (strstr(name, "://"))
-        type = PB_SubjectAltNameMatcher_SanType_URI;
-    else if (format_is_ip(name))
-        type = PB_SubjectAltNameMatcher_SanType_IP_ADDRESS;
-    return pb_new_SubjectAltNameMatcher(a,
-        .san_type = type,
-        .matcher = pb_new_StringMatcher(a, pb_StringMatcher_exact(pb_str(name))));
-}
 
 static pb_DataSource *file(struct arena *a, const char *path)
 {
@@ -38,7 +24,7 @@ static pb_CertificateValidationContext *names_build(
         return pb_new_CertificateValidationContext(a);
     pb_SubjectAltNameMatcher **matchers = ARENA_ARRAY(a, pb_SubjectAltNameMatcher *, names->count);
     for (size_t i = 0; i < names->count; i++)
-        matchers[i] = name_matcher(a, names->items[i]);
+        matchers[i] = name_matcher_build(a, names->items[i]);
     return pb_new_CertificateValidationContext(
         a, PB_LIST(match_typed_subject_alt_names, names->count, matchers));
 }

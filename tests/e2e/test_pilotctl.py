@@ -222,6 +222,44 @@ def test_an_instance_whose_registrar_is_killed_goes_with_its_lease(cluster):
     wait_until(lambda: instances(cluster) == [], "gone with its lease", 15)
 
 
+GROUP = """
+apiVersion: networking.istio.io/v1
+kind: WorkloadGroup
+metadata: {name: carts, namespace: shop}
+spec:
+  metadata: {labels: {app: cart, tier: front}}
+  template:
+    ports: {http: 1, grpc: 9090}
+    labels: {version: v1, tier: back}
+    locality: r/z/s
+    serviceAccount: cart
+    weight: 5
+"""
+
+
+def test_a_group_gives_what_the_command_line_leaves_out(cluster, tmp_path):
+    (tmp_path / "group.yaml").write_text(GROUP)
+    cluster.ctl("apply", "-f", str(tmp_path / "group.yaml"))
+    port = free_port()
+    registrar = start_register(cluster, port, "--group", "carts", "--label", "version=v2")
+    try:
+        wait_until(lambda: instances(cluster) == [port], "registered")
+        value = json.loads(cluster.ctl("get", "instances", "-o", "json").stdout)[0]
+        assert value["ports"] == {"http": port, "grpc": 9090}
+        assert value["labels"] == {"version": "v2", "app": "cart", "tier": "front"}
+        assert (value["locality"], value["serviceAccount"], value["weight"]) == ("r/z/s", "cart", 5)
+    finally:
+        registrar.kill()
+
+
+def test_a_group_that_is_not_there_is_told(cluster):
+    done = run("register", "cart", "-n", "shop", "--address", "127.0.0.1", "--port", "http=1",
+               "--group", "nobody", env={"PILOTD_STORE": cluster.store})
+
+    assert done.returncode == FINDINGS
+    assert "config/workloadgroups/shop/nobody" in done.stdout
+
+
 def test_register_refuses_what_replicas_would_reject(cluster):
     done = run("register", "cart", "--address", "127.0.0.1", "--port", "http=0",
                env={"PILOTD_STORE": cluster.store})

@@ -3,7 +3,7 @@
 
   run_tests.py [--checks] [--unit PROGRAM…] [--e2e] [-k EXPR]
 
---checks  the checks of the tree itself (layers, size, format)
+--checks  the checks of the tree itself (layers, size, docs)
 --unit    each of the programs (cmocka, read as TAP)
 --e2e     pytest over tests/e2e, with the environment's PILOT_BUILD (default build)
 """
@@ -80,7 +80,8 @@ def e2e(expression):
 
 def checks():
     passed, failed = 0, []
-    for command in (["tests/tools/layers.py"], ["tests/tools/size.py"]):
+    for command in (["tests/tools/layers.py"], ["tests/tools/size.py"],
+                    ["tests/tools/check_docs.py"]):
         done = subprocess.run(["/usr/bin/python3"] + command, cwd=ROOT)
         if done.returncode == 0:
             passed += 1

@@ -1,4 +1,5 @@
-/* analyze: each finding with its place, and what must not be found. */
+/* analyze: where VirtualServices lead; the order of what is found; suggestions. */
+#include "analyze_fixture.h"
 #include "mesh_fixture.h"
 
 #include <setjmp.h>
@@ -7,281 +8,301 @@
 
 #include <cmocka.h>
 
-#define RESOURCE(plural, kind, ns, name, spec)                                                     \
-    {                                                                                              \
-        "config/" plural "/" ns "/" name,                                                          \
-            "{\"apiVersion\":\"networking.istio.io/v1\",\"kind\":\"" kind "\",\"metadata\":{"      \
-            "\"name\":\"" name "\",\"namespace\":\"" ns "\"},\"spec\":" spec "}"                   \
-    }
-#define CART                                                                                       \
-    {                                                                                              \
-        "registry/shop/cart/a", "{\"address\":\"10.0.0.1\",\"ports\":{\"http\":8080}}"             \
-    }
-#define RULE(ns, name, spec) RESOURCE("destinationrules", "DestinationRule", ns, name, spec)
-#define ROUTES(ns, name, more, http)                                                               \
-    RESOURCE("virtualservices",                                                                    \
-        "VirtualService",                                                                          \
-        ns,                                                                                        \
-        name,                                                                                      \
-        "{\"hosts\":[\"cart\"]," more "\"http\":[" http "]}")
-#define TO(host)              "\"route\":[{\"destination\":{\"host\":\"" host "\"}}]"
-#define TO_SUBSET(host, name) "{\"destination\":{\"host\":\"" host "\",\"subset\":\"" name "\"}}"
-#define STABLE                "\"subsets\":[{\"name\":\"stable\",\"labels\":{\"version\":\"v1\"}}]"
-#define PORT(host, number, protocol, more)                                                         \
-    "{\"hosts\":[\"" host "\"]," more "\"resolution\":\"STATIC\",\"ports\":[{\"number\":" number   \
-    ",\"name\":\"p\",\"protocol\":\"" protocol "\"}]}"
-#define ENTRY(name, spec) RESOURCE("serviceentries", "ServiceEntry", "shop", name, spec)
+#define LEADS(to)     HTTP("{route: [" to "]}")
+#define DEST(more)    "{destination: {host: cart" more "}}"
+#define V(path, code) "VirtualService/shop/v spec." path " PIL" code "\n"
+#define V1            "{name: v1, labels: {version: v1}}"
+#define VERSIONS      RULE("shop", "r", "{host: cart, subsets: [" V1 "]}")
 
-enum { VALUES = 5 };
-
-/* Either one finding, or none where `code` is 0. */
-static const struct {
-    const char *what;
-    struct fixture_value values[VALUES];
-    enum diag_code code;
-    const char *key, *path, *hint;
-} cases[] = {
-    { "a route to a host that is there", { CART, ROUTES("shop", "v", "", "{" TO("cart") "}") }, 0 },
-    { "a route to a host that nothing defines",
-        { CART, ROUTES("shop", "v", "", "{" TO("carts") "}") },
-        DIAG_UNKNOWN_HOST,
-        "config/virtualservices/shop/v",
-        "spec.http[0].route[0].destination.host",
-        "did you mean \"cart.shop.svc.cluster.local\"?" },
-    { "a mirror to a host that nothing defines",
-        { CART,
-            ROUTES("shop", "v", "",
-                "{\"mirror\":{\"host\":\"elsewhere.example.test\"}," TO("cart") "}") },
-        DIAG_UNKNOWN_HOST,
-        "config/virtualservices/shop/v",
-        "spec.http[0].mirror.host",
-        NULL },
-    { "the second destination's subset",
-        { CART,
-            RULE("shop", "r", "{\"host\":\"cart\"," STABLE "}"),
-            ROUTES("shop", "v", "",
-                "{\"route\":[{\"weight\":90,\"destination\":{\"host\":\"cart\",\"subset\":"
-                "\"stable\"}},{\"weight\":10,\"destination\":{\"host\":\"cart\",\"subset\":"
-                "\"stabel\"}}]}") },
-        DIAG_UNKNOWN_SUBSET,
-        "config/virtualservices/shop/v",
-        "spec.http[0].route[1].destination.subset",
-        "did you mean \"stable\"?" },
-    { "a subset without any rule",
-        { CART, ROUTES("shop", "v", "", "{\"route\":[" TO_SUBSET("cart", "v9") "]}") },
-        DIAG_UNKNOWN_SUBSET,
-        "config/virtualservices/shop/v",
-        "spec.http[0].route[0].destination.subset",
-        NULL },
-    { "a subset of a rule that is not visible from there",
-        { CART,
-            RULE("shop", "r", "{\"host\":\"cart\",\"exportTo\":[\".\"]," STABLE "}"),
-            RESOURCE("virtualservices", "VirtualService", "front", "v",
-                "{\"hosts\":[\"x.test\"],\"http\":[{\"route\":[" TO_SUBSET(
-                    "cart.shop.svc.cluster.local", "stable") "]}]}") },
-        DIAG_UNKNOWN_SUBSET,
-        "config/virtualservices/front/v",
-        "spec.http[0].route[0].destination.subset",
-        NULL },
-    { "a subset of a rule of the root namespace",
-        { CART,
-            RULE("istio-system", "r", "{\"host\":\"cart.shop.svc.cluster.local\"," STABLE "}"),
-            ROUTES("shop", "v", "", "{\"route\":[" TO_SUBSET("cart", "stable") "]}") },
-        0 },
-    { "a rule after a catch-all",
-        { CART,
-            ROUTES("shop", "v", "",
-                "{\"match\":[{\"uri\":{\"prefix\":\"/a\"}},{\"uri\":{\"prefix\":\"/\"}}]," TO(
-                    "cart") "},{" TO("cart") "}") },
-        DIAG_SHADOWED,
-        "config/virtualservices/shop/v",
-        "spec.http[1]",
-        NULL },
-    { "a rule after a regular expression that takes every path",
-        { CART,
-            ROUTES("shop", "v", "",
-                "{\"match\":[{\"uri\":{\"regex\":\".*\"}}]," TO("cart") "},{" TO("cart") "}") },
-        DIAG_SHADOWED,
-        "config/virtualservices/shop/v",
-        "spec.http[1]",
-        NULL },
-    { "a catch-all that comes last",
-        { CART,
-            ROUTES("shop", "v", "",
-                "{\"match\":[{\"uri\":{\"prefix\":\"/a\"}}]," TO("cart") "},{" TO("cart") "}") },
-        0 },
-    { "a match of some callers alone",
-        { CART,
-            ROUTES("shop", "v", "",
-                "{\"match\":[{\"sourceLabels\":{\"app\":\"web\"}}]," TO("cart") "},{" TO(
-                    "cart") "}") },
-        0 },
-    { "a second VirtualService for a host",
-        { CART,
-            ROUTES("shop", "older", "", "{" TO("cart") "}"),
-            ROUTES("shop", "newer", "", "{" TO("cart") "}") },
-        DIAG_DUPLICATE_HOST,
-        "config/virtualservices/shop/newer",
-        "spec.hosts",
-        NULL },
-    { "a second VirtualService for a gateway alone",
-        { CART,
-            ROUTES("shop", "older", "", "{" TO("cart") "}"),
-            ROUTES("shop", "newer", "\"gateways\":[\"shop/gw\"],", "{" TO("cart") "}") },
-        0 },
-    { "a rule whose host no service has",
-        { CART, RULE("shop", "r", "{\"host\":\"kart\"}") },
-        DIAG_UNKNOWN_HOST,
-        "config/destinationrules/shop/r",
-        "spec.host",
-        "did you mean \"cart.shop.svc.cluster.local\"?" },
-    { "a rule whose wildcard covers a service",
-        { CART, RULE("shop", "r", "{\"host\":\"*.svc.cluster.local\"}") },
-        0 },
-    { "a rule whose wildcard covers none",
-        { CART, RULE("shop", "r", "{\"host\":\"*.gone.test\"}") },
-        DIAG_UNKNOWN_HOST,
-        "config/destinationrules/shop/r",
-        "spec.host",
-        NULL },
-    { "two TCP services on a port",
-        { ENTRY("older", PORT("a.test", "9000", "TCP", "")),
-            ENTRY("newer", PORT("b.test", "9000", "TCP", "")) },
-        DIAG_PORT_CONFLICT,
-        "config/serviceentries/shop/newer",
-        "spec.ports",
-        "give the services virtual addresses, or different ports" },
-    { "two TCP services on a port, one with an address",
-        { ENTRY("older", PORT("a.test", "9000", "TCP", "")),
-            ENTRY("newer", PORT("b.test", "9000", "TCP", "\"addresses\":[\"10.9.0.1\"],")) },
-        0 },
-    { "two TLS services on a port, told apart by name",
-        { ENTRY("older", PORT("a.test", "443", "TLS", "")),
-            ENTRY("newer", PORT("b.test", "443", "TLS", "")) },
-        0 },
-    { "two HTTP services on a port",
-        { ENTRY("older", PORT("a.test", "80", "HTTP", "")),
-            ENTRY("newer", PORT("b.test", "80", "HTTP", "")) },
-        0 },
-    { "a port that two entries of a host declare",
-        { ENTRY("older", PORT("a.test", "80", "HTTP", "")),
-            ENTRY("newer", PORT("a.test", "80", "HTTP", "")) },
-        DIAG_PORT_CONFLICT,
-        "config/serviceentries/shop/newer",
-        "spec.ports[0]",
-        NULL },
-};
-
-static void assert_text(const char *what, const char *is, const char *wanted)
+static void test_hosts(void **state)
 {
-    if (!is != !wanted || (is && strcmp(is, wanted) != 0))
-        fail_msg("%s: %s, not %s", what, is ? is : "nothing", wanted ? wanted : "nothing");
-}
-
-static void check_case(size_t i)
-{
-    size_t count = 0;
-    while (count < VALUES && cases[i].values[count].key)
-        count++;
-    struct snapshot *s = fixture_snapshot(cases[i].values, count);
-
-    if (s->findings.count != (cases[i].code ? 1 : 0))
-        fail_msg("%s: %zu findings", cases[i].what, s->findings.count);
-    for (list_each (const struct finding, f, &s->findings)) {
-        assert_int_equal(f->diag.code, cases[i].code);
-        assert_int_equal(f->diag.severity, DIAG_WARNING);
-        assert_text(cases[i].what, f->key, cases[i].key);
-        assert_text(cases[i].what, f->diag.path, cases[i].path);
-        assert_text(cases[i].what, f->diag.hint, cases[i].hint);
-    }
-    snapshot_release(s);
-}
-
-static void test_each_fault_is_found_at_its_place_and_nothing_else(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < ARRAY_COUNT(cases); i++)
-        check_case(i);
-}
-
-static void test_the_finding_says_which_virtual_service_wins(void **state)
-{
-    (void)state;
-    const struct fixture_value values[] = { CART,
-        ROUTES("shop", "z-older", "", "{" TO("cart") "}"),
-        ROUTES("shop", "a-newer", "", "{" TO("cart") "}") };
-    struct snapshot *s = fixture_snapshot(values, ARRAY_COUNT(values));
-
-    assert_int_equal(s->findings.count, 1);
-    assert_string_equal(s->findings.items[0].key, "config/virtualservices/shop/a-newer");
-    assert_non_null(strstr(s->findings.items[0].diag.message, "shop/z-older"));
-    snapshot_release(s);
-}
-
-static void test_the_oldest_of_three_virtual_services_wins_over_both_others(void **state)
-{
-    (void)state;
-    const struct fixture_value values[] = { CART,
-        ROUTES("shop", "first", "", "{" TO("cart") "}"),
-        ROUTES("shop", "second", "", "{" TO("cart") "}"),
-        ROUTES("shop", "third", "", "{" TO("cart") "}") };
-    struct snapshot *s = fixture_snapshot(values, ARRAY_COUNT(values));
-
-    assert_int_equal(s->findings.count, 2);
-    for (size_t i = 0; i < s->findings.count; i++)
-        assert_non_null(strstr(s->findings.items[i].diag.message, "shop/first"));
-    snapshot_release(s);
-}
-
-#define WILD(name, host)                                                                           \
-    RESOURCE("virtualservices",                                                                    \
-        "VirtualService",                                                                          \
-        "shop",                                                                                    \
-        name,                                                                                      \
-        "{\"hosts\":[\"" host "\"],\"http\":[{\"directResponse\":{\"status\":200}}]}")
-
-static void test_wildcard_hosts_are_compared_past_others_of_their_length(void **state)
-{
-    (void)state;
-    const struct fixture_value values[] = {
-        WILD("a", "*.aa.test"), WILD("b", "*.bb.test"), WILD("c", "*.aa.test")
+    static const struct analyze_case cases[] = {
+        { "a host that is there", CART HTTP("{" TO("cart") "}"), "" },
+        { "a host that nothing defines",
+            CART HTTP("{" TO("carts") "}"),
+            V("http[0].route[0].destination.host", "0401") },
+        { "a mirror's",
+            CART HTTP("{mirror: {host: x.test}, " TO("cart") "}"),
+            V("http[0].mirror.host", "0401") },
+        { "one of several mirrors'",
+            CART HTTP("{mirrors: [{destination: {host: cart}}, {destination: {host: x.test}}], " TO(
+                "cart") "}"),
+            V("http[0].mirrors[1].destination.host", "0401") },
+        { "of connections",
+            CART ROUTES("shop",
+                "v",
+                "{hosts: [a.test], tls: [{match: [{sniHosts: [a.test]}], " TO(
+                    "x.test") "}], tcp: [{" TO("y.test") "}]}"),
+            V("tcp[0].route[0].destination.host", "0401")
+                V("tls[0].route[0].destination.host", "0401") },
+        { "a host that its namespace alone sees",
+            SERVICE("cart", "exportTo: ['.'], ") ROUTES(
+                "front", "v", "{hosts: [x.test], http: [{" TO("cart.shop.svc.cluster.local") "}]}"),
+            "VirtualService/front/v spec.http[0].route[0].destination.host PIL0401\n" },
+        { "callers in another namespace do not see it",
+            SERVICE("cart", "exportTo: ['.'], ") ROUTES(
+                "shop", "v", "{hosts: [x.test], exportTo: ['.', front], http: [{" TO("cart") "}]}"),
+            V("http[0].route[0].destination.host", "0401") },
+        { "callers in the own namespace are not meant",
+            SERVICE("cart", "exportTo: [front], ") ROUTES(
+                "shop", "v", "{hosts: [x.test], exportTo: [front], http: [{" TO("cart") "}]}"),
+            "" },
     };
-    struct snapshot *s = fixture_snapshot(values, ARRAY_COUNT(values));
+    (void)state;
+    check_cases(cases, ARRAY_COUNT(cases));
+}
 
-    assert_int_equal(s->findings.count, 1);
-    assert_string_equal(s->findings.items[0].key, "config/virtualservices/shop/c");
-    snapshot_release(s);
+#define TWO_PORTS(one, other)                                                                      \
+    ENTRY("shop",                                                                                  \
+        "two",                                                                                     \
+        "{hosts: [two.shop.svc.cluster.local], resolution: DNS, ports: [{number: " one             \
+        ", name: http-a, protocol: HTTP}, {number: " other ", name: http-b, protocol: HTTP}]}")
+
+static void test_ports(void **state)
+{
+    static const struct analyze_case cases[] = {
+        { "a port that it has", CART LEADS(DEST(", port: {number: 80}")), "" },
+        { "a port that it has not",
+            CART LEADS(DEST(", port: {number: 8080}")),
+            V("http[0].route[0].destination.port.number", "0411") },
+        { "no port named, of one that is the caller's, too",
+            CART TWO_PORTS("80", "81") HTTP("{" TO("two") "}"),
+            "" },
+        { "no port named, of several that are not the caller's",
+            CART TWO_PORTS("81", "82") HTTP("{" TO("two") "}"),
+            V("http[0].route[0].destination", "0411") },
+        { "no port named, in a rule for a port",
+            CART TWO_PORTS("81", "82") HTTP("{match: [{port: 81}], " TO("two") "}"),
+            "" },
+        { "no port named, of only one", CART SERVICE("web", "") HTTP("{" TO("web") "}"), "" },
+        { "no port named of the host itself",
+            TWO_PORTS("81", "82") ROUTES("shop", "v", "{hosts: [two], http: [{" TO("two") "}]}"),
+            "" },
+    };
+    (void)state;
+    check_cases(cases, ARRAY_COUNT(cases));
+}
+
+#define SELECTED(name)                                                                             \
+    RULE("shop",                                                                                   \
+        "selected",                                                                                \
+        "{host: cart, workloadSelector: {matchLabels: {app: web}}, subsets: [{name: " name         \
+        ", labels: {version: v1}}]}")
+
+static void test_subsets(void **state)
+{
+    static const struct analyze_case cases[] = {
+        { "a subset that a rule defines", CART VERSIONS LEADS(DEST(", subset: v1")), "" },
+        { "the second destination's",
+            CART VERSIONS HTTP(
+                "{route: [{weight: 90, destination: {host: cart, subset: v1}}, {weight: 10, "
+                "destination: {host: cart, subset: v2}}]}"),
+            V("http[0].route[1].destination.subset", "0402") },
+        { "a subset without any rule",
+            CART LEADS(DEST(", subset: v1")),
+            V("http[0].route[0].destination.subset", "0402") },
+        { "a subset for some callers alone", CART SELECTED("v1") LEADS(DEST(", subset: v1")), "" },
+        { "another subset for some callers alone",
+            CART SELECTED("v2") LEADS(DEST(", subset: v1")),
+            V("http[0].route[0].destination.subset", "0402") },
+        { "a subset of a rule that is not visible from there",
+            CART RULE("shop",
+                "r",
+                "{host: cart, exportTo: ['.'], subsets: [{name: v1, labels: {version: v1}}]}")
+                ROUTES("front",
+                    "v",
+                    "{hosts: [x.test], http: [{route: [{destination: {host: "
+                    "cart.shop.svc.cluster.local, subset: v1}}]}]}"),
+            "VirtualService/front/v spec.http[0].route[0].destination.subset PIL0402\n" },
+        { "a subset of a rule of the root namespace",
+            CART RULE("istio-system",
+                "r",
+                "{host: cart.shop.svc.cluster.local, subsets: [{name: v1, labels: {version: v1}}]}")
+                LEADS(DEST(", subset: v1")),
+            "" },
+    };
+    (void)state;
+    check_cases(cases, ARRAY_COUNT(cases));
+}
+
+#define EMPTY(more)                                                                                \
+    ENTRY("shop",                                                                                  \
+        "cart",                                                                                    \
+        "{hosts: [cart.shop.svc.cluster.local], ports: [{number: 80, name: http, protocol: HTTP}]" \
+        ", " more "}")
+#define NEW_VERSION                                                                                \
+    RULE("shop",                                                                                   \
+        "r",                                                                                       \
+        "{host: cart, subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: "  \
+        "v2}}]}")
+#define SPLIT(weight)                                                                              \
+    HTTP("{route: [{weight: 90, destination: {host: cart, subset: v1}}, {weight: " weight          \
+         ", destination: {host: cart, subset: v2}}]}")
+#define NO_V2 "DestinationRule/shop/r spec.subsets[1].labels PIL0408\n"
+
+static void test_traffic_that_leads_nowhere(void **state)
+{
+    static const struct analyze_case cases[] = {
+        { "a share for a subset without endpoints",
+            CART NEW_VERSION SPLIT("10"),
+            NO_V2 V("http[0].route[1].destination.subset", "0408") },
+        { "no share for it", CART NEW_VERSION SPLIT("0"), NO_V2 },
+        { "a single destination, whose weight does not count",
+            CART NEW_VERSION HTTP("{route: [{weight: 0, destination: {host: cart, subset: v2}}]}"),
+            NO_V2 V("http[0].route[0].destination.subset", "0408") },
+        { "a service without endpoints",
+            EMPTY("resolution: STATIC") LEADS(DEST("")),
+            V("http[0].route[0].destination.host", "0408") },
+        { "a service without endpoints, with a subset: that is not the subset's fault",
+            EMPTY("resolution: STATIC") VERSIONS LEADS(DEST(", subset: v1")),
+            V("http[0].route[0].destination.host", "0408") },
+        { "a service that is resolved by its own name",
+            EMPTY("resolution: DNS") LEADS(DEST("")),
+            "" },
+        { "a subset of a service that is resolved by its own name",
+            EMPTY("resolution: DNS") VERSIONS LEADS(DEST(", subset: v1")),
+            "DestinationRule/shop/r spec.subsets[0].labels PIL0408\n" V(
+                "http[0].route[0].destination.subset", "0408") },
+        { "a service that is called where the caller was going",
+            EMPTY("resolution: NONE") VERSIONS LEADS(DEST(", subset: v1")),
+            "" },
+        { "a subset that is passed through",
+            CART RULE("shop",
+                "r",
+                "{host: cart, trafficPolicy: {loadBalancer: {simple: PASSTHROUGH}}, subsets: [{"
+                "name: v2, labels: {version: v2}}]}") LEADS(DEST(", subset: v2")),
+            "" },
+    };
+    (void)state;
+    check_cases(cases, ARRAY_COUNT(cases));
+}
+
+#define LEAF(more) ROUTES("shop", "leaf", "{" more "http: [{" TO("cart") "}]}")
+
+static void test_delegates(void **state)
+{
+    static const struct analyze_case cases[] = {
+        { "a delegate that is there", CART LEAF("") HTTP("{delegate: {name: leaf}}"), "" },
+        { "a delegate that is not there",
+            CART HTTP("{delegate: {name: leaf}}"),
+            V("http[0].delegate", "0412") },
+        { "a delegate with hosts is none",
+            CART ROUTES("shop", "leaf", "{hosts: [x.test], http: [{" TO("cart") "}]}")
+                HTTP("{delegate: {name: leaf}}"),
+            V("http[0].delegate", "0412") },
+        { "a delegate of another namespace",
+            CART LEAF("") ROUTES("front",
+                "v",
+                "{hosts: [x.test], http: [{delegate: {name: leaf, namespace: shop}}]}"),
+            "" },
+        { "a delegate that another namespace does not see",
+            CART LEAF("exportTo: ['.'], ") ROUTES("front",
+                "v",
+                "{hosts: [x.test], http: [{delegate: {name: leaf, namespace: shop}}]}"),
+            "VirtualService/front/v spec.http[0].delegate PIL0412\n"
+            "VirtualService/shop/leaf spec PIL0406\n" },
+        { "a delegate that nobody names",
+            CART LEAF(""),
+            "VirtualService/shop/leaf spec PIL0406\n" },
+        { "routes that match nothing of the root's",
+            CART ROUTES("shop",
+                "leaf",
+                "{http: [{match: [{uri: {prefix: /a/b}}], " TO("cart") "}, {match: [{uri: {prefix: "
+                                                                       "/b}}], " TO("cart") "}]}")
+                HTTP("{match: [{uri: {prefix: /a}}], delegate: {name: leaf}}"),
+            V("http[0].delegate", "0406") },
+        { "a delegate that is named for each of its routes",
+            CART ROUTES(
+                "shop", "leaf", "{http: [{match: [{uri: {prefix: /a/b}}], " TO("cart") "}]}")
+                HTTP("{match: [{uri: {prefix: /b}}], delegate: {name: leaf}}, {match: [{uri: "
+                     "{prefix: /a}}], delegate: {name: leaf}}"),
+            V("http[0].delegate", "0406") },
+        { "where a delegate leads",
+            CART ROUTES("shop", "leaf", "{http: [{" TO("x.test") "}]}")
+                HTTP("{delegate: {name: leaf}}"),
+            "VirtualService/shop/leaf spec.http[0].route[0].destination.host PIL0401\n" },
+    };
+    (void)state;
+    check_cases(cases, ARRAY_COUNT(cases));
+}
+
+static void test_what_is_said(void **state)
+{
+    (void)state;
+    check_text(CART HTTP("{" TO("carts") "}"),
+        "no service is known as carts.shop.svc.cluster.local; requests get 503; did you mean "
+        "\"cart.shop.svc.cluster.local\"?");
+    check_text(CART HTTP("{" TO("cart.shpo.svc.cluster.local") "}"),
+        "no service is known as cart.shpo.svc.cluster.local; requests get 503; did you mean "
+        "\"cart.shop.svc.cluster.local\"?");
+    check_text(CART ROUTES("front", "v", "{hosts: [x.test], http: [{" TO("cart") "}]}"),
+        "no service is known as cart.front.svc.cluster.local; requests get 503; did you mean "
+        "\"cart.shop.svc.cluster.local\"?");
+    check_text(CART HTTP("{" TO("reviews") "}"),
+        "no service is known as reviews.shop.svc.cluster.local; requests get 503");
+    check_text(CART RULE("shop", "r", "{host: cart, subsets: [{name: stable}]}")
+                   LEADS(DEST(", subset: stabel")),
+        "no DestinationRule for cart.shop.svc.cluster.local defines subset \"stabel\"; requests "
+        "get "
+        "503; did you mean \"stable\"?");
+    check_text(CART LEADS(DEST(", port: {number: 8080}")),
+        "cart.shop.svc.cluster.local has no port 8080; requests get 503; it has 80");
+    check_text(
+        SERVICE("cart", "exportTo: ['.'], ") ROUTES(
+            "shop", "v", "{hosts: [x.test], exportTo: ['.', front], http: [{" TO("cart") "}]}"),
+        "cart.shop.svc.cluster.local of namespace shop is not exported to front; requests get 503 "
+        "from namespace front");
+    check_text(CART HTTP("{mirror: {host: x.test}, " TO("cart") "}"),
+        "no service is known as x.test; mirrored requests are lost");
 }
 
 static void test_findings_are_sorted_by_key_then_path(void **state)
 {
+    static const struct analyze_case cases[] = {
+        { "a mesh with much to say",
+            HTTP("{match: [{uri: {prefix: /a}}], " TO("x.test") "}, {" TO("y.test") "}")
+                RULE("shop", "r", "{host: gone}")
+                    ROUTES("other", "a", "{hosts: [x.test], http: [{" TO("z.test") "}]}"),
+            "DestinationRule/shop/r spec.host PIL0401\n"
+            "VirtualService/other/a spec.http[0].route[0].destination.host PIL0401\n" V(
+                "http[0].route[0].destination.host", "0401")
+                V("http[1].route[0].destination.host", "0401") },
+    };
     (void)state;
-    const struct fixture_value values[] = { ROUTES("shop",
-                                                "z",
-                                                "",
-                                                "{\"match\":[{\"uri\":{\"prefix\":\"/a\"}}]," TO(
-                                                    "x.test") "},{" TO("y.test") "}"),
-        RULE("shop", "r", "{\"host\":\"gone\"}"),
-        ROUTES("other", "a", "", "{" TO("z.test") "}") };
+    check_cases(cases, ARRAY_COUNT(cases));
+}
+
+static void test_services_of_the_registry_count_as_well(void **state)
+{
+    (void)state;
+    const struct fixture_value values[] = {
+        { "registry/shop/cart/a",
+            "{\"address\":\"10.0.0.1\",\"ports\":{\"http\":8080},\"labels\":{\"version\":\"v1\"}"
+            "}" },
+        { "config/virtualservices/shop/v",
+            "{\"apiVersion\":\"networking.istio.io/v1\",\"kind\":\"VirtualService\",\"metadata\":{"
+            "\"name\":\"v\",\"namespace\":\"shop\"},\"spec\":{\"hosts\":[\"cart\"],\"http\":[{"
+            "\"route\":[{\"destination\":{\"host\":\"cart\",\"port\":{\"number\":8081}}}]}]}}" },
+    };
     struct snapshot *s = fixture_snapshot(values, ARRAY_COUNT(values));
 
-    assert_int_equal(s->findings.count, 4);
-    for (size_t i = 1; i < s->findings.count; i++) {
-        const struct finding *a = &s->findings.items[i - 1], *b = &s->findings.items[i];
-        int order = strcmp(a->key, b->key);
-        assert_true(order < 0 || (order == 0 && strcmp(a->diag.path, b->diag.path) < 0));
-    }
+    assert_int_equal(s->findings.count, 1);
+    assert_int_equal(s->findings.items[0].diag.code, DIAG_UNKNOWN_PORT);
+    assert_string_equal(s->findings.items[0].key, "config/virtualservices/shop/v");
     snapshot_release(s);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_each_fault_is_found_at_its_place_and_nothing_else),
-        cmocka_unit_test(test_the_finding_says_which_virtual_service_wins),
-        cmocka_unit_test(test_the_oldest_of_three_virtual_services_wins_over_both_others),
-        cmocka_unit_test(test_wildcard_hosts_are_compared_past_others_of_their_length),
+        cmocka_unit_test(test_hosts),
+        cmocka_unit_test(test_ports),
+        cmocka_unit_test(test_subsets),
+        cmocka_unit_test(test_traffic_that_leads_nowhere),
+        cmocka_unit_test(test_delegates),
+        cmocka_unit_test(test_what_is_said),
         cmocka_unit_test(test_findings_are_sorted_by_key_then_path),
+        cmocka_unit_test(test_services_of_the_registry_count_as_well),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

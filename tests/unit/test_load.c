@@ -198,6 +198,23 @@ static void test_of_a_resource_given_twice_the_later_stands(void **state)
         "this one stands, the one at a.yaml:1 is left out [PIL0301]");
 }
 
+static void test_a_fault_that_is_found_later_has_its_place(void **state)
+{
+    struct model_fixture *f = *state;
+    struct loader *l = loader_of(f);
+    struct diag diag = { .path = "spec.hosts[0]", .message = "is odd" };
+
+    add(l, "a.yaml", SE("one", "") "---\n" SE("two", ""));
+    loader_finish(l);
+    const struct load_item *item = loader_locate(l, "config/serviceentries/default/two", &diag);
+
+    assert_ptr_equal(item, &l->items.items[1]);
+    assert_int_equal(diag.line, 9);
+    assert_int_equal(diag.column, 16);
+    assert_string_equal(diag.path, "spec.hosts[0]");
+    assert_null(loader_locate(l, "config/serviceentries/default/three", &diag));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, model_setup, model_teardown)
@@ -210,6 +227,7 @@ int main(void)
         TEST(test_mesh_config_comes_in_three_forms),
         TEST(test_documents_that_are_nothing_known_are_faults),
         TEST(test_of_a_resource_given_twice_the_later_stands),
+        TEST(test_a_fault_that_is_found_later_has_its_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

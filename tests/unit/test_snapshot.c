@@ -234,13 +234,14 @@ static const struct {
     const char *key, *path, *says;
 } expected[] = {
     { "config/destinationrules/shop/gone", "spec.host", "not used" },
-    { "config/serviceentries/shop/tcp-2", "spec.ports", "one.test" },
+    { "config/serviceentries/shop/tcp-1", "spec.addresses", "5432" },
+    { "config/serviceentries/shop/tcp-2", "spec.ports[0]", "one.test" },
     { "config/virtualservices/shop/a", "spec.http[0].route[0].destination.subset", "\"stabel\"" },
     { "config/virtualservices/shop/a", "spec.http[1]", "never reached" },
     { "config/virtualservices/shop/a",
         "spec.http[1].route[0].destination.host",
         "kart.shop.svc.cluster.local" },
-    { "config/virtualservices/shop/b", "spec.hosts", "shop/a" },
+    { "config/virtualservices/shop/b", "spec.hosts[0]", "shop/a" },
 };
 
 static void test_what_no_resource_alone_can_see_is_found(void **state)
@@ -254,7 +255,7 @@ static void test_what_no_resource_alone_can_see_is_found(void **state)
         assert_string_equal(s->findings.items[i].diag.path, expected[i].path);
         assert_non_null(strstr(s->findings.items[i].diag.message, expected[i].says));
     }
-    assert_string_equal(s->findings.items[2].diag.hint, "did you mean \"stable\"?");
+    assert_string_equal(s->findings.items[3].diag.hint, "did you mean \"stable\"?");
     snapshot_release(s);
 }
 

@@ -1,0 +1,66 @@
+#include "translate/walk_parts.h"
+
+#include <string.h>
+
+static void *take(void *arena, size_t size_bytes)
+{
+    return arena_alloc(arena, size_bytes, _Alignof(max_align_t));
+}
+
+static void keep(void *arena, void *memory)
+{
+    (void)arena, (void)memory;
+}
+
+/* Of bytes that we made: what does not come apart is our own fault. */
+static const void *unpack(struct arena *a, const ProtobufCMessageDescriptor *type,
+    const uint8_t *bytes, size_t size_bytes)
+{
+    ProtobufCAllocator allocator = { take, keep, a };
+    const void *message = protobuf_c_message_unpack(type, &allocator, size_bytes, bytes);
+    INVARIANT(message);
+    return message;
+}
+
+static const ProtobufCMessageDescriptor *const types[XDS_TYPE_COUNT] = {
+    [XDS_CLUSTER] = &pb_Cluster_desc,
+    [XDS_ENDPOINT] = &pb_ClusterLoadAssignment_desc,
+    [XDS_LISTENER] = &pb_Listener_desc,
+    [XDS_ROUTE] = &pb_RouteConfiguration_desc,
+};
+
+const void *sent_find(const struct walking *w, enum xds_type type, const char *name)
+{
+    const struct xds_resource *r = xds_view_find(w->view, type, name);
+    return r ? unpack(w->a, types[type], r->bytes, r->size_bytes) : NULL;
+}
+
+sent_listener_list sent_listeners(const struct walking *w)
+{
+    sent_listener_list list = { 0 };
+    struct xds_cursor cursor = { 0 };
+    const struct xds_resource *r;
+    while ((r = xds_view_next(w->view, XDS_LISTENER, &cursor)))
+        list_push(w->a, &list, unpack(w->a, &pb_Listener_desc, r->bytes, r->size_bytes));
+    return list;
+}
+
+const void *sent_any(
+    const struct walking *w, const pb_Any *any, const ProtobufCMessageDescriptor *type)
+{
+    const char *name = any ? strrchr(any->type_url, '/') : NULL;
+    if (!name || strcmp(name + 1, type->name) != 0)
+        return NULL;
+    return unpack(w->a, type, any->value.data, any->value.len);
+}
+
+const char *sent_address(struct arena *a, const pb_Address *address)
+{
+    if (!address)
+        return "";
+    if (address->address_case == ENVOY__CONFIG__CORE__V3__ADDRESS__ADDRESS_PIPE)
+        return address->pipe->path;
+    const pb_SocketAddress *socket = address->socket_address;
+    return arena_printf(
+        a, strchr(socket->address, ':') ? "[%s]:%u" : "%s:%u", socket->address, socket->port_value);
+}
