@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "ctl/ctl.h"
 #include "mesh/scope.h"
+#include "model/format.h"
 
 #include <string.h>
 
@@ -207,6 +208,16 @@ static cJSON *dynamic_resources(bool is_delta)
     return dynamic;
 }
 
+/* Envoy by itself refuses regular expressions of more than 100 instructions. */
+static cJSON *layered_runtime(void)
+{
+    cJSON *limits =
+        object("re2.max_program_size.error_level", cJSON_CreateNumber(REGEX_INSTRUCTIONS_MAX));
+    cJSON *layers = cJSON_CreateArray();
+    cJSON_AddItemToArray(layers, with(object("name", text("limits")), "static_layer", limits));
+    return object("layers", layers);
+}
+
 static bool metadata(const struct ctl *ctl, cJSON *out)
 {
     cJSON *labels = cJSON_CreateObject();
@@ -300,6 +311,7 @@ int verb_bootstrap(struct ctl *ctl)
     cJSON *bootstrap = object("node", self);
     with(bootstrap, "admin", object("address", object("socket_address", admin)));
     with(bootstrap, "dynamic_resources", dynamic_resources(is_delta));
+    with(bootstrap, "layered_runtime", layered_runtime());
     with(bootstrap, "static_resources", object("clusters", clusters));
     char *printed = cJSON_Print(bootstrap);
     puts(printed);

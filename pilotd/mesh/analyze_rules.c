@@ -324,20 +324,9 @@ static bool fails_over(const struct load_balancer *lb)
            (setting->failover.count > 0 || setting->failover_priority.count > 0);
 }
 
-/* Has the resource's own check said so? */
-static bool is_told(const struct object *object, const char *path)
-{
-    for (list_each (const struct diag, warning, &object->warnings))
-        if (warning->code == DIAG_NO_EFFECT && strcmp(warning->path, path) == 0)
-            return true;
-    return false;
-}
-
 static void tell_no_outliers(struct analysis *an, const struct object *object, const char *policy)
 {
     const char *path = arena_printf(an->s->arena, "%s.loadBalancer.localityLbSetting", policy);
-    if (is_told(object, path))
-        return;
     finding_add(an->s,
         object->key,
         DIAG_NO_OUTLIERS,

@@ -1,6 +1,7 @@
 /* Endpoints: of a ServiceEntry (inline, or WorkloadEntries by selector), of registry instances. */
 #include "mesh/index.h"
 
+#include "mesh/topology.h"
 #include "model/registry.h"
 
 #include <string.h>
@@ -32,11 +33,24 @@ uint32_t endpoint_port(const struct endpoint *e, const struct service_port *port
     return own->target_port ? own->target_port : own->number;
 }
 
-/* "region/zone/subzone", each part optional from the right. */
-static struct locality parse_locality(struct arena *a, const char *text)
+/* Labels cannot have slashes: dots stand for them. */
+static char *labelled_locality(struct arena *a, const label_list *labels)
+{
+    const char *label = labels_find(labels, "topology.istio.io/locality");
+    if (!label)
+        label = labels_find(labels, "istio-locality");
+    char *text = arena_strdup(a, label ? label : "");
+    for (char *c = text; *c; c++)
+        if (*c == '.')
+            *c = '/';
+    return text;
+}
+
+/* "region/zone/subzone", each part optional from the right. If it is not given, a label may. */
+static struct locality parse_locality(struct arena *a, const char *text, const label_list *labels)
 {
     const char *parts[3] = { "", "", "" };
-    char *rest = arena_strdup(a, text);
+    char *rest = text && *text ? arena_strdup(a, text) : labelled_locality(a, labels);
     for (size_t i = 0; i < ARRAY_COUNT(parts) && rest; i++)
         parts[i] = strsep(&rest, "/");
     return (struct locality){ parts[0], parts[1], parts[2] };
@@ -47,19 +61,19 @@ static uint32_t weight_of(struct opt_u32 weight)
     return weight.is_set && weight.value ? weight.value : 1;
 }
 
-static struct endpoint endpoint_of_workload(
-    struct arena *a, const struct workload_entry *w, const struct object *object, size_t index)
+static struct endpoint endpoint_of_workload(struct arena *a, const struct workload_entry *w,
+    const label_list *labels, const struct object *object, size_t index)
 {
     struct endpoint e = {
         .address = w->address ? w->address : "",
-        .labels = w->labels,
-        .locality = parse_locality(a, w->locality),
+        .locality = parse_locality(a, w->locality, labels),
         .network = w->network ? w->network : "",
         .service_account = w->service_account ? w->service_account : "",
         .weight = weight_of(w->weight),
         .object = object,
         .index = index,
     };
+    e.labels = labels_with_topology(a, labels, &e.locality, e.network);
     e.ports.items = w->ports.items;
     e.ports.count = w->ports.count;
     return e;
@@ -75,8 +89,8 @@ static void select_workloads(
         const struct workload *w = candidates.items[i].workload;
         if (!labels_match(&w->labels, &entry->workload_selector->labels))
             continue;
-        struct endpoint e = endpoint_of_workload(s->arena, w->object->spec, w->object, 0);
-        e.labels = w->labels;
+        struct endpoint e =
+            endpoint_of_workload(s->arena, w->object->spec, &w->labels, w->object, 0);
         e.entry = entry;
         e.entry_object = object;
         list_push(s->arena, &service->endpoints, e);
@@ -87,7 +101,8 @@ void endpoints_of_entry(struct snapshot *s, struct service *service, const struc
 {
     const struct service_entry *entry = object->spec;
     for (size_t i = 0; i < entry->endpoints.count; i++) {
-        struct endpoint e = endpoint_of_workload(s->arena, &entry->endpoints.items[i], object, i);
+        const struct workload_entry *w = &entry->endpoints.items[i];
+        struct endpoint e = endpoint_of_workload(s->arena, w, &w->labels, object, i);
         e.entry = entry;
         e.entry_object = object;
         list_push(s->arena, &service->endpoints, e);
@@ -101,14 +116,14 @@ void endpoint_of_instance(struct snapshot *s, struct service *service, const str
     const struct registry_instance *instance = object->spec;
     struct endpoint e = {
         .address = instance->address,
-        .labels = instance->labels,
-        .locality = parse_locality(s->arena, instance->locality),
+        .locality = parse_locality(s->arena, instance->locality, &instance->labels),
         .network = instance->network ? instance->network : "",
         .service_account = instance->service_account ? instance->service_account : "",
         .weight = weight_of(instance->weight),
         .health = instance->health,
         .object = object,
     };
+    e.labels = labels_with_topology(s->arena, &instance->labels, &e.locality, e.network);
     e.ports.items = instance->ports.items;
     e.ports.count = instance->ports.count;
     list_push(s->arena, &service->endpoints, e);

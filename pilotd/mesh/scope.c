@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/json.h"
+#include "mesh/topology.h"
 
 #include <string.h>
 
@@ -145,6 +146,7 @@ static bool take_metadata(
         is_good && take_labels(a, metadata, &out->labels, err) && take_interception(mode, out, err);
     if (ns && *ns)
         out->ns = ns;
+    out->labels = labels_with_topology(a, &out->labels, &out->locality, out->network);
     out->takes_auto_addresses = strcmp(auto_addresses, "true") == 0;
     if (is_good && ips)
         take_addresses(a, ips, out);

@@ -20,7 +20,7 @@ struct scope {
     const char *id;          /* the workload's NAME.NAMESPACE; not part of any key */
     const char *ns, *domain; /* namespace; DNS domain, "cluster.local" */
     string_list addresses;   /* of the proxy; INSTANCE_IPS or the id's IP */
-    label_list labels;
+    label_list labels;       /* and those of its place (topology.h) */
     struct locality locality;
     enum interception interception;
     const char *cluster_id, *network; /* may be "" */

@@ -16,7 +16,7 @@ struct locality {
 struct endpoint {
     const char *address;              /* IP, name (DNS resolution) or "unix:///path" */
     LIST(struct port_override) ports; /* by port name: the instance's own port */
-    label_list labels;
+    label_list labels;                /* and those of its place (topology.h) */
     struct locality locality;
     const char *network, *service_account; /* may be "" */
     uint32_t weight;                       /* at least 1 */

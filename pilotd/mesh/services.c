@@ -5,6 +5,7 @@
 #include "mesh/index.h"
 
 #include "mesh/scope.h"
+#include "model/format.h"
 #include "model/registry.h"
 
 #include <string.h>
@@ -313,13 +314,23 @@ static string_list allocated_addresses(
     return found;
 }
 
+/* "Any address" is none of its own. */
+static string_list own_addresses(struct arena *a, const string_list *given)
+{
+    string_list own = { 0 };
+    for (list_each (const char *const, address, given))
+        if (!format_is_any_ip(*address))
+            list_push(a, &own, *address);
+    return own;
+}
+
 static void add_entry(struct snapshot *s, struct service *service, const struct declaration *d)
 {
     const struct service_entry *entry = d->object->spec;
     for (size_t i = 0; i < entry->ports.count; i++)
         add_port(s, service, &entry->ports.items[i], d->object, i);
     if (!service->addresses.count)
-        service->addresses = entry->addresses;
+        service->addresses = own_addresses(s->arena, &entry->addresses);
     if (!service->addresses.count)
         service->addresses = allocated_addresses(s->arena, service, d->object);
     endpoints_of_entry(s, service, d->object);
@@ -334,7 +345,7 @@ static void add_registry(struct snapshot *s, struct service *service, const stru
     if (!service->ports.count)
         infer_ports(s, service, d);
     if (spec && !service->addresses.count)
-        service->addresses = spec->addresses;
+        service->addresses = own_addresses(s->arena, &spec->addresses);
     for (size_t i = 0; i < d->instance_count; i++)
         endpoint_of_instance(s, service, d->instances[i]);
 }

@@ -318,12 +318,6 @@ void check_client_tls(struct decoder *d, void *object)
 
 /* ---- the whole ---- */
 
-static bool has_failover(const struct load_balancer *lb)
-{
-    const struct locality_lb_setting *setting = lb ? lb->locality_lb_setting : NULL;
-    return setting && (setting->failover.count > 0 || setting->failover_priority.count > 0);
-}
-
 static void check_port_policies(struct decoder *d, const struct traffic_policy *policy)
 {
     bool *seen = xcalloc(PORT_MAX + 1, sizeof *seen);
@@ -356,12 +350,6 @@ void check_traffic_policy(struct decoder *d, void *object)
     if (policy->tunnel && policy->proxy_protocol)
         schema_fault(
             d, DIAG_CONFLICT, "tunnel", NULL, "cannot be given together with proxyProtocol");
-    if (has_failover(policy->load_balancer) && !policy->outlier_detection)
-        schema_warn(d,
-            DIAG_NO_EFFECT,
-            "loadBalancer.localityLbSetting",
-            "add outlierDetection",
-            "failover has no effect without outlierDetection");
     check_port_policies(d, policy);
 }
 

@@ -6,10 +6,15 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <linux/limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/un.h>
 
 enum { LABEL_MAX = 63, HOST_MAX = 255, NAME_MAX_BYTES = 253 };
+
+#define UNIX_PATH_MAX sizeof((struct sockaddr_un *)0)->sun_path
 
 static bool is_not_empty(const char *text)
 {
@@ -110,6 +115,14 @@ bool format_is_ip(const char *text)
     return inet_pton(AF_INET, text, bytes) == 1 || inet_pton(AF_INET6, text, bytes) == 1;
 }
 
+bool format_is_any_ip(const char *text)
+{
+    static const unsigned char zeros[16];
+    unsigned char bytes[16];
+    return (inet_pton(AF_INET, text, bytes) == 1 && memcmp(bytes, zeros, 4) == 0) ||
+           (inet_pton(AF_INET6, text, bytes) == 1 && memcmp(bytes, zeros, 16) == 0);
+}
+
 static bool is_trust_domain(const char *text)
 {
     size_t size = strlen(text);
@@ -138,14 +151,15 @@ bool format_is_unix_address(const char *text)
     return strncmp(text, "unix:", 5) == 0;
 }
 
-/* An absolute path to a file, or "@name" for Linux's abstract sockets. */
+/* An absolute path to a file, or "@name" for Linux's abstract sockets; as long as sun_path. */
 static bool is_unix_address(const char *text)
 {
     if (strncmp(text, "unix://", 7) != 0)
         return false;
     const char *path = text + 7;
     size_t size = strlen(path);
-    return size > 1 && (*path == '@' || (*path == '/' && path[size - 1] != '/'));
+    return size > 1 && size < UNIX_PATH_MAX &&
+           (*path == '@' || (*path == '/' && path[size - 1] != '/'));
 }
 
 static bool is_endpoint_address(const char *text)
@@ -267,18 +281,42 @@ static const char *explain_header_value(struct arena *a, const char *text)
     return is_one_line(text) ? command_text_explain(a, text) : "it has control characters";
 }
 
+static bool is_file_path(const char *text)
+{
+    size_t size = strlen(text);
+    return *text == '/' && size < PATH_MAX && text[size - 1] != '/' && is_one_line(text);
+}
+
 static bool is_regex(const char *text)
 {
     char why[200];
-    return *text && re2_compiles(text, why, sizeof why);
+    return *text && re2_compiles(text, why, sizeof why) &&
+           re2_program_size(text) <= REGEX_INSTRUCTIONS_MAX;
 }
 
 static const char *explain_regex(struct arena *a, const char *text)
 {
     char why[200] = "it is empty";
-    if (*text)
-        re2_compiles(text, why, sizeof why);
+    if (*text && re2_compiles(text, why, sizeof why))
+        snprintf(why,
+            sizeof why,
+            "it takes %zu instructions, and Envoys are set up for %d",
+            re2_program_size(text),
+            REGEX_INSTRUCTIONS_MAX);
     return arena_strdup(a, why);
+}
+
+static const char *doubt_regex(struct arena *a, const char *text)
+{
+    size_t size = re2_program_size(text);
+    if (size <= REGEX_INSTRUCTIONS_DEFAULT)
+        return NULL;
+    return arena_printf(a,
+        "takes %zu instructions: a proxy that was not set up by pilotctl bootstrap refuses more "
+        "than "
+        "%d unless its runtime key re2.max_program_size.error_level says otherwise",
+        size,
+        REGEX_INSTRUCTIONS_DEFAULT);
 }
 
 static bool is_base64(const char *text)
@@ -332,7 +370,7 @@ const struct format format_ip_or_cidr = {
 };
 const struct format format_ip_or_fqdn = { "an IP address or a host name", is_ip_or_fqdn, NULL };
 const struct format format_endpoint_address = {
-    "an IP address, a host name, or unix:// and the absolute path of a socket",
+    "an IP address, a host name, or unix:// and the absolute path of a socket (at most 107 bytes)",
     is_endpoint_address,
     NULL,
 };
@@ -357,5 +395,8 @@ const struct format format_log_line = {
     "text with %COMMANDS% of Envoy's", command_text_is_valid, command_text_explain
 };
 const struct format format_one_line = { "one line, without control characters", is_one_line, NULL };
-const struct format format_regex = { "a regular expression (RE2)", is_regex, explain_regex };
+const struct format format_file_path = { "the absolute path of a file", is_file_path, NULL };
+const struct format format_regex = {
+    "a regular expression (RE2)", is_regex, explain_regex, doubt_regex
+};
 const struct format format_base64 = { "base64", is_base64, NULL };

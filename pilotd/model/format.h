@@ -12,7 +12,14 @@ struct format {
     bool (*accepts)(const char *text);
     /* What exactly is wrong with a text that is not accepted; may be NULL. */
     const char *(*explain)(struct arena *a, const char *text);
+    /* A warning about a text that is accepted, or NULL; may be NULL. */
+    const char *(*doubt)(struct arena *a, const char *text);
 };
+
+/* Instructions of a regular expression: what a proxy takes that `pilotctl bootstrap` set up, and
+ * what Envoy takes by default (its runtime key re2.max_program_size.error_level). */
+#define REGEX_INSTRUCTIONS_MAX     32768
+#define REGEX_INSTRUCTIONS_DEFAULT 100
 
 extern const struct format format_not_empty;
 
@@ -43,10 +50,12 @@ extern const struct format format_request_header_name; /* the same, and host */
 extern const struct format format_header_value;        /* Envoy's %COMMANDS% well formed */
 extern const struct format format_log_line;            /* the same, in several lines */
 extern const struct format format_one_line;            /* no control characters */
+extern const struct format format_file_path;           /* absolute */
 extern const struct format format_regex;               /* compiles in RE2 */
 extern const struct format format_base64;
 
 bool format_is_ip(const char *text);
+bool format_is_any_ip(const char *text); /* 0.0.0.0 or ::, in any spelling */
 bool format_is_fqdn(const char *text);
 bool format_is_unix_address(const char *text);     /* begins with unix: */
 bool format_is_authority_header(const char *name); /* "host" or ":authority", in any case */

@@ -2,6 +2,7 @@
 
 #include "model/shared.h"
 
+#include <math.h>
 #include <string.h>
 
 /* ---- what BoringSSL, and so Envoy, knows by name ---- */
@@ -166,9 +167,9 @@ static const struct field mesh_config_fields[] = {
     STRINGS(mesh_config, default_virtual_service_export_to, .format = &format_export_to),
     STRINGS(mesh_config, default_destination_rule_export_to, .format = &format_export_to),
     STRING(mesh_config, root_namespace, .format = &format_namespace),
-    STRING(mesh_config, access_log_file),
+    STRING(mesh_config, access_log_file, .format = &format_file_path),
     STRING(mesh_config, access_log_format, .format = &format_log_line),
-    DURATION(mesh_config, dns_refresh_rate),
+    DURATION(mesh_config, dns_refresh_rate, .range = { 2, INFINITY }), /* Envoy: above 1 ms */
     OPT_BOOL(mesh_config, enable_auto_mtls),
     ENUM(mesh_config, access_log_encoding, access_log_encoding, access_log_encodings),
     BOOL(mesh_config, disable_envoy_listener_log),

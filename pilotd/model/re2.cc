@@ -12,6 +12,12 @@ bool re2_compiles(const char *pattern, char *why, size_t why_size)
     return compiled.ok();
 }
 
+size_t re2_program_size(const char *pattern)
+{
+    RE2 compiled(pattern, RE2::Quiet);
+    return compiled.ok() ? (size_t)compiled.ProgramSize() : 0;
+}
+
 bool re2_rewrites(const char *pattern, const char *rewrite, char *why, size_t why_size)
 {
     RE2 compiled(pattern, RE2::Quiet);

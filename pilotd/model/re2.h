@@ -14,6 +14,9 @@ extern "C" {
 /* Does it compile? If not, `why` says what is wrong. */
 bool re2_compiles(const char *pattern, char *why, size_t why_size);
 
+/* How many instructions it compiles to, which is what Envoy limits; 0 when it does not. */
+size_t re2_program_size(const char *pattern);
+
 /* Does the substitution (\1 to \9, \0) refer only to groups that the pattern has? */
 bool re2_rewrites(const char *pattern, const char *rewrite, char *why, size_t why_size);
 

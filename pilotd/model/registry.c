@@ -13,6 +13,7 @@ static void check_registry_service(struct decoder *d, void *object)
 {
     const struct registry_service *service = object;
     check_unique_ports(d, service->ports.items, service->ports.count);
+    check_virtual_addresses(d, &service->addresses);
     check_export_to(d, "exportTo", &service->export_to, true);
 }
 

@@ -23,8 +23,14 @@ static bool is_in_range(struct decoder *d, const struct field *f, double value, 
 
 static void has_format(struct decoder *d, const struct format *format, const char *text)
 {
-    if (!format || format->accepts(text))
+    if (!format)
         return;
+    if (format->accepts(text)) {
+        const char *doubt = format->doubt ? format->doubt(d->scratch, text) : NULL;
+        if (doubt)
+            schema_warn(d, DIAG_RULE, "", NULL, "%s", doubt);
+        return;
+    }
     const char *quoted = text_quote(d->scratch, text);
     if (format->explain)
         schema_fault(d,

@@ -19,6 +19,7 @@ static void check_addresses(struct decoder *d, const struct service_entry *se)
                 schema_text(d, "addresses[%zu]", i),
                 NULL,
                 "a range of addresses needs resolution NONE or STATIC");
+    check_virtual_addresses(d, &se->addresses);
 }
 
 /* ---- endpoints ---- */
@@ -173,6 +174,16 @@ static void check_distinguishable(struct decoder *d, const struct service_entry 
     }
 }
 
+/* Of hosts that are told apart by the server name. */
+static void check_tls_hosts(struct decoder *d, const struct service_entry *se)
+{
+    bool has_tls = false;
+    for (list_each (const struct service_port, port, &se->ports))
+        has_tls |= protocol_is_tls(port->protocol);
+    for (size_t i = 0; has_tls && se->addresses.count == 0 && i < se->hosts.count; i++)
+        check_tls_name(d, schema_text(d, "hosts[%zu]", i), se->hosts.items[i]);
+}
+
 void check_service_entry(struct decoder *d, void *object)
 {
     const struct service_entry *se = object;
@@ -184,6 +195,7 @@ void check_service_entry(struct decoder *d, void *object)
     check_endpoints(d, se);
     check_resolution(d, se);
     check_distinguishable(d, se);
+    check_tls_hosts(d, se);
     check_export_to(d, "exportTo", &se->export_to, true);
     check_selector(d, se->workload_selector);
 }

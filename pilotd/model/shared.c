@@ -59,6 +59,27 @@ void check_selector(struct decoder *d, const struct workload_selector *selector)
             "has no labels, so it selects every workload of the namespace");
 }
 
+void check_tls_name(struct decoder *d, const char *at, const char *name)
+{
+    if (name[0] == '*' && name[1] && name[1] != '.')
+        schema_warn(d,
+            DIAG_NO_EFFECT,
+            at,
+            "use a wildcard of whole labels, such as *.example.com",
+            "Envoy matches no such wildcard with server names, so no TLS connection is for it");
+}
+
+void check_virtual_addresses(struct decoder *d, const string_list *addresses)
+{
+    for (size_t i = 0; i < addresses->count; i++)
+        if (format_is_any_ip(addresses->items[i]))
+            schema_warn(d,
+                DIAG_NO_EFFECT,
+                schema_text(d, "addresses[%zu]", i),
+                "leave it out",
+                "is every address, so it is none of this service");
+}
+
 void check_unique_ports(struct decoder *d, const struct service_port *ports, size_t count)
 {
     struct map names = { 0 };

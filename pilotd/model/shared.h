@@ -28,6 +28,10 @@ void check_selector(struct decoder *d, const struct workload_selector *selector)
 
 /* Names and numbers of ports are unique. */
 struct service_port;
+/* Warns of a name that Envoy cannot match with the server name that a TLS client sends. */
+void check_tls_name(struct decoder *d, const char *at, const char *name);
+/* Warns of 0.0.0.0 and ::. */
+void check_virtual_addresses(struct decoder *d, const string_list *addresses);
 void check_unique_ports(struct decoder *d, const struct service_port *ports, size_t count);
 
 enum { PORT_MAX = 65535, INT32_LIMIT = 2147483647 };

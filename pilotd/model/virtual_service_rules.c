@@ -149,8 +149,13 @@ static const char *explain_regex_or_star(struct arena *a, const char *text)
     return format_regex.explain(a, text);
 }
 
+static const char *doubt_regex_or_star(struct arena *a, const char *text)
+{
+    return format_regex.doubt(a, text);
+}
+
 const struct format format_regex_or_star = {
-    "a regular expression (RE2)", is_regex_or_star, explain_regex_or_star
+    "a regular expression (RE2)", is_regex_or_star, explain_regex_or_star, doubt_regex_or_star
 };
 
 /* ---- parts of a route ---- */
@@ -561,6 +566,7 @@ static void check_server_name(
             d, DIAG_RULE, at, NULL, "is an IP address, which clients do not send as server name");
         return;
     }
+    check_tls_name(d, at, name);
     for (list_each (const char *const, host, hosts))
         if (is_part_of(name, *host))
             return;

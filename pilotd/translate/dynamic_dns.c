@@ -36,23 +36,26 @@ pb_Filter *dynamic_dns_server_name_filter(struct arena *a, unsigned dns_family, 
         pb_Filter_typed_config(pb_any(a, &settings->base)));
 }
 
-/* Envoy takes such a cluster with TLS only if names are asked for and verified, or if it is told
- * that this is not wanted. */
-static bool is_insecure(const struct client_tls *tls)
+/* Envoy takes such a cluster with TLS, or with options of HTTP, only if names are asked for and
+ * verified, or if it is told that this is not wanted. */
+static bool is_insecure(const struct client_tls *tls, bool has_http_options)
 {
-    bool is_own = tls && (tls->mode == TLS_SIMPLE || tls->mode == TLS_MUTUAL);
+    if (!tls || tls->mode == TLS_DISABLE)
+        return has_http_options;
+    bool is_own = tls->mode == TLS_SIMPLE || tls->mode == TLS_MUTUAL;
     bool names_server = is_own && tls->sni && *tls->sni;
     return (is_own && (names_server || tls->insecure_skip_verify.value ||
                           tls->subject_alt_names.count > 0)) ||
-           (tls && tls->mode == TLS_ISTIO_MUTUAL);
+           tls->mode == TLS_ISTIO_MUTUAL;
 }
 
 void dynamic_dns_discover(
     struct arena *a, pb_Cluster *cluster, unsigned dns_family, const struct client_tls *tls)
 {
+    bool has_http_options = cluster->n_typed_extension_protocol_options > 0;
     pb_dynamic_forward_proxy_ClusterConfig *settings = pb_new_dynamic_forward_proxy_ClusterConfig(a,
         pb_dynamic_forward_proxy_ClusterConfig_dns_cache_config(cache(a, dns_family)),
-        .allow_insecure_cluster_options = is_insecure(tls));
+        .allow_insecure_cluster_options = is_insecure(tls, has_http_options));
     pb_Cluster with = { pb_Cluster_cluster_type(pb_new_Cluster_CustomClusterType(a,
         .name = pb_str("envoy.clusters.dynamic_forward_proxy"),
         .typed_config = pb_any(a, &settings->base))) };

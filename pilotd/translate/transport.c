@@ -38,23 +38,29 @@ static void set_validation(pb_CommonTlsContext *common, pb_CertificateValidation
     common->validation_context = with.validation_context;
 }
 
-/* NULL: whoever it is, for the mesh does not want servers verified unless a rule says by what. */
+/* NULL: whoever it is, for the mesh does not want servers verified unless a rule says by what. A
+ * rule that says which names or which revocations count does want it. */
 static const char *authorities_of(const struct transport *t)
 {
+    const struct client_tls *tls = t->tls;
     struct opt_bool verifies = t->mesh->verify_certificate_at_client;
-    if (t->tls->ca_certificates)
-        return t->tls->ca_certificates;
-    return verifies.is_set && !verifies.value ? NULL : SYSTEM_AUTHORITIES;
+    if (skips_verification(tls))
+        return NULL;
+    if (tls->ca_certificates)
+        return tls->ca_certificates;
+    bool is_wanted =
+        !verifies.is_set || verifies.value || tls->subject_alt_names.count > 0 || tls->ca_crl;
+    return is_wanted ? SYSTEM_AUTHORITIES : NULL;
 }
 
 static void set_files(struct arena *a, const struct transport *t, pb_CommonTlsContext *common)
 {
     const struct client_tls *tls = t->tls;
-    pb_CertificateValidationContext *peer = names_build(a, tls, t->names);
-    if (!skips_verification(tls)) {
-        peer->trusted_ca = file(a, authorities_of(t));
-        peer->crl = file(a, tls->ca_crl);
-    }
+    const char *authorities = authorities_of(t);
+    pb_CertificateValidationContext *peer =
+        authorities ? names_build(a, tls, t->names) : pb_new_CertificateValidationContext(a);
+    peer->trusted_ca = file(a, authorities);
+    peer->crl = file(a, authorities ? tls->ca_crl : NULL);
     set_validation(common, peer);
     if (tls->mode != TLS_MUTUAL)
         return;

@@ -103,6 +103,8 @@ def bootstrap(path):
         "typedDnsResolverConfig": {"name": "envoy.network.dns_resolver.cares", "typedConfig": {
             "@type": f"type.googleapis.com/{RESOLVER}", "resolvers": [nobody],
             "queryTimeoutSeconds": 1, "queryTries": 1}},
+        "layeredRuntime": {"layers": [{"name": "limits", "staticLayer": {
+            "re2.max_program_size.error_level": 32768}}]},
         "dynamicResources": {"ldsConfig": source, "cdsConfig": source, "adsConfig": {
             "apiType": "GRPC", "transportApiVersion": "V3",
             "grpcServices": [{"envoyGrpc": {"clusterName": "xds"}}]}}}

@@ -331,6 +331,31 @@ static void test_labels_can_say_who_comes_first(void **state)
     expect(f, LOC, ADDRESS(2, 0) "/address", "10.4.0.1");
 }
 
+static void test_priorities_may_be_places(void **state)
+{
+    struct fixture *f = *state;
+    add(f,
+        make_entry(f->a,
+            "loc",
+            "'hosts': ['loc.test'], 'resolution': 'STATIC',"
+            "'ports': [{'number': 80, 'name': 'http', 'protocol': 'HTTP'}], 'endpoints': ["
+            "{'address': '10.4.0.1', 'locality': 'r2/z1'},"
+            "{'address': '10.4.0.2', 'labels': {'istio-locality': 'r1.z2'}},"
+            "{'address': '10.4.0.3', 'locality': 'r1/z1',"
+            " 'labels': {'topology.kubernetes.io/zone': 'elsewhere'}}]"));
+    add(f,
+        make_rule(f->a,
+            "loc",
+            "'host': 'loc.test', 'trafficPolicy': {" OUTLIER
+            ", 'loadBalancer': {'localityLbSetting': {'failoverPriority':"
+            " ['topology.kubernetes.io/region', 'topology.kubernetes.io/zone']}}}"));
+
+    translate(f);
+
+    assert_string_equal(
+        groups_of(f, LOC), "r1/z1/(absent) 0*1, r1/z2/(absent) 1*1, r2/z1/(absent) 2*1");
+}
+
 static void test_shares_are_split_over_the_places_that_match_and_rounded_up(void **state)
 {
     struct fixture *f = *state;
@@ -416,6 +441,7 @@ int main(void)
         TEST(test_near_places_come_first_and_failover_names_the_next_region),
         TEST(test_priorities_have_no_gaps),
         TEST(test_labels_can_say_who_comes_first),
+        TEST(test_priorities_may_be_places),
         TEST(test_shares_are_split_over_the_places_that_match_and_rounded_up),
         TEST(test_shares_for_callers_elsewhere_are_not_ours),
         TEST(test_the_meshs_shares_hold_unless_the_rule_switches_them_off),

@@ -78,6 +78,10 @@ static void test_server_names_are_among_the_hosts(void **state)
         { "{hosts: ['*.a.test', b.test, '*-x.test'], tls: [{match: [{sniHosts: ['*.a.test', "
           "y.A.TEST, '*.y.a.test', B.test, 1-x.test]}], " ROUTE "}]}",
             "" },
+        { "{hosts: ['*-x.test'], tls: [{match: [{sniHosts: ['*-x.test']}], " ROUTE "}]}",
+            "warning: spec.tls[0].match[0].sniHosts[0]: Envoy matches no such wildcard with server "
+            "names, so no TLS connection is for it; use a wildcard of whole labels, such as "
+            "*.example.com [PIL0108]" },
         { "{hosts: ['*.a.test', b.test], tls: [{match: [{sniHosts: [a.test, '*.b.test', x.b.test, "
           "'*.test', xa.test]}], " ROUTE "}]}",
             "spec.tls[0].match[0].sniHosts[0]: a.test is not among the hosts of this virtual "

@@ -141,6 +141,20 @@ static void test_detection_may_be_given_a_time(void **state)
 
 /* ---- TCP and TLS ---- */
 
+static void test_any_address_is_none_of_a_services_own(void **state)
+{
+    struct shop *s = *state;
+    shop_add_service(s, "db.test", TCP_9000, "'addresses': ['0.0.0.0', '::', '10.9.0.2']");
+    shop_add_service(s, "log.test", ANY_90, "'addresses': ['0::']");
+
+    shop_open(s, "{}");
+
+    shop_expect_listener(s, "10.9.0.2_9000", "name", "10.9.0.2_9000");
+    shop_expect_listener(s, "0.0.0.0_9000", "name", "(absent)");
+    shop_expect_listener(s, "::_9000", "name", "(absent)");
+    shop_expect_listener(s, "0.0.0.0_90", "name", "0.0.0.0_90");
+}
+
 static void test_a_tcp_service_listens_on_each_of_its_addresses(void **state)
 {
     struct shop *s = *state;
@@ -431,6 +445,7 @@ int main(void)
         TEST(test_the_http_manager_takes_its_routes_over_ads),
         TEST(test_grpc_web_has_its_filter_whoever_is_the_oldest),
         TEST(test_detection_may_be_given_a_time),
+        TEST(test_any_address_is_none_of_a_services_own),
         TEST(test_a_tcp_service_listens_on_each_of_its_addresses),
         TEST(test_of_tcp_services_without_an_address_the_oldest_has_the_port),
         TEST(test_tls_services_are_told_apart_by_server_name),

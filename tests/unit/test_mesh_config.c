@@ -55,6 +55,12 @@ static void test_verdicts(void **state)
         { "{connectTimeout: 31s, protocolDetectionTimeout: -1s}",
             "connectTimeout: must be from 1 to 30000 ms [PIL0201]\n"
             "protocolDetectionTimeout: must be at least 0 ms [PIL0201]" },
+        { "{accessLogFile: logs/access.log, dnsRefreshRate: 1ms}",
+            "accessLogFile: must be the absolute path of a file, not \"logs/access.log\" "
+            "[PIL0203]\n"
+            "dnsRefreshRate: must be at least 2 ms [PIL0201]" },
+        { "{accessLogFile: /var/log/}",
+            "accessLogFile: must be the absolute path of a file, not \"/var/log/\" [PIL0203]" },
         { "{outboundTrafficPolicy: {mode: ALLOW_ANY_DYNAMIC_DNS}}",
             "outboundTrafficPolicy.mode: ALLOW_ANY_DYNAMIC_DNS is not supported yet [PIL0106]" },
         { "{outboundTrafficPolicy: {mode: ALLOWANY}}",

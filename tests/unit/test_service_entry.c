@@ -8,6 +8,10 @@
 
 #include <cmocka.h>
 
+/* What may come after "unix:///". */
+#define LONG_20  "12345678901234567890"
+#define LONG_106 LONG_20 LONG_20 LONG_20 LONG_20 LONG_20 "123456"
+
 #define HTTP "ports: [{number: 80, name: http, protocol: HTTP}]"
 
 static void check(void **state, const struct fault_case *cases, size_t count)
@@ -84,6 +88,27 @@ static void test_addresses_are_ips(void **state)
             "\"a.b\" [PIL0203]\n"
             "spec.addresses[1]: must be an IP address, or a range of them such as 10.0.0.0/8, not "
             "\"10.0.0.256\" [PIL0203]" },
+        { "{hosts: [a.b], addresses: [10.0.0.1, 0.0.0.0, '0::0']}",
+            "warning: spec.addresses[1]: is every address, so it is none of this service; leave it "
+            "out [PIL0108]\n"
+            "warning: spec.addresses[2]: is every address, so it is none of this service; leave it "
+            "out [PIL0108]" },
+    };
+
+    check(state, cases, ARRAY_COUNT(cases));
+}
+
+static void test_partial_wildcards_are_no_server_names(void **state)
+{
+    static const struct fault_case cases[] = {
+        { "{hosts: ['*.a.b', '*-x.b'], " HTTP "}", "" },
+        { "{hosts: ['*-x.b'], addresses: [10.0.0.1], ports: [{number: 443, name: t, protocol: "
+          "TLS}]}",
+            "" },
+        { "{hosts: ['*.a.b', '*-x.b'], ports: [{number: 443, name: t, protocol: HTTPS}]}",
+            "warning: spec.hosts[1]: Envoy matches no such wildcard with server names, so no TLS "
+            "connection is for it; use a wildcard of whole labels, such as *.example.com "
+            "[PIL0108]" },
     };
 
     check(state, cases, ARRAY_COUNT(cases));
@@ -126,7 +151,7 @@ static void test_endpoints_fit_the_resolution(void **state)
             "" },
         { "{hosts: [a.b], " HTTP ", resolution: DNS, endpoints: [{address: '*.y'}]}",
             "spec.endpoints[0].address: must be an IP address, a host name, or unix:// and the "
-            "absolute path of a socket, not \"*.y\" [PIL0203]" },
+            "absolute path of a socket (at most 107 bytes), not \"*.y\" [PIL0203]" },
         { "{hosts: ['*.b'], " HTTP ", resolution: DNS}",
             "spec.hosts[0]: must be a whole name with resolution DNS and no endpoints; give "
             "endpoints [PIL0302]" },
@@ -226,7 +251,12 @@ static void test_workload_entries_have_an_address(void **state)
             "cannot be reached; give its address [PIL0108]" },
         { "{address: 'unix:///dir/'}",
             "spec.address: must be an IP address, a host name, or unix:// and the absolute path of "
-            "a socket, not \"unix:///dir/\" [PIL0203]" },
+            "a socket (at most 107 bytes), not \"unix:///dir/\" [PIL0203]" },
+        { "{address: 'unix:///" LONG_106 "'}", "" },
+        { "{address: 'unix:///" LONG_106 "x'}",
+            "spec.address: must be an IP address, a host name, or unix:// and the absolute path of "
+            "a socket (at most 107 bytes), not \"unix:///" LONG_20 LONG_20
+            "123456789012…\" [PIL0203]" },
         { "{address: a.b, locality: r//s, ports: {p: 0, a.b: 1}, weight: -1}",
             "spec.locality: must be REGION, REGION/ZONE or REGION/ZONE/SUBZONE, not \"r//s\" "
             "[PIL0203]\n"
@@ -247,6 +277,7 @@ int main(void)
         TEST(test_defaults_are_external_and_none),
         TEST(test_hosts_are_required_and_never_everything),
         TEST(test_addresses_are_ips),
+        TEST(test_partial_wildcards_are_no_server_names),
         TEST(test_ports_are_named_numbered_and_unique),
         TEST(test_endpoints_fit_the_resolution),
         TEST(test_unix_sockets_stand_alone),

@@ -264,7 +264,15 @@ static void test_matches_say_one_thing_each(void **state)
 static void test_regular_expressions_are_what_envoy_compiles(void **state)
 {
     static const struct fault_case cases[] = {
-        { VS("match: [{uri: {regex: '/a(b|c)+[0-9]{1,1000}'}}], " ROUTE), "" },
+        { VS("match: [{uri: {regex: '/a(b|c)+[0-9]{1,10}'}}], " ROUTE), "" },
+        { VS("match: [{uri: {regex: '/a(b|c)+[0-9]{1,1000}'}}], " ROUTE),
+            "warning: spec.http[0].match[0].uri.regex: takes 2009 instructions: a proxy that was "
+            "not set up by pilotctl bootstrap refuses more than 100 unless its runtime key "
+            "re2.max_program_size.error_level says otherwise [PIL0302]" },
+        { VS("match: [{uri: {regex: '\\pL{40}'}}], " ROUTE),
+            "spec.http[0].match[0].uri.regex: must be a regular expression (RE2); "
+            "\"\\pL{40}\" is not: it takes 47724 instructions, and Envoys are set up for 32768 "
+            "[PIL0203]" },
         { VS("match: [{uri: {regex: '(?=x)'}}, {uri: {regex: '(a)\\1'}}, {uri: {regex: '*'}}, "
              "{uri: {regex: 'a{1001}'}}], " ROUTE),
             "spec.http[0].match[0].uri.regex: must be a regular expression (RE2); \"(?=x)\" is "
