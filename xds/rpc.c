@@ -36,6 +36,7 @@ struct rpc {
     struct xds_stream *xds;
     struct xds_subscriber subscriber;
     bool is_subscribed, is_ended;
+    bool has_asked_in_vain;    /* for a type that is not served: told once */
     bool is_asked, is_watched; /* a health check's one request has come; its service is known */
     char *node_id, *user_agent;
     uint64_t opened_ms;
@@ -160,29 +161,66 @@ static void count_answer(struct rpc *rpc, const struct xds_request *request)
         LOG_STR("detail", detail));
 }
 
+/* A type that an Envoy, or an agent of Istio's, may ask for. */
+static bool is_of_proxies(const char *type_url)
+{
+    static const char *const prefixes[] = { "type.googleapis.com/envoy.",
+        "type.googleapis.com/istio." };
+    for (size_t i = 0; i < ARRAY_COUNT(prefixes); i++)
+        if (strncmp(type_url, prefixes[i], strlen(prefixes[i])) == 0)
+            return true;
+    return false;
+}
+
+/* Proxies ask for what their own bootstrap, or a secret that a cluster needs, makes them ask for.
+ * That must not cost them the rest. */
+static void leave_unanswered(struct rpc *rpc, const char *type_url)
+{
+    metric_add(&rpc->shared->stats->unserved, 1);
+    if (!rpc->has_asked_in_vain)
+        log_warn(rpc->shared->log,
+            "asked for a type that is not served",
+            LOG_STR("node", rpc->node_id),
+            LOG_STR("type_url", type_url));
+    rpc->has_asked_in_vain = true;
+}
+
+static void on_discovery_request(struct rpc *rpc, struct discovery_request *request)
+{
+    struct xds_out out;
+    bool is_served = xds_type_from_url(request->type_url, &request->request.type);
+    if (!is_served && !is_of_proxies(request->type_url)) {
+        char why[256];
+        snprintf(why, sizeof why, "unknown type_url \"%.200s\"", request->type_url);
+        end(rpc, GRPC_INVALID_ARGUMENT, why);
+        return;
+    }
+    if (!subscribe(rpc, request))
+        return;
+    if (!is_served) {
+        leave_unanswered(rpc, request->type_url);
+        return;
+    }
+    xds_out_init(&out);
+    count_answer(rpc, &request->request);
+    xds_stream_request(rpc->xds, &request->request, &out);
+    if (xds_stream_name_count(rpc->xds) > XDS_MAX_NAMES)
+        end(rpc, GRPC_RESOURCE_EXHAUSTED, "the stream has asked for too many names");
+    write_out(rpc, &out);
+    xds_out_fini(&out);
+}
+
 static bool on_discovery_message(void *context, const uint8_t *bytes, size_t size_bytes)
 {
     struct rpc *rpc = context;
     struct arena *a = arena_new();
     struct discovery_request request;
     struct error err;
-    struct xds_out out;
-    xds_out_init(&out);
     enum xds_variant variant = rpc->method == ADS_SOTW ? XDS_SOTW : XDS_DELTA;
-    if (!discovery_decode(a, variant, bytes, size_bytes, &request, &err)) {
+    if (discovery_decode(a, variant, bytes, size_bytes, &request, &err))
+        on_discovery_request(rpc, &request);
+    else
         end(rpc, GRPC_INVALID_ARGUMENT, err.text);
-    } else if (!xds_type_from_url(request.type_url, &request.request.type)) {
-        end(rpc,
-            GRPC_INVALID_ARGUMENT,
-            arena_printf(a, "unknown type_url \"%.200s\"", request.type_url));
-    } else if (subscribe(rpc, &request)) {
-        count_answer(rpc, &request.request);
-        xds_stream_request(rpc->xds, &request.request, &out);
-        if (xds_stream_name_count(rpc->xds) > XDS_MAX_NAMES)
-            end(rpc, GRPC_RESOURCE_EXHAUSTED, "the stream has asked for too many names");
-        write_out(rpc, &out);
-    }
-    xds_out_fini(&out);
     arena_free(a);
     return !rpc->is_ended;
 }

@@ -20,7 +20,7 @@ struct xds_server;
 struct xds_stats { /* shared by all loops; read by /metrics */
     metric_value connections, streams_sotw, streams_delta; /* gauges */
     metric_value accepted, refused_connections;
-    metric_value requests, responses, resources_sent, bytes_sent, acks, nacks;
+    metric_value requests, unserved, responses, resources_sent, bytes_sent, acks, nacks;
     metric_value protocol_errors; /* not HTTP/2, not gRPC, undecodable, over a limit */
 };
 

@@ -4,9 +4,6 @@
 
 #include <string.h>
 
-static const struct port_defaults {
-    uint32_t outbound, inbound;
-} default_ports = { 15001, 15006 };
 static const struct outbound_traffic_policy default_policy = { ALLOW_ANY };
 
 static void fill_duration(struct duration *d, int64_t ms)
@@ -28,9 +25,9 @@ static const struct mesh_config *mesh_with_defaults(struct arena *a, const struc
     if (object)
         *mesh = *(const struct mesh_config *)object->spec;
     if (!mesh->proxy_listen_port)
-        mesh->proxy_listen_port = default_ports.outbound;
+        mesh->proxy_listen_port = PROXY_LISTEN_PORT;
     if (!mesh->proxy_inbound_listen_port)
-        mesh->proxy_inbound_listen_port = default_ports.inbound;
+        mesh->proxy_inbound_listen_port = PROXY_INBOUND_LISTEN_PORT;
     fill_duration(&mesh->connect_timeout, 10000);
     fill_duration(&mesh->protocol_detection_timeout, 0);
     fill_duration(&mesh->dns_refresh_rate, 60000);

@@ -12,7 +12,7 @@
 #include <strings.h>
 #include <sys/un.h>
 
-enum { LABEL_MAX = 63, HOST_MAX = 255, NAME_MAX_BYTES = 253 };
+enum { LABEL_MAX = 63, HOST_MAX = 255, NAME_MAX_BYTES = 253, QUERY_NAME_MAX_BYTES = 1024 };
 
 #define UNIX_PATH_MAX sizeof((struct sockaddr_un *)0)->sun_path
 
@@ -271,6 +271,11 @@ static bool is_one_line(const char *text)
     return true;
 }
 
+static bool is_query_name(const char *text)
+{
+    return *text && strlen(text) <= QUERY_NAME_MAX_BYTES;
+}
+
 static bool is_header_value(const char *text)
 {
     return is_one_line(text) && command_text_is_valid(text);
@@ -376,6 +381,9 @@ const struct format format_endpoint_address = {
 };
 const struct format format_locality = {
     "REGION, REGION/ZONE or REGION/ZONE/SUBZONE", is_locality, NULL
+};
+const struct format format_query_name = {
+    "the name of a query parameter, of at most 1024 bytes", is_query_name, NULL
 };
 const struct format format_header_match_name = {
     "a header's name", is_header_match_name, explain_header_match_name

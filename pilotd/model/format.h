@@ -44,6 +44,7 @@ extern const struct format format_endpoint_address; /* IP, name, or unix:///path
 extern const struct format format_locality;         /* region[/zone[/subzone]] */
 
 /* HTTP. */
+extern const struct format format_query_name;          /* of a parameter, as Envoy takes it */
 extern const struct format format_header_match_name;   /* may be a pseudo header: ":path" */
 extern const struct format format_header_name;         /* may be set: no pseudo header */
 extern const struct format format_request_header_name; /* the same, and host */

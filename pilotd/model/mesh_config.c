@@ -133,9 +133,25 @@ static void check_access_log(struct decoder *d, const struct mesh_config *mesh)
     cJSON_Delete(json);
 }
 
+static void check_listen_ports(struct decoder *d, const struct mesh_config *mesh)
+{
+    uint32_t outbound = mesh->proxy_listen_port, inbound = mesh->proxy_inbound_listen_port;
+    if ((outbound ? outbound : PROXY_LISTEN_PORT) !=
+        (inbound ? inbound : PROXY_INBOUND_LISTEN_PORT))
+        return;
+    schema_fault(d,
+        DIAG_CONFLICT,
+        outbound ? "proxyListenPort" : "proxyInboundListenPort",
+        NULL,
+        "%s listens at that port (%u by default)",
+        outbound ? "proxyInboundListenPort" : "proxyListenPort",
+        outbound ? PROXY_INBOUND_LISTEN_PORT : PROXY_LISTEN_PORT);
+}
+
 static void check_mesh_config(struct decoder *d, void *object)
 {
     const struct mesh_config *mesh = object;
+    check_listen_ports(d, mesh);
     check_access_log(d, mesh);
     check_export_to(d, "defaultServiceExportTo", &mesh->default_service_export_to, true);
     check_export_to(

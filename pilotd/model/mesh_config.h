@@ -42,8 +42,11 @@ struct tls_config {
     string_list cipher_suites, ecdh_curves; /* empty: the usual ones */
 };
 
+/* Where redirection leads connections out of and into a workload, unless the mesh says. */
+enum { PROXY_LISTEN_PORT = 15001, PROXY_INBOUND_LISTEN_PORT = 15006 };
+
 struct mesh_config {
-    uint32_t proxy_listen_port, proxy_inbound_listen_port; /* 0: 15001, 15006 */
+    uint32_t proxy_listen_port, proxy_inbound_listen_port; /* 0: the defaults */
     struct duration connect_timeout;                       /* not set: 10 s */
     struct duration protocol_detection_timeout;            /* not set: 0 s */
     const struct tcp_keepalive *tcp_keepalive;

@@ -65,7 +65,7 @@ static const struct field http_match_fields[] = {
     OBJECT_MAP_AS(http_match, without_headers, named_match, string_match, without_match,
         .key_format = &format_header_match_name),
     OBJECT_MAP_AS(http_match, query_params, named_match, string_match, string_match,
-        .key_format = &format_not_empty),
+        .key_format = &format_query_name),
     BOOL(http_match, ignore_uri_case),
     U32(http_match, port, PORT_RANGE),
     LABELS(
@@ -107,7 +107,7 @@ static SCHEMA(http_direct_response);
 
 static const struct field regex_rewrite_fields[] = {
     STRING(regex_rewrite, match, .flags = FIELD_REQUIRED, .format = &format_regex),
-    STRING(regex_rewrite, rewrite, .flags = FIELD_REQUIRED),
+    STRING(regex_rewrite, rewrite, .flags = FIELD_REQUIRED, .format = &format_one_line),
 };
 static SCHEMA(regex_rewrite);
 

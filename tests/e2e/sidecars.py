@@ -5,9 +5,9 @@ and backends in this process that say what reached them.
         mesh.apply("canary", service("reviews", {"v1": mesh.backend("v1")}), virtual_service(...))
         assert mesh.ask("reviews.test").name == "v1"
 
-Nothing is redirected: each Envoy listens on an address of its own (127.61.0.x) at the services' ports.
+Nothing is redirected: each Envoy listens on an address of its own at the services' ports.
 `apply` returns when every Envoy has the change: a marker's route, which is sent after clusters and
-listeners, answers with the change's number.
+listeners, answers with the change's number. `nothing_refused` is for an autouse fixture.
 """
 
 import collections
@@ -15,6 +15,7 @@ import http.client
 import itertools
 import json
 import os
+import shutil
 import socket
 import socketserver
 import subprocess
@@ -27,8 +28,17 @@ from harness import PILOTCTL, PILOTD, Process, Replica, free_port, get, wait_unt
 from cluster import ENVOY
 
 HTTP_PORT, MARKER_PORT = 8080, 7999
-CLIENT, OTHER = "127.61.0.1", "127.61.0.2"
 MARKER = "marker.test"
+
+
+def loopback(number):
+    """An address (1 to 14) of this process alone: Envoys share ports, so two runs on one machine
+    would answer each other's callers."""
+    place = os.getpid() % 4096
+    return f"127.{61 + place // 2048}.{place // 16 % 128}.{place % 16 * 16 + number}"
+
+
+CLIENT, OTHER = loopback(1), loopback(2)
 
 
 # ---- resources ----
@@ -91,7 +101,7 @@ class Backend(ThreadingHTTPServer):
         self.seen, self.lock = [], threading.Lock()
         self.failures = collections.Counter()
         self.status = 200
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
 
     def server_bind(self):
         socketserver.TCPServer.server_bind(self)
@@ -159,7 +169,7 @@ class TcpBackend(socketserver.ThreadingTCPServer):
         super().__init__((address, 0), handler or self.Handler)
         self.name, self.port = name, self.server_address[1]
         self.lines, self.lock = [], threading.Lock()
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
 
     def get_request(self):
         connection, address = super().get_request()
@@ -223,6 +233,7 @@ class Mesh:
         for backend in self.backends:
             backend.shutdown()
             backend.server_close()
+        shutil.rmtree(self.directory, ignore_errors=True)
 
     def start_sidecar(self, name, address, namespace, labels=None, locality="", flags=()):
         admin_port = free_port()
@@ -276,10 +287,12 @@ class Mesh:
                    f"{sidecar.name} has {wanted}", interval_s=0.02)
 
     def settle(self):
-        """Waits until the proxies have what was written."""
-        self.mark()
-        for sidecar in self.sidecars:
-            self.wait_for_marker(sidecar)
+        """Waits until the proxies have what was written. Twice: pilotd may look at the folder while
+        it is written, and so take the first marker without the file that came before it."""
+        for _ in range(2):
+            self.mark()
+            for sidecar in self.sidecars:
+                self.wait_for_marker(sidecar)
 
     def apply(self, name, *documents):
         self.write(f"{name}.yaml", documents)
@@ -290,6 +303,15 @@ class Mesh:
         for key, value in values.items():
             self.write(f"{key}.json", [value])
         self.settle()
+
+    def nothing_refused(self):
+        """For a fixture to yield from: a rule that pilotd rejects, or a proxy refuses, leaves a test
+        to say something about nothing."""
+        before = len(self.pilotd.log())
+        yield
+        assert self.pilotd.rejected() == {}
+        said = self.pilotd.log()[before:].splitlines()
+        assert [line for line in said if "resources rejected" in line] == []
 
     # ---- what callers see ----
 

@@ -9,25 +9,14 @@ import time
 
 import pytest
 
-import refusals
 from harness import free_port, wait_until
-from sidecars import (CLIENT, HTTP_PORT, OTHER, BackendHandler, Mesh, destination_rule, service, to,
+from sidecars import (CLIENT, HTTP_PORT, OTHER, BackendHandler, destination_rule, service, to,
                       virtual_service)
+from traffic import mesh, nothing_is_refused  # noqa: F401
 
 # Near each sidecar of the mesh, and near neither.
 NEAR_CLIENT, NEAR_OTHER, FAR = "r1/z1/s1", "r2/z2/s2", "r3/z3/s3"
 POOL = concurrent.futures.ThreadPoolExecutor(64)
-
-
-@pytest.fixture(scope="module")
-def mesh():
-    with Mesh() as it:
-        yield it
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_refused(mesh):
-    yield from refusals.none_in(mesh)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Which rule a request gets: what test_http_traffic.py leaves to say of matches, hosts, owners."""
+"""Which rule a request gets: what test_traffic_rules.py leaves to say of matches, hosts, owners."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What is done with a request: what test_http_traffic.py leaves to say."""
+"""What is done with a request: what test_traffic_rules.py leaves to say."""
 
 import base64
 import concurrent.futures

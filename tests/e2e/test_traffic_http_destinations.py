@@ -1,4 +1,4 @@
-"""Where a request goes: what test_http_traffic.py leaves to say of weights, hashes, rules for
+"""Where a request goes: what test_traffic_rules.py leaves to say of weights, hashes, rules for
 destinations, subsets and delegates."""
 
 import http.client

@@ -7,10 +7,10 @@ import ssl
 
 import pytest
 
-import refusals
 from certificates import Authority
 from redirected import ADDRESSES, SUBNET, RedirectedMesh
 from sidecars import HTTP_PORT, destination_rule, resource, service, to, virtual_service
+from traffic import nothing_is_refused  # noqa: F401
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="redirection needs root: iptables")
 
@@ -23,11 +23,6 @@ PORTS = iter(range(7001, 7400))
 def mesh():
     with RedirectedMesh() as it:
         yield it
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_refused(mesh):
-    yield from refusals.none_in(mesh)
 
 
 @pytest.fixture

@@ -7,32 +7,16 @@ import subprocess
 
 import pytest
 
-import refusals
 from certificates import Authority
 from harness import wait_until
 from name_server import NameServer
-from sidecars import (HTTP_PORT, OTHER, BackendHandler, Mesh, destination_rule, resource, service,
+from sidecars import (HTTP_PORT, OTHER, BackendHandler, destination_rule, loopback, resource, service,
                       to, virtual_service)
+from traffic import mesh, nothing_is_refused, two  # noqa: F401
 
-RESOLVER = "127.61.0.3"
+RESOLVER = loopback(3)
 # Where a backend on all of loopback is called at, as the name server says.
 HERE, THERE = "127.62.0.1", "127.62.0.2"
-
-
-@pytest.fixture(scope="module")
-def mesh():
-    with Mesh() as it:
-        yield it
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_refused(mesh):
-    yield from refusals.none_in(mesh)
-
-
-@pytest.fixture(scope="module")
-def two(mesh):
-    return {name: mesh.backend(name) for name in ("v1", "v2")}
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,5 @@
 """What policies do to connections that are not HTTP, and where TLS that passes goes: what
-test_tcp_traffic.py leaves to say."""
+test_traffic_connections.py leaves to say."""
 
 import collections
 import itertools
@@ -10,24 +10,13 @@ import time
 
 import pytest
 
-import refusals
 from certificates import Authority
 from harness import free_port, wait_until
 from secret_server import SecretServer
-from sidecars import CLIENT, OTHER, Mesh, destination_rule, resource, service, to
+from sidecars import CLIENT, OTHER, destination_rule, loopback, resource, service, to
+from traffic import mesh, nothing_is_refused  # noqa: F401
 
 PORTS = itertools.count(7001)
-
-
-@pytest.fixture(scope="module")
-def mesh():
-    with Mesh() as it:
-        yield it
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_refused(mesh):
-    yield from refusals.none_in(mesh)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +59,7 @@ def endpoint(backend, **more):
 def test_destination_subnets_are_matched(mesh, two):
     """Without redirection a connection goes to the proxy's own address."""
     narrow = {"match": [{"destinationSubnets": [f"{CLIENT}/32"]}], "route": [to("subnets", "v1")]}
-    wide = {"match": [{"destinationSubnets": ["127.61.0.0/16"]}], "route": [to("subnets", "v2")]}
+    wide = {"match": [{"destinationSubnets": ["127.0.0.0/8"]}], "route": [to("subnets", "v2")]}
     port = tcp(mesh, "subnets", two, None, narrow, wide)
     assert who(mesh, port, 4) == {"v1": 4} and who(mesh, port, 4, at=OTHER) == {"v2": 4}
 
@@ -271,7 +260,7 @@ def test_a_server_name_is_the_first_rules_that_names_it(mesh, authority, secure)
 
 def test_tls_of_the_mesh_can_be_disabled(mesh, authority):
     """Between proxies with identities it is automatic; a rule that says DISABLE goes before."""
-    agents, address, caller = [], "127.61.0.21", "127.61.0.22"
+    agents, address, caller = [], loopback(3), loopback(4)
 
     def start(name, where):
         identity = authority.issue(name, f"URI:spiffe://cluster.local/ns/default/sa/{name}")

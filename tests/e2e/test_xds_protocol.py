@@ -409,6 +409,21 @@ def test_an_unknown_type_ends_that_stream_alone(fixture, open_ads):
         good.close()
 
 
+@pytest.mark.parametrize("variant", ["sotw", "delta"])
+def test_a_type_that_is_not_served_costs_the_stream_nothing(fixture, open_ads, variant):
+    """An Envoy asks for secrets when a cluster needs one; with runtime over ADS even first of all."""
+    fixture.publish("set CDS a one")
+    ads = open_ads(variant)
+    ads.subscribe("type.googleapis.com/envoy.service.runtime.v3.Runtime", "limits")
+    ads.subscribe("CDS")
+    assert texts(ads.take_ack("CDS"))["a"] == "one"
+    ads.subscribe("type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
+                  "default")
+    fixture.publish("set CDS a two")
+    assert texts(ads.take_ack("CDS"))["a"] == "two"
+    ads.close()
+
+
 def test_a_refused_or_missing_node_is_invalid(fixture, open_ads):
     nameless, refused = open_ads("sotw", node=None), open_ads("sotw", node="refused")
     nameless.subscribe("CDS")

@@ -1,4 +1,4 @@
-"""What the tests of HTTP traffic share: a mesh for each file, rules in short, HTTP word for word.
+"""What the tests of traffic share: a mesh for each file, rules in short, HTTP word for word.
 
     from traffic import mesh, nothing_is_refused, two  # noqa: F401 (fixtures)
 
@@ -7,26 +7,11 @@ sidecars.py says how a mesh is changed and asked.
 
 import collections
 import http.client
-import shutil
 import socketserver
 
 import pytest
 
-import refusals
-import sidecars
-from sidecars import CLIENT, HTTP_PORT, destination_rule, service, to, virtual_service
-
-
-class Mesh(sidecars.Mesh):
-    def settle(self):
-        """Twice: pilotd may look at the folder while it is written, and so take the first marker
-        without the file that came before it. The second one is written after that look."""
-        super().settle()
-        super().settle()
-
-    def __exit__(self, *exception):
-        super().__exit__(*exception)
-        shutil.rmtree(self.directory, ignore_errors=True)
+from sidecars import CLIENT, HTTP_PORT, Mesh, destination_rule, service, to, virtual_service
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +22,7 @@ def mesh():
 
 @pytest.fixture(autouse=True)
 def nothing_is_refused(mesh):
-    yield from refusals.none_in(mesh)
+    yield from mesh.nothing_refused()
 
 
 @pytest.fixture(scope="module")

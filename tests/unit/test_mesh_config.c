@@ -59,6 +59,13 @@ static void test_verdicts(void **state)
             "accessLogFile: must be the absolute path of a file, not \"logs/access.log\" "
             "[PIL0203]\n"
             "dnsRefreshRate: must be at least 2 ms [PIL0201]" },
+        { "{proxyListenPort: 15006, proxyInboundListenPort: 15001}", "" },
+        { "{proxyListenPort: 15006}",
+            "proxyListenPort: proxyInboundListenPort listens at that port (15006 by default) "
+            "[PIL0301]" },
+        { "{proxyInboundListenPort: 15001}",
+            "proxyInboundListenPort: proxyListenPort listens at that port (15001 by default) "
+            "[PIL0301]" },
         { "{accessLogFile: /var/log/}",
             "accessLogFile: must be the absolute path of a file, not \"/var/log/\" [PIL0203]" },
         { "{outboundTrafficPolicy: {mode: ALLOW_ANY_DYNAMIC_DNS}}",

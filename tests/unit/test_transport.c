@@ -30,7 +30,7 @@
 #define OWN_SECRET   "/tlsCertificateSdsSecretConfigs/0"
 #define THEIR_SECRET "/validationContextSdsSecretConfig"
 #define SYSTEM_FILE  "/etc/ssl/certs/ca-certificates.crt"
-#define ADS          "{\"ads\":{},\"resourceApiVersion\":\"V3\"}"
+#define ADS          "{\"ads\":{},\"initialFetchTimeout\":\"0.050s\",\"resourceApiVersion\":\"V3\"}"
 #define AGENT                                                                                      \
     "{\"apiConfigSource\":{\"apiType\":\"GRPC\",\"grpcServices\":"                                 \
     "[{\"envoyGrpc\":{\"clusterName\":\"sds-grpc\"}}],\"setNodeOnFirstMessageOnly\":true,"         \

@@ -6,19 +6,8 @@ import time
 import pytest
 
 from harness import wait_until
-from sidecars import HTTP_PORT, OTHER, Mesh, destination_rule, resource, service, to, virtual_service
-
-
-@pytest.fixture(scope="module")
-def mesh():
-    with Mesh() as it:
-        yield it
-
-
-@pytest.fixture(scope="module")
-def two(mesh):
-    """Backends v1 and v2, for services of any name."""
-    return {"v1": mesh.backend("v1"), "v2": mesh.backend("v2")}
+from sidecars import HTTP_PORT, OTHER, destination_rule, resource, service, to, virtual_service
+from traffic import mesh, nothing_is_refused, two  # noqa: F401
 
 
 def split(name, match):
