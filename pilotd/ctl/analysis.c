@@ -1,6 +1,7 @@
 #include "ctl/analysis.h"
 
 #include "base/map.h"
+#include "ctl/world.h"
 
 #include <string.h>
 
@@ -30,12 +31,7 @@ static void print_finding(
 
 size_t analysis_of_files(struct ctl *ctl, const struct loader *loader, FILE *out)
 {
-    struct object **objects = ARENA_ARRAY(ctl->a, struct object *, loader->items.count + 1);
-    size_t count = 0;
-    for (list_each (const struct load_item, item, &loader->items))
-        if (item->object)
-            objects[count++] = item->object;
-    struct snapshot *snapshot = snapshot_build(objects, count, 1, TRANSLATION_LEVEL);
+    struct snapshot *snapshot = snapshot_of_files(ctl->a, loader);
     for (list_each (const struct finding, finding, &snapshot->findings))
         print_finding(ctl->a, loader, finding, out);
     size_t found = snapshot->findings.count;
@@ -44,76 +40,6 @@ size_t analysis_of_files(struct ctl *ctl, const struct loader *loader, FILE *out
 }
 
 /* ---- of a change ---- */
-
-/* The objects of a keyspace, by key. What does not decode is not in force, and not here. */
-struct world {
-    struct arena *a;
-    struct map objects;
-    int64_t revision; /* the highest of a creation */
-};
-
-static void release_object(void *object)
-{
-    object_release(object);
-}
-
-static void world_put(
-    struct world *w, const char *key, const char *value, size_t size, int64_t create_revision)
-{
-    struct diags ignored;
-    diags_init(&ignored, w->a);
-    struct object *object = object_decode(key, value, size, create_revision, &ignored);
-    if (object)
-        object_release(map_put(&w->objects, key, object));
-    if (create_revision > w->revision)
-        w->revision = create_revision;
-}
-
-static bool world_list(struct world *w, struct session *s, const char *prefix, struct error *err)
-{
-    struct session_answer answer;
-    if (!session_list(s, prefix, &answer)) {
-        *err = answer.err;
-        return false;
-    }
-    for (list_each (const struct store_entry, entry, &answer.entries))
-        world_put(w, entry->key, entry->value, entry->size, entry->create_revision);
-    return true;
-}
-
-/* What exists keeps its age. */
-static void world_change(struct world *w, const struct change *change)
-{
-    for (size_t i = 0; i < change->count; i++) {
-        const struct store_write *write = &change->writes[i];
-        const struct object *former = map_find(&w->objects, write->key);
-        int64_t created = former ? former->create_revision : w->revision + 1;
-        if (write->value)
-            world_put(w, write->key, write->value, write->size, created);
-        else
-            object_release(map_remove(&w->objects, write->key));
-    }
-}
-
-struct gathering {
-    struct object **objects;
-    size_t count;
-};
-
-static void gather(const char *key, void *value, void *context)
-{
-    struct gathering *g = context;
-    (void)key;
-    g->objects[g->count++] = value;
-}
-
-static struct snapshot *world_snapshot(const struct world *w)
-{
-    struct gathering g = { ARENA_ARRAY(w->a, struct object *, w->objects.count + 1), 0 };
-    map_each (&w->objects, gather, &g)
-        ;
-    return snapshot_build(g.objects, g.count, w->revision, TRANSLATION_LEVEL);
-}
 
 /* What makes it the same finding; a hint may have become another one. */
 static const char *finding_text(struct arena *a, const struct finding *f)
@@ -142,19 +68,16 @@ static size_t print_new(struct arena *a, const struct snapshot *before,
 bool analysis_of_change(
     struct session *s, const struct change *change, FILE *out, size_t *found, struct error *err)
 {
-    static const char *const prefixes[] = { "config/", "mesh", "services/", "registry/" };
-    struct world w = { .a = s->a };
-    bool is_known = true;
-    for (size_t i = 0; i < ARRAY_COUNT(prefixes) && is_known; i++)
-        is_known = world_list(&w, s, prefixes[i], err);
+    struct world w;
+    bool is_known = world_read(&w, s, err);
     if (is_known) {
         struct snapshot *before = world_snapshot(&w);
-        world_change(&w, change);
+        world_write(&w, change->writes, change->count);
         struct snapshot *after = world_snapshot(&w);
         *found = print_new(s->a, before, after, change->loader, out);
         snapshot_release(before);
         snapshot_release(after);
     }
-    map_fini(&w.objects, release_object);
+    world_fini(&w);
     return is_known;
 }

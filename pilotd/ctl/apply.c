@@ -1,6 +1,7 @@
 /* pilotctl validate, apply, delete: resources from files, checked, written, removed. */
 #include "ctl/analysis.h"
 #include "ctl/files.h"
+#include "ctl/world.h"
 
 #include <string.h>
 
@@ -23,12 +24,8 @@ static int analyse_with_store(struct ctl *ctl, const struct loader *loader, size
 {
     struct session session;
     struct error err = { 0 };
-    struct store_write *writes = ARENA_ARRAY(ctl->a, struct store_write, loader->items.count + 1);
-    struct change change = { loader, writes, 0 };
-    for (list_each (const struct load_item, item, &loader->items))
-        if (item->object)
-            writes[change.count++] =
-                (struct store_write){ .key = item->key, .value = item->value, .size = item->size };
+    struct change change = { .loader = loader };
+    change.writes = writes_of_files(ctl->a, loader, &change.count);
     int status = session_open(&session, ctl);
     if (status != EXIT_GOOD)
         return status;

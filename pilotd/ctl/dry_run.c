@@ -2,13 +2,14 @@
 
 #include "base/json.h"
 #include "ctl/files.h"
+#include "ctl/world.h"
 
 #include <string.h>
 
 const struct flag flag_node = {
     .name = "--node",
-    .value_name = "NODE.json",
-    .help = "Envoy's Node: id, cluster, metadata, locality",
+    .value_name = "NODE",
+    .help = "Envoy's Node as a JSON file (id, metadata, locality), or a node id",
 };
 const struct flag flag_mesh = {
     .name = "--mesh",
@@ -43,7 +44,11 @@ static bool read_scope(struct ctl *ctl, struct scope *scope, struct error *err)
     const char *path = ctl_value(ctl, &flag_node);
     cJSON *node;
     if (!path)
-        return error_set(err, ERROR_USAGE, "%s: --node NODE.json is needed", ctl->verb->name);
+        return error_set(err, ERROR_USAGE, "%s: --node NODE is needed", ctl->verb->name);
+    if (strchr(path, '~')) {
+        const struct scope_input id = { path, "{}", "", "", "" };
+        return scope_parse(ctl->a, &id, scope, err);
+    }
     if (!read_json(ctl->a, path, &node, err))
         return false;
     const cJSON *locality = cJSON_GetObjectItemCaseSensitive(node, "locality");
@@ -77,14 +82,40 @@ static int add_mesh(struct ctl *ctl, struct loader *loader)
     return EXIT_GOOD;
 }
 
-static void build(struct ctl *ctl, struct dry_run *run)
+/* Of a store: with the files as if they were applied. */
+static int take_store(struct ctl *ctl, struct dry_run *run)
 {
-    struct object **objects = ARENA_ARRAY(ctl->a, struct object *, run->loader.items.count + 1);
-    size_t count = 0;
-    for (list_each (struct load_item, item, &run->loader.items))
-        if (item->object)
-            objects[count++] = item->object;
-    run->snapshot = snapshot_build(objects, count, 1, TRANSLATION_LEVEL);
+    struct session session;
+    struct world world;
+    struct error err;
+    size_t count;
+    struct store_write *writes = writes_of_files(ctl->a, &run->loader, &count);
+    int status = session_open(&session, ctl);
+    if (status != EXIT_GOOD)
+        return status;
+    if (world_read(&world, &session, &err)) {
+        world_write(&world, writes, count);
+        run->snapshot = world_snapshot(&world);
+    } else {
+        status = ctl_fail_error(&err);
+    }
+    world_fini(&world);
+    session_close(&session);
+    return status;
+}
+
+static int take_files(struct ctl *ctl, struct dry_run *run)
+{
+    int status = add_mesh(ctl, &run->loader);
+    if (status == EXIT_GOOD)
+        status = files_load(ctl, &run->loader);
+    if (status == EXIT_GOOD && !files_print_faults(ctl, &run->loader, stderr))
+        status = ctl_fail(EXIT_REFUSED, "nothing was rendered");
+    return status;
+}
+
+static void translate(struct dry_run *run)
+{
     struct translator *translator = translator_new(NULL);
     translator_begin(translator, run->snapshot);
     run->view = translator_view(translator, &run->scope);
@@ -94,17 +125,22 @@ static void build(struct ctl *ctl, struct dry_run *run)
 int dry_run_begin(struct ctl *ctl, struct dry_run *run)
 {
     struct error err = { 0 };
+    bool has_files = ctl_values(ctl, &flag_file).count > 0;
     *run = (struct dry_run){ 0 };
     loader_init(&run->loader, ctl->a);
     if (!read_scope(ctl, &run->scope, &err))
         return ctl_fail_error(&err);
-    int status = add_mesh(ctl, &run->loader);
+    if (!has_files && ctl_is_set(ctl, &flag_mesh))
+        return ctl_fail(EXIT_USAGE, "--mesh: goes with -f FILE; a store has its own");
+    int status = has_files ? take_files(ctl, run) : EXIT_GOOD;
+    if (status != EXIT_GOOD)
+        return status;
+    if (!has_files || ctl_is_set(ctl, &flag_store))
+        status = take_store(ctl, run);
+    else
+        run->snapshot = snapshot_of_files(ctl->a, &run->loader);
     if (status == EXIT_GOOD)
-        status = files_load(ctl, &run->loader);
-    if (status == EXIT_GOOD && !files_print_faults(ctl, &run->loader, stderr))
-        status = ctl_fail(EXIT_REFUSED, "nothing was rendered");
-    if (status == EXIT_GOOD)
-        build(ctl, run);
+        translate(run);
     return status;
 }
 

@@ -1,6 +1,7 @@
 /*
- * dry_run: what a proxy would be sent, computed here by the core itself: no server, no store. For
- * the verbs that take -f FILE… --node NODE.json [--mesh MESH.yaml].
+ * dry_run: what a proxy would be sent, computed here by the core itself, without a server. For the
+ * verbs that take -f FILE… --node NODE [--mesh MESH.yaml] [--store URL]: of files alone; of a
+ * store, with the files as if they were applied there; or, without files, of the store as it is.
  */
 #ifndef CTL_DRY_RUN_H
 #define CTL_DRY_RUN_H

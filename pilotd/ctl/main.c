@@ -26,17 +26,22 @@ static const struct verb verbs[] = {
         validate_flags,
         verb_validate },
     { "render",
-        "-f FILE… --node NODE.json -o DIR",
-        "Writes what a proxy would be sent: clusters, endpoints, listeners, routes as JSON.",
+        "[-f FILE…] --node NODE -o DIR",
+        "Writes what a proxy would be sent: clusters, endpoints, listeners, routes as JSON. Of "
+        "files\n"
+        "alone; with --store, as if they were applied there; without files, of the store.",
         render_flags,
         verb_render },
     { "route",
-        "-f FILE… --node NODE.json URL",
+        "[-f FILE…] --node NODE URL",
         "Follows one call through what a proxy would be sent: listener, filter chain, each route\n"
         "that is tried and why it is not taken, the one that wins and whose it is, where it "
         "leads,\n"
         "and where each setting comes from. URL is http://, https://, grpc://, tcp:// or tls://;\n"
-        "without one of these it is http. Exit 1 if the call gets nowhere.\n\n"
+        "without one of these it is http. Of files alone; with --store, as if they were applied\n"
+        "there; without files, of the store. Exit 1 if the call gets nowhere.\n\n"
+        "  pilotctl route --node 'sidecar~10.0.0.7~web-1.default~default.svc.cluster.local' "
+        "http://reviews:9080/\n"
         "  pilotctl route -f shop.yaml --node n.json -H 'end-user: jason' http://reviews:9080/\n"
         "  pilotctl route -f shop.yaml --node n.json tls://db.example.com\n"
         "  pilotctl route -f shop.yaml --node n.json --inbound --tls mtls http://10.0.0.7:9080/",

@@ -143,6 +143,21 @@ def test_calls_to_the_workload_itself(route):
     assert answer["destinations"][0]["endpoints"][0]["address"] == "10.0.0.9:80"
 
 
+def test_a_store_is_asked_where_there_are_no_files_or_it_is_named(tmp_path):
+    """With files the store is as it would be with them; a node's id is enough of a node."""
+    store, files = tmp_path / "store", tmp_path / "files.yaml"
+    store.mkdir()
+    entry, rest = SHOP.split("---\n", 1)
+    (store / "shop.yaml").write_text(entry)
+    files.write_text(rest)
+    call = ("--store", f"file:{store}", "--node", NODE["id"],
+            "http://reviews.shop.svc.cluster.local:9080/beta")
+    assert "routes      1 default: taken" in run(*call).stdout
+    assert "jason: taken" in run("-f", str(files), *call).stdout
+    alone = run("-f", str(files), *call[2:])
+    assert "jason" not in alone.stdout
+
+
 @pytest.mark.parametrize("arguments, says", [
     ((), "one URL is needed"),
     (("http://a", "http://b"), "one URL is needed"),
