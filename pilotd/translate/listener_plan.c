@@ -188,7 +188,7 @@ static void add_part(struct selection *sel, planned_chain_list *parts,
 {
     struct planned_chain part = *chain;
     for (list_each (struct planned_chain, other, parts))
-        if (names_equal(&other->server_names, &names)) {
+        if (range && names_equal(&other->server_names, &names)) {
             list_push(sel->a, &other->ranges, *range);
             return;
         }
