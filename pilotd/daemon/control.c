@@ -38,6 +38,7 @@ static enum replica_state work_out_state(const struct control *c)
 void control_review(struct control *c)
 {
     enum replica_state state = work_out_state(c);
+    gate_cut_off(&c->gate, has_lost_store(c));
     if (state == c->state)
         return;
     log_info(&c->log,
@@ -68,6 +69,7 @@ static void review_served(struct control *c)
     span.to = c->served_revision;
     hash128_text(&c->published->hash, span.hash);
     peers_serving(&c->peers, &span);
+    gate_published(&c->gate, c->served_revision);
 }
 
 /* ---- building ---- */
@@ -312,6 +314,25 @@ static void on_drop(struct serving_owner *owner, struct serving *serving, const 
     scopes_drop(&c->scopes, scope_key);
 }
 
+static void on_ask(struct serving_owner *owner, struct serving *serving, uint64_t ticket)
+{
+    struct control *c = container_of(owner, struct control, serving_owner);
+    gate_ask(&c->gate, serving_index(serving), ticket);
+}
+
+static void on_gate_open(struct gate_owner *owner, size_t index, uint64_t ticket, bool is_stale)
+{
+    struct control *c = container_of(owner, struct control, gate_owner);
+    serving_let_in(c->servings[index], ticket, is_stale);
+}
+
+static void on_behind(struct gate_owner *owner)
+{
+    struct control *c = container_of(owner, struct control, gate_owner);
+    if (c->replica)
+        replica_touch(c->replica);
+}
+
 static void on_answer(
     struct serving_owner *owner, struct serving *serving, const struct serving_answer *answer)
 {
@@ -337,12 +358,20 @@ bool control_start(struct control *c, struct error *err)
     c->builder_owner.on_built = on_built;
     c->serving_owner.on_want = on_want;
     c->serving_owner.on_drop = on_drop;
+    c->serving_owner.on_ask = on_ask;
     c->serving_owner.on_answer = on_answer;
+    c->gate_owner = (struct gate_owner){ on_gate_open, on_behind };
     c->has_shared_store = !is_below(c->store_url, "file:");
     keyspace_init(&c->keyspace, &c->stats.keyspace, &c->log);
     peers_init(&c->peers, &c->log);
     if (!store_open(&c->loop, &options, &c->listener, &c->store, err))
         return false;
+    gate_open(&c->gate,
+        &c->loop,
+        c->has_shared_store ? c->store : NULL,
+        (size_t)c->options->threads,
+        &c->gate_owner,
+        &c->stats.gate);
     c->epoch = (struct epoch){ .store = c->store, .log = &c->log };
     c->builder = builder_open(&c->loop, &c->builder_owner, &c->stats.translate);
     return true;
@@ -350,6 +379,7 @@ bool control_start(struct control *c, struct error *err)
 
 void control_stop(struct control *c)
 {
+    gate_close(&c->gate);
     epoch_close(&c->epoch);
     builder_close(c->builder);
     store_close(c->store);
@@ -361,5 +391,6 @@ void control_fini(struct control *c)
     scopes_fini(&c->scopes);
     peers_fini(&c->peers);
     keyspace_fini(&c->keyspace);
+    gate_fini(&c->gate);
     map_fini(&c->faults, free);
 }

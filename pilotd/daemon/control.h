@@ -15,6 +15,7 @@
 
 #include "daemon/builder.h"
 #include "daemon/epoch.h"
+#include "daemon/gate.h"
 #include "daemon/keyspace.h"
 #include "daemon/options.h"
 #include "daemon/peers.h"
@@ -60,6 +61,8 @@ struct control {
     struct serving **servings;
     size_t serving_count;
     struct serving_owner serving_owner;
+    struct gate gate;
+    struct gate_owner gate_owner;
     struct roll_call pulse, census;          /* SERVING_PULSE, SERVING_REPORT */
     const char *xds_address, *admin_address; /* with the ports they got */
     struct admin *admin;

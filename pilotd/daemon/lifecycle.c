@@ -168,6 +168,7 @@ static bool open_servings(struct lifecycle *l, struct error *err)
             .xds = &c->stats.xds,
             .scopes = &c->stats.scopes,
             .refused_scopes = &c->stats.refused_scopes,
+            .stale_streams = &c->stats.gate.stale_streams,
         };
         if (!serving_open(&options, &c->servings[i], err))
             return error_context(err, "--xds");

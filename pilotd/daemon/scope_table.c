@@ -6,6 +6,8 @@ struct subscription {
     struct xds_subscriber *subscriber;
     struct table_scope *of;
     struct subscription *before, *next;
+    uint64_t ticket; /* that it waits for; 0: it was let in */
+    struct subscription *waits_before, *waits_next;
 };
 
 struct table_scope {
@@ -47,20 +49,60 @@ bool scope_table_has(const struct scope_table *t, const char *key)
     return map_find(&t->by_key, key);
 }
 
-void scope_table_add(
-    struct scope_table *t, const struct scope *scope, struct xds_subscriber *subscriber)
+/* ---- those who wait ---- */
+
+static void wait(struct scope_table *t, struct subscription *s)
 {
+    s->waits_before = t->last_waiting;
+    *(t->last_waiting ? &t->last_waiting->waits_next : &t->first_waiting) = s;
+    t->last_waiting = s;
+}
+
+static void wait_no_more(struct scope_table *t, struct subscription *s)
+{
+    if (s->ticket == 0)
+        return;
+    *(s->waits_before ? &s->waits_before->waits_next : &t->first_waiting) = s->waits_next;
+    *(s->waits_next ? &s->waits_next->waits_before : &t->last_waiting) = s->waits_before;
+    s->ticket = 0;
+}
+
+bool scope_table_has_waiting(const struct scope_table *t)
+{
+    return t->first_waiting;
+}
+
+size_t scope_table_let_in(struct scope_table *t, uint64_t ticket)
+{
+    size_t count = 0;
+    while (t->first_waiting && t->first_waiting->ticket <= ticket) {
+        struct subscription *s = t->first_waiting;
+        wait_no_more(t, s);
+        count++;
+        if (s->of->view)
+            s->subscriber->on_view(s->subscriber, s->of->view);
+    }
+    return count;
+}
+
+/* ---- subscribers ---- */
+
+void scope_table_add(struct scope_table *t, const struct scope *scope,
+    struct xds_subscriber *subscriber, uint64_t ticket)
+{
+    INVARIANT(ticket > 0);
     struct table_scope *of = map_find(&t->by_key, scope->key);
     if (!of)
         of = add_scope(t, scope);
     struct subscription *s = xcalloc(1, sizeof *s);
-    *s = (struct subscription){ .subscriber = subscriber, .of = of, .next = of->first };
+    *s = (struct subscription){
+        .subscriber = subscriber, .of = of, .next = of->first, .ticket = ticket
+    };
     if (of->first)
         of->first->before = s;
     of->first = s;
     subscriber->token = s;
-    if (of->view)
-        subscriber->on_view(subscriber, of->view);
+    wait(t, s);
 }
 
 void scope_table_remove(struct scope_table *t, struct xds_subscriber *subscriber)
@@ -72,12 +114,13 @@ void scope_table_remove(struct scope_table *t, struct xds_subscriber *subscriber
     *(s->before ? &s->before->next : &of->first) = s->next;
     if (s->next)
         s->next->before = s->before;
+    wait_no_more(t, s);
     free(s);
     subscriber->token = NULL;
     drop_if_unused(t, of);
 }
 
-/* Who subscribes meanwhile has the view already, and stands before those who are told. */
+/* Who subscribes meanwhile waits, and stands before those who are told. */
 void scope_table_view(struct scope_table *t, const char *key, struct xds_view *view)
 {
     struct table_scope *of = map_find(&t->by_key, key);
@@ -91,7 +134,8 @@ void scope_table_view(struct scope_table *t, const char *key, struct xds_view *v
     while (of->told_next) {
         struct subscription *s = of->told_next;
         of->told_next = s->next;
-        s->subscriber->on_view(s->subscriber, of->view);
+        if (s->ticket == 0)
+            s->subscriber->on_view(s->subscriber, of->view);
     }
     of->is_telling = false;
     drop_if_unused(t, of);

@@ -10,7 +10,8 @@
 #include "xds/source.h"
 
 struct scope_table {
-    struct map by_key; /* → struct table_scope */
+    struct map by_key;                                 /* → struct table_scope */
+    struct subscription *first_waiting, *last_waiting; /* for their ticket, as they came */
     /* The first subscriber of a scope came, or the last one went. */
     void (*on_want)(struct scope_table *t, struct shared_scope *scope);
     void (*on_drop)(struct scope_table *t, struct shared_scope *scope);
@@ -18,11 +19,16 @@ struct scope_table {
 
 void scope_table_fini(struct scope_table *t); /* nobody may be subscribed any more */
 
-/* Calls on_view at once if there is a view. */
-void scope_table_add(
-    struct scope_table *t, const struct scope *scope, struct xds_subscriber *subscriber);
+/* The subscriber is told views once scope_table_let_in was called with its ticket. Tickets never
+ * fall. */
+void scope_table_add(struct scope_table *t, const struct scope *scope,
+    struct xds_subscriber *subscriber, uint64_t ticket);
 bool scope_table_has(const struct scope_table *t, const char *key);
 void scope_table_remove(struct scope_table *t, struct xds_subscriber *subscriber);
+
+/* Those with this ticket or a lower one; on_view at once if there is a view. How many. */
+size_t scope_table_let_in(struct scope_table *t, uint64_t ticket);
+bool scope_table_has_waiting(const struct scope_table *t);
 
 /* A newer view for a scope; told to its subscribers, who may come and go meanwhile. */
 void scope_table_view(struct scope_table *t, const char *key, struct xds_view *view);

@@ -17,6 +17,8 @@ struct serving {
     struct scope_table table;
     struct log_scope log;
     bool has_views;
+    uint64_t ticket; /* the newest that was asked with */
+    bool is_asking;  /* and it is not let in yet */
 };
 
 /* ---- letters to the control loop ---- */
@@ -59,6 +61,33 @@ static void send_want(struct serving *s, const struct letter_kind *kind, struct 
     struct want_letter *l = xcalloc(1, sizeof *l);
     *l =
         (struct want_letter){ .letter.kind = kind, .from = s, .scope = shared_scope_retain(scope) };
+    mailbox_send(&s->options.owner->mailbox, &l->letter);
+}
+
+struct ask_letter {
+    struct letter letter;
+    struct serving *from;
+    uint64_t ticket;
+};
+
+static void ask_arrived(struct mailbox *at, struct letter *letter)
+{
+    struct ask_letter *l = container_of(letter, struct ask_letter, letter);
+    owner_at(at)->on_ask(owner_at(at), l->from, l->ticket);
+}
+
+static void free_ask(struct letter *letter)
+{
+    free(container_of(letter, struct ask_letter, letter));
+}
+
+static const struct letter_kind ask_kind = { ask_arrived, free_ask };
+
+static void ask(struct serving *s)
+{
+    struct ask_letter *l = xcalloc(1, sizeof *l);
+    s->is_asking = true;
+    *l = (struct ask_letter){ .letter.kind = &ask_kind, .from = s, .ticket = ++s->ticket };
     mailbox_send(&s->options.owner->mailbox, &l->letter);
 }
 
@@ -183,6 +212,10 @@ struct order_letter {
         struct {
             uint64_t spread_ms, grace_ms;
         } drain;
+        struct {
+            uint64_t ticket;
+            bool is_stale;
+        } entry;
     };
 };
 
@@ -229,6 +262,18 @@ static void drain_arrived(struct mailbox *at, struct letter *letter)
     xds_server_drain(serving_at(at)->server, l->drain.spread_ms, l->drain.grace_ms, on_drained);
 }
 
+static void entry_arrived(struct mailbox *at, struct letter *letter)
+{
+    struct serving *s = serving_at(at);
+    const struct order_letter *l = order_of(letter);
+    size_t count = scope_table_let_in(&s->table, l->entry.ticket);
+    if (l->entry.is_stale)
+        metric_add(s->options.stale_streams, (int64_t)count);
+    s->is_asking = false;
+    if (scope_table_has_waiting(&s->table))
+        ask(s);
+}
+
 static void close_arrived(struct mailbox *at, struct letter *letter)
 {
     (void)letter;
@@ -240,6 +285,7 @@ static const struct letter_kind question_kind = { question_arrived, free_order }
 static const struct letter_kind health_kind = { health_arrived, free_order };
 static const struct letter_kind log_level_kind = { log_level_arrived, free_order };
 static const struct letter_kind drain_kind = { drain_arrived, free_order };
+static const struct letter_kind entry_kind = { entry_arrived, free_order };
 static const struct letter_kind close_kind = { close_arrived, free_order };
 
 static void send_order(struct serving *s, const struct letter_kind *kind, struct order_letter order)
@@ -268,6 +314,11 @@ void serving_set_log_level(struct serving *s, enum log_level level)
 void serving_drain(struct serving *s, uint64_t spread_ms, uint64_t grace_ms)
 {
     send_order(s, &drain_kind, (struct order_letter){ .drain = { spread_ms, grace_ms } });
+}
+
+void serving_let_in(struct serving *s, uint64_t ticket, bool is_stale)
+{
+    send_order(s, &entry_kind, (struct order_letter){ .entry = { ticket, is_stale } });
 }
 
 /* ---- the source of views ---- */
@@ -321,8 +372,11 @@ static bool on_subscribe(struct xds_source *source, const struct xds_node *node,
     struct arena *a = arena_new();
     struct scope scope;
     bool is_good = parse_node(a, node, &scope, err) && has_room(s, &scope, err);
-    if (is_good)
-        scope_table_add(&s->table, &scope, subscriber);
+    if (is_good) {
+        scope_table_add(&s->table, &scope, subscriber, s->ticket + 1);
+        if (!s->is_asking)
+            ask(s);
+    }
     arena_free(a);
     return is_good;
 }

@@ -31,6 +31,8 @@ struct serving_owner {
     /* A scope is wanted by this loop from now on, or no longer. */
     void (*on_want)(struct serving_owner *o, struct serving *s, struct shared_scope *scope);
     void (*on_drop)(struct serving_owner *o, struct serving *s, const char *scope_key);
+    /* Streams with this ticket or a lower one wait to be let in (daemon/gate.h). */
+    void (*on_ask)(struct serving_owner *o, struct serving *s, uint64_t ticket);
     void (*on_answer)(struct serving_owner *o, struct serving *s, const struct serving_answer *a);
     void (*on_drained)(struct serving_owner *o, struct serving *s);
 };
@@ -43,6 +45,7 @@ struct serving_options {
     struct xds_stats *xds;
     metric_value *scopes;         /* of all loops; SCOPES_MAX is held against it */
     metric_value *refused_scopes; /* for the limit */
+    metric_value *stale_streams;  /* let in without knowing whether there is news */
 };
 
 /* Listens, and starts the thread. Until something is published, streams wait. */
@@ -54,6 +57,9 @@ int serving_port(const struct serving *s);
 void serving_publish(struct serving *s, struct publication *p);
 /* One view, for one scope. */
 void serving_hand_over(struct serving *s, struct shared_scope *scope, struct xds_view *view);
+
+/* Those who wait with this ticket or a lower one get what there is. */
+void serving_let_in(struct serving *s, uint64_t ticket, bool is_stale);
 
 void serving_ask(struct serving *s, enum serving_question question);
 void serving_set_serving(struct serving *s, bool is_serving); /* for grpc.health */

@@ -73,6 +73,12 @@ static const struct metric_desc rows[] = {
     COUNTER("pilotd_store_errors_total", store.errors, "Failures of the store."),
     COUNTER("pilotd_store_writes_total", store.writes, "Writes to the store."),
 
+    COUNTER("pilotd_gate_reads_total", gate.reads, "Quorum reads for streams that opened."),
+    COUNTER("pilotd_gate_asks_total", gate.asks, "Answers to serving loops with new streams."),
+    COUNTER("pilotd_gate_wait_us_total", gate.wait_us, "Microseconds until each answer."),
+    COUNTER("pilotd_stale_streams_total", gate.stale_streams,
+        "Streams served without knowing whether the store has news."),
+
     GAUGE("pilotd_replicas", replicas, "Replicas, this one included."),
     GAUGE("pilotd_differing_replicas", differing_replicas,
         "Replicas that have another hash at the same revision."),

@@ -5,6 +5,7 @@
 #ifndef DAEMON_STATS_H
 #define DAEMON_STATS_H
 
+#include "daemon/gate.h"
 #include "daemon/keyspace.h"
 #include "translate/translate.h"
 #include "xds/server.h"
@@ -13,6 +14,7 @@ struct stats {
     struct xds_stats xds;
     struct store_stats store;
     struct keyspace_stats keyspace;
+    struct gate_stats gate;
     struct translate_stats translate;
 
     /* Gauges, by the control loop. */

@@ -76,10 +76,16 @@ static void on_view(struct xds_subscriber *subscriber, struct xds_view *view)
     s->joins = NULL;
 }
 
-static void join(struct stream *s, const struct scope *scope)
+static void wait_for(struct stream *s, const struct scope *scope, uint64_t ticket)
 {
     s->subscriber.on_view = on_view;
-    scope_table_add(&s->world->table, scope, &s->subscriber);
+    scope_table_add(&s->world->table, scope, &s->subscriber, ticket);
+}
+
+static void join(struct stream *s, const struct scope *scope)
+{
+    wait_for(s, scope, 1);
+    scope_table_let_in(&s->world->table, 1);
 }
 
 static void leave(struct stream *s)
@@ -242,6 +248,52 @@ static void test_a_scope_waits_until_its_view_is_published(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void test_who_waits_is_told_nothing_until_let_in(void **state)
+{
+    struct world *w = *state;
+    struct stream first = { .world = w }, second = { .world = w }, gone = { .world = w };
+    tell(w, w->scope, 1); /* for nobody */
+    wait_for(&first, w->scope, 3);
+    wait_for(&gone, w->scope, 3);
+    wait_for(&second, w->scope, 4);
+
+    tell(w, w->scope, 2);
+    tell(w, w->scope, 3);
+    leave(&gone);
+    assert_int_equal(first.views + second.views, 0);
+
+    assert_int_equal(scope_table_let_in(&w->table, 3), 1);
+    assert_int_equal(first.views, 1);
+    assert_int_equal(first.revision, 3);
+    assert_int_equal(second.views, 0);
+    assert_true(scope_table_has_waiting(&w->table));
+
+    tell(w, w->scope, 4);
+    assert_int_equal(first.revision, 4);
+    assert_int_equal(scope_table_let_in(&w->table, 9), 1);
+    assert_int_equal(second.revision, 4);
+    assert_false(scope_table_has_waiting(&w->table));
+    leave(&first);
+    leave(&second);
+}
+
+static void test_who_is_let_in_may_leave_and_take_another_along(void **state)
+{
+    struct world *w = *state;
+    struct stream one = { .world = w }, two = { .world = w }, three = { .world = w };
+    wait_for(&one, w->scope, 1);
+    wait_for(&two, w->scope, 1);
+    wait_for(&three, w->scope, 1);
+    tell(w, w->scope, 1);
+    one.leaves = &two;
+    three.leaves = &three;
+
+    assert_int_equal(scope_table_let_in(&w->table, 1), 2);
+
+    assert_int_equal(two.views, 0);
+    leave(&one);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -252,6 +304,8 @@ int main(void)
         TEST(test_the_last_stream_may_leave_while_it_is_told),
         TEST(test_who_joins_while_a_view_is_told_is_told_once),
         TEST(test_a_scope_waits_until_its_view_is_published),
+        TEST(test_who_waits_is_told_nothing_until_let_in),
+        TEST(test_who_is_let_in_may_leave_and_take_another_along),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

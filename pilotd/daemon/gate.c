@@ -1,0 +1,151 @@
+#include "daemon/gate.h"
+
+struct gate_loop {
+    uint64_t asked, read, opened; /* the newest ticket that came; that the read covers; let in */
+    uint64_t asked_ns;            /* when the oldest that waits came */
+};
+
+static uint64_t now_ms(const struct gate *g)
+{
+    return uv_now(g->timer.loop);
+}
+
+static bool has_waiting(const struct gate *g)
+{
+    for (size_t i = 0; i < g->count; i++)
+        if (g->loops[i].asked > g->loops[i].opened)
+            return true;
+    return false;
+}
+
+static void let_in(struct gate *g, bool is_stale)
+{
+    g->phase = GATE_IDLE;
+    uv_timer_stop(&g->timer);
+    for (size_t i = 0; i < g->count; i++) {
+        struct gate_loop *l = &g->loops[i];
+        if (l->read == l->opened)
+            continue;
+        metric_add(&g->stats->asks, 1);
+        metric_add(&g->stats->wait_us, (int64_t)((uv_hrtime() - l->asked_ns) / 1000));
+        l->opened = l->read;
+        g->owner->on_open(g->owner, i, l->opened, is_stale);
+    }
+}
+
+/* ---- one read ---- */
+
+static void cover_all(struct gate *g)
+{
+    for (size_t i = 0; i < g->count; i++)
+        g->loops[i].read = g->loops[i].asked;
+}
+
+static void review(struct gate *g);
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct gate *g = container_of(timer, struct gate, timer);
+    if (g->phase == GATE_READING)
+        store_cancel(g->store, &g->read);
+    if (g->phase != GATE_PAUSING)
+        let_in(g, true);
+    g->phase = GATE_IDLE;
+    review(g);
+}
+
+static void on_read(struct store_call *call, const struct store_reply *reply)
+{
+    struct gate *g = container_of(call, struct gate, read);
+    if (reply->err) {
+        let_in(g, true);
+    } else if (reply->revision <= g->known) {
+        let_in(g, false);
+    } else {
+        g->phase = GATE_FOLLOWING;
+        g->target = reply->revision;
+        g->owner->on_behind(g->owner);
+    }
+    review(g);
+}
+
+static void begin(struct gate *g)
+{
+    g->phase = GATE_READING;
+    g->began_ms = now_ms(g);
+    cover_all(g);
+    metric_add(&g->stats->reads, 1);
+    uv_timer_start(&g->timer, on_timer, GATE_LIMIT_MS, 0);
+    store_get(g->store, "cluster", &g->read);
+}
+
+static void review(struct gate *g)
+{
+    if (g->phase != GATE_IDLE || !has_waiting(g))
+        return;
+    uint64_t since_ms = now_ms(g) - g->began_ms;
+    if (g->store && g->known == 0)
+        return; /* there is nothing to let anybody in to */
+    if (!g->store || g->is_cut_off) {
+        cover_all(g);
+        let_in(g, g->store != NULL);
+    } else if (g->began_ms > 0 && since_ms < GATE_PAUSE_MS) {
+        g->phase = GATE_PAUSING;
+        uv_timer_start(&g->timer, on_timer, GATE_PAUSE_MS - since_ms, 0);
+    } else {
+        begin(g);
+    }
+}
+
+/* ---- from outside ---- */
+
+void gate_open(struct gate *g, uv_loop_t *loop, struct store *store, size_t count,
+    struct gate_owner *owner, struct gate_stats *stats)
+{
+    *g = (struct gate){ .store = store, .owner = owner, .stats = stats, .count = count };
+    g->read.on_reply = on_read;
+    g->loops = xcalloc(count, sizeof *g->loops);
+    INVARIANT(uv_timer_init(loop, &g->timer) == 0);
+}
+
+void gate_ask(struct gate *g, size_t index, uint64_t ticket)
+{
+    struct gate_loop *l = &g->loops[index];
+    if (l->asked == l->opened)
+        l->asked_ns = uv_hrtime();
+    l->asked = ticket;
+    review(g);
+}
+
+void gate_published(struct gate *g, int64_t revision)
+{
+    g->known = revision;
+    if (g->phase == GATE_FOLLOWING && g->known >= g->target)
+        let_in(g, false);
+    review(g);
+}
+
+void gate_cut_off(struct gate *g, bool is_cut_off)
+{
+    g->is_cut_off = is_cut_off;
+    if (!is_cut_off)
+        return;
+    if (g->phase == GATE_READING)
+        store_cancel(g->store, &g->read);
+    if (g->phase != GATE_IDLE) {
+        cover_all(g);
+        let_in(g, true);
+    }
+}
+
+void gate_close(struct gate *g)
+{
+    if (g->phase == GATE_READING)
+        store_cancel(g->store, &g->read);
+    uv_close((uv_handle_t *)&g->timer, NULL);
+}
+
+void gate_fini(struct gate *g)
+{
+    free(g->loops);
+}

@@ -1,0 +1,74 @@
+/*
+ * gate: no proxy goes back in time by moving to another replica. A new stream gets its first answer
+ * once this replica publishes all that a quorum read of the store, begun after the stream opened,
+ * has seen.
+ *
+ * One read serves all who wait when it begins, and reads are GATE_PAUSE_MS apart: a storm of
+ * streams costs a few. A store that is cut off, or takes longer than GATE_LIMIT_MS, keeps nobody
+ * out: they are let in to what there is, and told to be stale (fail static).
+ *
+ * A serving loop asks with a ticket for all its streams that wait; tickets grow. Runs on the
+ * control loop.
+ */
+#ifndef DAEMON_GATE_H
+#define DAEMON_GATE_H
+
+#include "base/metrics.h"
+#include "replication/store.h"
+
+enum {
+    GATE_PAUSE_MS = 50,
+    GATE_LIMIT_MS = 1000,
+};
+
+struct gate_owner {
+    /* Loop `index` may serve who holds this ticket or a lower one. */
+    void (*on_open)(struct gate_owner *o, size_t index, uint64_t ticket, bool is_stale);
+    /* The store is ahead of what the watch has brought; it may have moved for others' keys, so a
+     * write of one's own would bring it. */
+    void (*on_behind)(struct gate_owner *o);
+};
+
+struct gate_stats {
+    metric_value reads;
+    metric_value asks, wait_us; /* answered, and from each ask to its answer, all told */
+    metric_value stale_streams; /* by the serving loops */
+};
+
+enum gate_phase {
+    GATE_IDLE,
+    GATE_PAUSING,   /* the last read is not long ago */
+    GATE_READING,   /* until the store answers */
+    GATE_FOLLOWING, /* until what it answered is published */
+};
+
+struct gate {
+    struct store *store; /* NULL: there are no others to be ahead, so everybody is let in */
+    struct gate_owner *owner;
+    struct gate_stats *stats;
+    uv_timer_t timer;
+    struct store_call read;
+    enum gate_phase phase;
+    bool is_cut_off;
+    uint64_t began_ms;       /* of the last read; 0: none */
+    int64_t known, target;   /* revisions: published, and wanted to be */
+    struct gate_loop *loops; /* each serving loop's tickets */
+    size_t count;
+};
+
+void gate_open(struct gate *g, uv_loop_t *loop, struct store *store, size_t count,
+    struct gate_owner *owner, struct gate_stats *stats);
+
+void gate_ask(struct gate *g, size_t index, uint64_t ticket);
+
+/* All up to this revision is published. Lower than before after a backup was restored. */
+void gate_published(struct gate *g, int64_t revision);
+
+/* The store is known to be out of reach, or in reach again. */
+void gate_cut_off(struct gate *g, bool is_cut_off);
+
+/* Before the store is closed. The struct must stay until the loop has ended, then gate_fini. */
+void gate_close(struct gate *g);
+void gate_fini(struct gate *g);
+
+#endif

@@ -1,0 +1,73 @@
+"""A stream that opens is not answered from a past that its proxy has left behind."""
+
+import tempfile
+import time
+
+import pytest
+
+from harness import Etcd, World, cluster_name, wait_until
+from relay import Relay
+
+WEB, LATE = cluster_name("web"), cluster_name("late")
+
+
+@pytest.fixture(scope="module")
+def etcd():
+    with tempfile.TemporaryDirectory(prefix="pilotd-e2e-") as directory:
+        member = Etcd.start(directory)
+        yield member
+        member.kill()
+
+
+@pytest.fixture
+def world(etcd):
+    with World(etcd) as made:
+        made.put_service("web")
+        yield made
+
+
+@pytest.fixture
+def lagging(world):
+    """A replica whose watch can be held back."""
+    host, port = world.etcd.address.split(":")
+    relay = Relay(host, int(port))
+    return world.replica(store=f"etcd://{relay.address}{world.prefix[:-1]}"), relay
+
+
+def test_a_new_stream_waits_for_what_was_written_before_it(world, lagging):
+    replica, relay = lagging
+    let_go = relay.hold()
+    world.put_service("late")
+    client = world.connect(replica)
+
+    wait_until(lambda: replica.metric("pilotd_gate_reads_total") > 0, "the store is asked")
+    assert client.responses == 0
+    let_go()
+    client.wait_for("CDS", LATE)
+    assert replica.metric("pilotd_stale_streams_total") == 0
+
+
+def test_it_does_not_wait_for_ever(world, lagging):
+    replica, relay = lagging
+    let_go = relay.hold()
+    world.put_service("late")
+    begin = time.monotonic()
+    client = world.connect(replica)
+
+    client.wait_for("CDS", WEB)
+
+    assert time.monotonic() - begin > 0.9 and LATE not in client.resources["CDS"]
+    assert replica.metric("pilotd_stale_streams_total") == 1
+    let_go()
+    client.wait_for("CDS", LATE)
+
+
+def test_many_streams_share_few_reads(world):
+    replica = world.replica()
+    for _ in range(200):
+        world.connect(replica)
+    for client in world.clients:
+        client.wait_for("CDS", WEB)
+
+    assert replica.metric("pilotd_stale_streams_total") == 0
+    assert replica.metric("pilotd_gate_reads_total") < 100
