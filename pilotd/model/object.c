@@ -188,6 +188,8 @@ struct object *object_decode(
         .annotations = x.annotations,
         .create_revision = create_revision,
         .digest = digest_of(key, value, size_bytes),
+        .value = arena_strndup(x.arena, value, size_bytes),
+        .value_bytes = size_bytes,
         .spec = x.spec,
         .status = x.status,
         .warnings = { x.diags.list.items, x.diags.list.count },

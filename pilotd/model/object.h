@@ -48,6 +48,8 @@ struct object {
     label_list labels, annotations; /* of metadata */
     int64_t create_revision;
     struct hash128 digest;
+    const char *value; /* what it was decoded from */
+    size_t value_bytes;
     const void *spec;   /* struct virtual_service, …, by kind */
     const void *status; /* struct service_entry_status; NULL: none, or of no use for the kind */
     LIST(struct diag) warnings;
