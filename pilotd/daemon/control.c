@@ -4,7 +4,10 @@
 
 #include <string.h>
 
-enum { LOST_STORE_MS = 1000 };
+enum {
+    LOST_STORE_MS = 1000,
+    RECALL_MS = 2000, /* how long a start waits for the store before the copy is taken */
+};
 
 /* ---- state ---- */
 
@@ -17,6 +20,8 @@ static bool has_lost_store(const struct control *c)
 
 const char *control_problem(const struct control *c)
 {
+    if (c->is_recalled)
+        return "the store is away since the start: the copy in --data-dir is served";
     if (has_lost_store(c))
         return store_status(c->store)->problem;
     if (c->replica && replica_age_ms(c->replica) > REPLICA_STALE_MS)
@@ -78,7 +83,8 @@ static void build_next(struct control *c)
 {
     struct build_order order = { .is_whole = c->is_dirty, .revision = c->revision };
     bool has_work = c->is_dirty || (c->published && c->scopes.waiting > 0);
-    if (!c->is_synced || !has_work || builder_is_busy(c->builder))
+    bool is_known = c->is_synced || (c->is_recalled && c->listed.count == 0);
+    if (!is_known || !has_work || builder_is_busy(c->builder))
         return;
     if (order.is_whole)
         order.objects = keyspace_objects(&c->keyspace, &order.object_count);
@@ -179,12 +185,14 @@ static void hear_own_key(struct control *c, const struct store_change *change)
     struct arena *a = arena_new();
     struct diags d;
     diags_init(&d, a);
-    if (!is_record)
+    if (!is_record) {
         epoch_told(&c->epoch, change->is_gone ? NULL : entry->value, entry->size, &d);
-    else if (change->is_gone)
+        keeper_touch(&c->keeper);
+    } else if (change->is_gone) {
         miss_record(c, entry->key + strlen("replicas/"));
-    else
+    } else {
         hear_record(c, entry, &d);
+    }
     if (d.errors > 0)
         keyspace_reject(&c->keyspace, entry, &d);
     arena_free(a);
@@ -207,13 +215,33 @@ static void on_changes(struct store_listener *listener, const struct store_chang
     size_t count, int64_t revision)
 {
     struct control *c = container_of(listener, struct control, listener);
+    bool is_changed = false;
     hear_revision(c, revision);
     for (size_t i = 0; i < count; i++) {
-        c->is_dirty |= keyspace_apply(&c->keyspace, &changes[i]);
+        is_changed |= keyspace_apply(&c->keyspace, &changes[i]);
         hear_own_key(c, &changes[i]);
+        if (c->is_recalled)
+            map_put(&c->listed, changes[i].entry.key, c);
     }
+    c->is_dirty |= is_changed;
+    if (!c->is_synced)
+        return;
+    if (is_changed)
+        keeper_touch(&c->keeper);
     build_next(c);
     review_served(c);
+}
+
+/* What the copy had and the store has not is gone. */
+static void forget_copy(struct control *c)
+{
+    if (c->is_recalled)
+        keyspace_keep(&c->keyspace, &c->listed);
+    map_fini(&c->listed, NULL);
+    c->listed = (struct map){ 0 };
+    c->is_recalled = false;
+    metric_set(&c->stats.recalled, 0);
+    uv_timer_stop(&c->recall_timer);
 }
 
 static void on_synced(struct store_listener *listener)
@@ -224,8 +252,10 @@ static void on_synced(struct store_listener *listener)
         LOG_INT("revision", c->revision),
         LOG_INT("objects", (int64_t)c->keyspace.by_key.count),
         LOG_INT("rejected", (int64_t)c->keyspace.rejects.count));
+    forget_copy(c);
     c->is_synced = true;
     c->is_dirty = true;
+    keeper_touch(&c->keeper);
     if (c->has_shared_store && !c->is_draining) {
         epoch_make(&c->epoch);
         c->replica = replica_open(&c->loop,
@@ -263,6 +293,57 @@ static void on_fault(struct store_listener *listener, const char *file, const ch
     }
     log_warn(&c->log, "a file is faulty", LOG_STR("file", file), LOG_STR("fault", text));
     free(map_put(&c->faults, file, xstrdup(text)));
+}
+
+/* ---- the copy on disk ---- */
+
+static void take_copy(struct control *c, const struct last_good_copy *copy)
+{
+    for (list_each (const struct store_entry, entry, &copy->entries))
+        keyspace_apply(&c->keyspace, &(struct store_change){ .entry = *entry });
+    snprintf(c->epoch.text, sizeof c->epoch.text, "%s", copy->epoch);
+    c->revision = copy->revision;
+    c->is_recalled = true;
+    c->is_dirty = true;
+    metric_set(&c->stats.recalled, 1);
+    log_warn(&c->log,
+        "the store is away: the copy on disk is served until it comes back",
+        LOG_STR("dir", c->options->data_dir),
+        LOG_INT("revision", copy->revision),
+        LOG_INT("objects", (int64_t)copy->entries.count));
+    build_next(c);
+    control_review(c);
+}
+
+/* Nothing of the store is known yet: is there a copy? */
+static void on_recall(uv_timer_t *timer)
+{
+    struct control *c = container_of(timer, struct control, recall_timer);
+    struct last_good_copy copy;
+    struct error err;
+    if (c->is_synced || c->keyspace.by_key.count > 0)
+        return;
+    struct arena *a = arena_new();
+    if (last_good_read(a, c->options->data_dir, &copy, &err))
+        take_copy(c, &copy);
+    else if (err.code == ERROR_NOT_FOUND)
+        log_warn(
+            &c->log, "there is no copy on disk that could be served", LOG_STR("why", err.text));
+    else
+        log_error(&c->log, "the copy on disk is not served", LOG_STR("why", err.text));
+    arena_free(a);
+}
+
+/* Objects alone: what is rejected would be again, and replicas' records are of the moment. */
+static bool on_gather(struct keeper_owner *owner, struct keeper_state *state)
+{
+    struct control *c = container_of(owner, struct control, keeper_owner);
+    if (!c->is_synced || !c->epoch.text[0])
+        return false;
+    snprintf(state->epoch, sizeof state->epoch, "%s", c->epoch.text);
+    state->revision = c->revision;
+    state->objects = keyspace_objects(&c->keyspace, &state->count);
+    return true;
 }
 
 /* ---- the own record ---- */
@@ -372,6 +453,12 @@ bool control_start(struct control *c, struct error *err)
         (size_t)c->options->threads,
         &c->gate_owner,
         &c->stats.gate);
+    c->keeper_owner.on_gather = on_gather;
+    keeper_open(
+        &c->keeper, &c->loop, c->options->data_dir, &c->keeper_owner, &c->stats.keeper, &c->log);
+    INVARIANT(uv_timer_init(&c->loop, &c->recall_timer) == 0);
+    if (c->options->data_dir)
+        uv_timer_start(&c->recall_timer, on_recall, RECALL_MS, 0);
     c->epoch = (struct epoch){ .store = c->store, .log = &c->log };
     c->builder = builder_open(&c->loop, &c->builder_owner, &c->stats.translate);
     return true;
@@ -380,6 +467,8 @@ bool control_start(struct control *c, struct error *err)
 void control_stop(struct control *c)
 {
     gate_close(&c->gate);
+    keeper_close(&c->keeper);
+    uv_close((uv_handle_t *)&c->recall_timer, NULL);
     epoch_close(&c->epoch);
     builder_close(c->builder);
     store_close(c->store);
@@ -391,6 +480,7 @@ void control_fini(struct control *c)
     scopes_fini(&c->scopes);
     peers_fini(&c->peers);
     keyspace_fini(&c->keyspace);
+    map_fini(&c->listed, NULL);
     gate_fini(&c->gate);
     map_fini(&c->faults, free);
 }

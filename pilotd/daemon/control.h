@@ -16,6 +16,7 @@
 #include "daemon/builder.h"
 #include "daemon/epoch.h"
 #include "daemon/gate.h"
+#include "daemon/keeper.h"
 #include "daemon/keyspace.h"
 #include "daemon/options.h"
 #include "daemon/peers.h"
@@ -41,7 +42,13 @@ struct control {
     int64_t revision;       /* all up to here is known */
     uint64_t lost_store_ms; /* since when it is not followed; 0: it is */
     bool has_told_waiting;
-    bool is_synced;        /* the first listing is known whole */
+    bool is_synced; /* the first listing is known whole */
+    /* A store that is away at the start: the copy on disk stands in until it is listed. */
+    struct keeper keeper;
+    struct keeper_owner keeper_owner;
+    uv_timer_t recall_timer;
+    bool is_recalled;
+    struct map listed;     /* keys, while the store is listed behind a copy's back */
     bool has_shared_store; /* etcd: other replicas may be there */
     struct epoch epoch;
     struct peers peers;

@@ -161,6 +161,33 @@ bool keyspace_apply(struct keyspace *k, const struct store_change *change)
     return is_changed;
 }
 
+struct missing {
+    const struct map *keys;
+    struct arena *a;
+    string_list list;
+};
+
+static void note_missing(const char *key, void *value, void *context)
+{
+    struct missing *m = context;
+    (void)value;
+    if (!map_find(m->keys, key))
+        list_push(m->a, &m->list, arena_strdup(m->a, key));
+}
+
+bool keyspace_keep(struct keyspace *k, const struct map *keys)
+{
+    struct missing m = { .keys = keys, .a = arena_new() };
+    map_each (&k->by_key, note_missing, &m)
+        ;
+    for (list_each (const char *const, key, &m.list))
+        drop_object(k, *key);
+    bool is_changed = m.list.count > 0;
+    metric_set(&k->stats->objects, (int64_t)k->by_key.count);
+    arena_free(m.a);
+    return is_changed;
+}
+
 /* ---- handing out ---- */
 
 struct gathering {

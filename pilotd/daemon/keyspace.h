@@ -42,6 +42,9 @@ void keyspace_fini(struct keyspace *k);
 /* True when the objects are others than before. */
 bool keyspace_apply(struct keyspace *k, const struct store_change *change);
 
+/* Drops the objects whose keys are not in `keys`. True when there were some. */
+bool keyspace_keep(struct keyspace *k, const struct map *keys);
+
 /* For a value of pilotd's own keys that is not what it must be. */
 void keyspace_reject(struct keyspace *k, const struct store_entry *entry, const struct diags *d);
 

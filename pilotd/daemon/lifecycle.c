@@ -7,8 +7,10 @@
 #include "daemon/tidy.h"
 #include "daemon/version.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -178,13 +180,26 @@ static bool open_servings(struct lifecycle *l, struct error *err)
     return true;
 }
 
+static bool open_data_dir(const struct control *c, struct error *err)
+{
+    const char *dir = c->options->data_dir;
+    if (!dir)
+        return true;
+    if (strncmp(c->store_url, "file:", 5) == 0)
+        return error_set(
+            err, ERROR_USAGE, "--data-dir: goes with etcd; files are there when pilotd starts");
+    if ((mkdir(dir, 0700) == 0 || errno == EEXIST) && access(dir, R_OK | W_OK | X_OK) == 0)
+        return true;
+    return error_set(err, ERROR_USAGE, "--data-dir: %s: %s", dir, strerror(errno));
+}
+
 static bool open_all(struct lifecycle *l, struct error *err)
 {
     struct control *c = &l->control;
     mailbox_open(&c->loop, &c->serving_owner.mailbox);
     c->serving_owner.on_drained = on_drained;
     c->replica_owner.on_closed = on_record_gone;
-    if (!control_start(c, err) || !open_servings(l, err))
+    if (!open_data_dir(c, err) || !control_start(c, err) || !open_servings(l, err))
         return false;
     roll_call_open(&c->pulse, &c->loop, SERVING_PULSE, c->servings, c->serving_count);
     roll_call_open(&c->census, &c->loop, SERVING_REPORT, c->servings, c->serving_count);

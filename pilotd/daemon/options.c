@@ -199,11 +199,16 @@ static const struct option options[] = {
         "starts an etcd of its own, loads ./pilot.d into it, and ends it; for one laptop",
         parse_switch,
         offsetof(struct options, is_dev) },
+    { "data-dir",
+        "DIR",
+        NULL,
+        "keeps a copy of the configuration, for a start while etcd is away (made if it is missing)",
+        parse_text,
+        offsetof(struct options, data_dir) },
     { "xds-tls",
         "ADDR:PORT",
         .help = "TLS towards proxies is not supported yet; --xds is in plain text",
         .is_refused = true },
-    { "data-dir", "DIR", .help = "nothing is kept on disk yet", .is_refused = true },
 };
 
 static const struct option *find_option(const char *name, size_t size)

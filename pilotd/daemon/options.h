@@ -15,6 +15,7 @@ enum { THREADS_MAX = 64 };
 
 struct options {
     const char *store, *xds, *admin, *id, *config;
+    const char *data_dir; /* NULL: nothing is kept */
     bool is_dev;
     enum log_level log_level;
     int64_t threads; /* serving loops */

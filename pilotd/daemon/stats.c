@@ -79,6 +79,12 @@ static const struct metric_desc rows[] = {
     COUNTER("pilotd_stale_streams_total", gate.stale_streams,
         "Streams served without knowing whether the store has news."),
 
+    GAUGE("pilotd_copy_served", recalled, "1 while the copy on disk stands in for the store."),
+    GAUGE("pilotd_copy_revision", keeper.revision, "Revision of the copy on disk."),
+    GAUGE("pilotd_copy_bytes", keeper.bytes, "Bytes of the copy on disk."),
+    COUNTER("pilotd_copy_writes_total", keeper.writes, "Times the copy on disk was written."),
+    COUNTER("pilotd_copy_failures_total", keeper.failures, "Times it could not be."),
+
     GAUGE("pilotd_replicas", replicas, "Replicas, this one included."),
     GAUGE("pilotd_differing_replicas", differing_replicas,
         "Replicas that have another hash at the same revision."),

@@ -6,6 +6,7 @@
 #define DAEMON_STATS_H
 
 #include "daemon/gate.h"
+#include "daemon/keeper.h"
 #include "daemon/keyspace.h"
 #include "translate/translate.h"
 #include "xds/server.h"
@@ -15,9 +16,11 @@ struct stats {
     struct store_stats store;
     struct keyspace_stats keyspace;
     struct gate_stats gate;
+    struct keeper_stats keeper;
     struct translate_stats translate;
 
     /* Gauges, by the control loop. */
+    metric_value recalled; /* 1: the copy on disk is served */
     metric_value is_ready, store_state, store_revision, served_revision, heartbeat_age_ms;
     metric_value replicas, differing_replicas, findings, services, virtual_services;
     metric_value scopes; /* by the serving loops */

@@ -210,11 +210,10 @@ static void test_what_is_not_there_yet_is_refused_by_name(void **state)
     struct world *w = *state;
 
     assert_refused(w, "--xds-tls 0.0.0.0:15012", "not supported yet");
-    assert_refused(w, "--data-dir=/var/lib/pilotd", "nothing is kept on disk yet");
     write_config(w, "xds-tls: 0.0.0.0:15012\n");
     assert_refused(w, "--config CONFIG", "not supported yet");
-    setenv("PILOTD_DATA_DIR", "/tmp", 1);
-    assert_refused(w, "", "PILOTD_DATA_DIR");
+    setenv("PILOTD_XDS_TLS", "0.0.0.0:15012", 1);
+    assert_refused(w, "", "PILOTD_XDS_TLS");
 }
 
 static void test_dev_has_a_store_of_its_own(void **state)
