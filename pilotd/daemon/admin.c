@@ -30,7 +30,7 @@ static void respond_text(struct http_exchange *x, int status, const char *text)
 
 /* ---- /ready ---- */
 
-static const char *why_not_ready(const struct control *c, const struct roll_call_result *r)
+static const char *why_not_serving(const struct control *c, const struct roll_call_result *r)
 {
     if (c->is_draining)
         return "draining\n";
@@ -39,11 +39,26 @@ static const char *why_not_ready(const struct control *c, const struct roll_call
     return r->all_have_views ? NULL : "no snapshot is served yet\n";
 }
 
-static void on_pulse(struct roll_call_waiter *waiter, const struct roll_call_result *result)
+static void on_serving(struct roll_call_waiter *waiter, const struct roll_call_result *result)
 {
     struct inquiry *inquiry = container_of(waiter, struct inquiry, waiter);
-    const char *why_not = why_not_ready(inquiry->control, result);
-    respond_text(inquiry->exchange, why_not ? 503 : 200, why_not ? why_not : "ready\n");
+    const char *why_not = why_not_serving(inquiry->control, result);
+    respond_text(inquiry->exchange, why_not ? 503 : 200, why_not ? why_not : "serving\n");
+    free(inquiry);
+}
+
+/* By HAProxy's convention 404 is for a server that keeps its connections and gets no new ones. */
+static void on_ready(struct roll_call_waiter *waiter, const struct roll_call_result *result)
+{
+    struct inquiry *inquiry = container_of(waiter, struct inquiry, waiter);
+    const char *staleness = control_staleness(inquiry->control);
+    if (!*staleness || why_not_serving(inquiry->control, result)) {
+        on_serving(waiter, result);
+        return;
+    }
+    struct buf body = { 0 };
+    buf_printf(&body, "stale: %s\n", staleness);
+    http_respond(inquiry->exchange, 404, text_plain, &body);
     free(inquiry);
 }
 
@@ -88,7 +103,12 @@ static void inquire(struct control *c, struct roll_call *call, struct http_excha
 
 static void page_ready(struct control *c, struct http_exchange *x)
 {
-    inquire(c, &c->pulse, x, on_pulse);
+    inquire(c, &c->pulse, x, on_ready);
+}
+
+static void page_serving(struct control *c, struct http_exchange *x)
+{
+    inquire(c, &c->pulse, x, on_serving);
 }
 
 static void page_proxies(struct control *c, struct http_exchange *x)
@@ -128,7 +148,8 @@ static const struct {
     const char *path, *what;
     void (*respond)(struct control *c, struct http_exchange *x);
 } pages[] = {
-    { "/ready", "200 when this replica serves", page_ready },
+    { "/ready", "200 when this replica is fit for new streams, 404 when it is stale", page_ready },
+    { "/serving", "200 when it serves, stale or not", page_serving },
     { "/healthz", "200 when the process lives", page_healthz },
     { "/metrics", "Prometheus", page_metrics },
     { "/debug/status", "the replicas, agreement, what was rejected", page_status },

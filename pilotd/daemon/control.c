@@ -18,7 +18,7 @@ static bool has_lost_store(const struct control *c)
            (!c->has_shared_store || uv_now(&c->loop) - c->lost_store_ms >= LOST_STORE_MS);
 }
 
-const char *control_problem(const struct control *c)
+const char *control_staleness(const struct control *c)
 {
     if (c->is_recalled)
         return "the store is away since the start: the copy in --data-dir is served";
@@ -26,9 +26,15 @@ const char *control_problem(const struct control *c)
         return store_status(c->store)->problem;
     if (c->replica && replica_age_ms(c->replica) > REPLICA_STALE_MS)
         return "the replica's own record does not come back from the store";
-    if (c->replica && replica_has_rival(c->replica))
-        return "another process runs under this replica's id";
     return "";
+}
+
+const char *control_problem(const struct control *c)
+{
+    const char *staleness = control_staleness(c);
+    if (!*staleness && c->replica && replica_has_rival(c->replica))
+        return "another process runs under this replica's id";
+    return staleness;
 }
 
 static enum replica_state work_out_state(const struct control *c)

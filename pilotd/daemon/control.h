@@ -87,6 +87,9 @@ void control_review(struct control *c);
 /* Why the state is degraded, or "". */
 const char *control_problem(const struct control *c);
 
+/* Why what is served may be old, or "": then this replica is fit for new streams. */
+const char *control_staleness(const struct control *c);
+
 /* "draining" from now on. */
 void control_drain(struct control *c);
 

@@ -25,6 +25,7 @@ struct replica {
     int64_t seen;             /* the last one that came back */
     uint64_t seen_ms;         /* when; or the opening */
     uint64_t unseen_since_ms; /* since when a confirmed one is not seen; 0: it was */
+    uint64_t reconnected_ms;  /* when another member was last followed; 0: never */
     uint64_t rival_ms;        /* when a record of another instance came; 0: never */
 };
 
@@ -138,18 +139,26 @@ uint64_t replica_age_ms(const struct replica *r)
     return uv_now(r->loop) - r->seen_ms;
 }
 
+/* Not while the store is tried anyway. */
+static void follow_another(struct replica *r, const char *why)
+{
+    r->reconnected_ms = uv_now(r->loop);
+    if (store_status(r->store)->state != STORE_FOLLOWING)
+        return;
+    log_warn(r->log, why, LOG_STR("member", store_status(r->store)->member));
+    store_reconnect(r->store);
+}
+
 static void check_unseen(struct replica *r)
 {
     uint64_t now = uv_now(r->loop);
-    if (r->unseen_since_ms == 0 || now - r->unseen_since_ms < REPLICA_UNSEEN_MS)
-        return;
-    if (store_status(r->store)->state == STORE_FOLLOWING) {
-        log_warn(r->log,
-            "the store confirms writes that its watch does not bring: following another member",
-            LOG_STR("member", store_status(r->store)->member));
-        store_reconnect(r->store);
+    if (r->unseen_since_ms > 0 && now - r->unseen_since_ms >= REPLICA_UNSEEN_MS) {
+        r->unseen_since_ms = now;
+        follow_another(
+            r, "the store confirms writes that its watch does not bring: following another member");
+    } else if (replica_age_ms(r) >= REPLICA_LOST_MS && now - r->reconnected_ms >= REPLICA_LOST_MS) {
+        follow_another(r, "the replica's own record does not come back: following another member");
     }
-    r->unseen_since_ms = now;
 }
 
 static void on_tick(uv_timer_t *timer)

@@ -266,7 +266,7 @@ void report_gauges(struct control *c)
 {
     const struct store_status *status = store_status(c->store);
     struct stats *stats = &c->stats;
-    bool is_ready = c->published && !c->is_draining;
+    bool is_ready = c->published && !c->is_draining && !*control_staleness(c);
     metric_set(&stats->is_ready, is_ready);
     metric_set(&stats->store_state, status->state);
     metric_set(&stats->store_revision, status->revision);

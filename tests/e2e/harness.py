@@ -118,6 +118,12 @@ class Replica(Process):
     def is_ready(self):
         return self.get("/ready")[0] == 200
 
+    def wait_serving(self):
+        """Stale or not."""
+        self.wait_listening()
+        wait_until(lambda: self.get("/serving")[0] == 200, f"{self.name} serves")
+        return self
+
     def json(self, path):
         code, body = self.get(path)
         assert code == 200, (path, code, body)

@@ -1,5 +1,5 @@
-"""A TCP relay that can hold back what the far side says on the connections that are there: a watch
-that lags, while new connections (requests) go through."""
+"""A TCP relay that can hold back what the far side says on the connections that are there (a watch
+that lags, while requests, which have new connections, go through), or on all (a network cut)."""
 
 import socket
 import threading
@@ -11,6 +11,7 @@ class Relay:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
         self.flows, self.lock = [], threading.Lock()  # one event for each connection: it flows
+        self.is_cut = False
         threading.Thread(target=self._accept, daemon=True).start()
 
     def hold(self):
@@ -25,6 +26,11 @@ class Relay:
                 flows.set()
         return let_go
 
+    def cut(self):
+        """Nothing comes through any more, on any connection; none is closed."""
+        self.is_cut = True
+        return self.hold()
+
     def _accept(self):
         while True:
             try:
@@ -33,8 +39,9 @@ class Relay:
             except OSError:
                 return
             flows, always = threading.Event(), threading.Event()
-            flows.set()
             always.set()
+            if not self.is_cut:
+                flows.set()
             with self.lock:
                 self.flows.append(flows)
             for source, target, event in ((near, far, always), (far, near, flows)):

@@ -40,7 +40,7 @@ def test_the_copy_is_served_until_etcd_is_back(world):
     world.put_service("late")
     world.delete("services/default/gone")
     world.delete("registry/default/gone/i1")
-    replica = start_without_etcd(world).wait_ready()
+    replica = start_without_etcd(world).wait_serving()
     client = world.connect(replica)
 
     client.wait_for("CDS", WEB)
@@ -48,6 +48,8 @@ def test_the_copy_is_served_until_etcd_is_back(world):
     status = replica.status()
     assert status["state"] == "degraded" and "--data-dir" in status["problem"]
     assert status["hash"] == world.hash and replica.metric("pilotd_copy_served") == 1
+    code, body = replica.get("/ready")
+    assert code == 404 and "stale" in body
     assert LATE not in client.resources["CDS"]
 
     responses = client.responses
@@ -65,7 +67,7 @@ def test_what_comes_later_is_kept_too(world):
     revision = world.put_service("late")
     wait_until(lambda: replica.metric("pilotd_copy_revision") >= revision, "it is kept")
     replica.kill()
-    again = start_without_etcd(world).wait_ready()
+    again = start_without_etcd(world).wait_serving()
     world.connect(again).wait_for("CDS", LATE)
 
 

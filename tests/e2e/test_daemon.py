@@ -322,7 +322,8 @@ def test_with_etcd_gone_it_goes_on_serving_and_catches_up(lone_world):
     status = replica.status()
     assert status["problem"] and status["store"]["state"] == "behind"
     assert status["hash"] == before["hash"]
-    assert replica.is_ready(), "what there is is served"
+    assert replica.get("/serving")[0] == 200, "what there is is served"
+    wait_until(lambda: replica.get("/ready")[0] == 404, "it is stale")
     newcomer = lone_world.connect(replica, "sidecar~10.9.0.3~new.default~default.svc.cluster.local")
     newcomer.wait_for("CDS", WEB)
     assert client.error is None
@@ -341,7 +342,9 @@ def test_a_stopped_etcd_is_noticed_by_the_heartbeat(lone_world):
 
     lone_world.etcd.process.signal(signal.SIGSTOP)
     wait_until(lambda: replica.status()["state"] == "degraded", "it says so")
-    assert replica.status()["problem"] and replica.is_ready()
+    assert replica.status()["problem"] and replica.get("/serving")[0] == 200
+    code, body = replica.get("/ready")
+    assert code == 404 and "stale: " in body
 
     lone_world.etcd.process.signal(signal.SIGCONT)
     wait_until(lambda: replica.status()["state"] == "serving", "it is well again", 30)
@@ -473,7 +476,6 @@ def test_sighup_reads_the_settings_again(world, tmp_path):
     (["--stor", "x"], "did you mean --store"),
     (["serve"], "unexpected word serve"),
     (["--xds-tls", "127.0.0.1:0"], "not supported yet"),
-    (["--data-dir", "/tmp"], "nothing is kept on disk yet"),
     (["--threads", "0"], "from 1 to 64"),
     (["--store", "ftp://somewhere"], "neither etcd://"),
     (["--store", "etcds://127.0.0.1:2379"], "TLS to etcd is not supported"),

@@ -1,0 +1,104 @@
+"""The balancer's set-up as it is shipped: where new streams go, and that streams which are there stay."""
+
+import os
+import shutil
+import signal
+import socket
+import tempfile
+
+import pytest
+
+from harness import Etcd, Process, World, cluster_name, free_port, wait_until
+from cluster import ROOT
+from relay import Relay
+
+WEB = cluster_name("web")
+
+
+class HAProxy(Process):
+    """In front of up to three replicas."""
+
+    def __init__(self, replicas, directory):
+        self.address = f"127.0.0.1:{free_port()}"
+        env = {"PILOT_LB": self.address}
+        for i in (1, 2, 3):
+            replica = replicas[i - 1] if i <= len(replicas) else None
+            env[f"PILOT_{i}"] = replica.xds if replica else "127.0.0.1:1"
+            env[f"PILOT_{i}_ADMIN"] = replica.admin.rsplit(":", 1)[1] if replica else "1"
+        binary = shutil.which("haproxy") or "/usr/sbin/haproxy"
+        config = os.path.join(ROOT, "deploy/haproxy/haproxy.cfg")
+        super().__init__("haproxy", [binary, "-db", "-f", config], directory, env)
+
+    def start(self):
+        super().start()
+        wait_until(lambda: socket.create_connection(tuple(self.address.rsplit(":", 1)), 1).close() is None,
+                   "HAProxy listens")
+        return self
+
+
+@pytest.fixture
+def world():
+    with tempfile.TemporaryDirectory(prefix="pilotd-e2e-") as directory:
+        with World(Etcd.start(directory)) as made:
+            made.put_service("web")
+            made.balancers = []
+            yield made
+            for balancer in made.balancers:
+                balancer.kill()
+        made.etcd.kill()
+
+
+def balance(world, *replicas):
+    balancer = HAProxy(replicas, world.directory).start()
+    world.balancers.append(balancer)
+    return balancer
+
+
+def connect(world, balancer):
+    """A client through the balancer, served."""
+    class Front:
+        xds = balancer.address
+    client = world.connect(Front)
+    client.wait_for("CDS", WEB)
+    return client
+
+
+def streams(replica):
+    return replica.metric('pilot_xds{variant="delta"}')
+
+
+def test_a_stale_replica_keeps_its_streams_and_gets_no_new_ones(world):
+    host, port = world.etcd.address.split(":")
+    relay = Relay(host, int(port))
+    cut_off = world.replica(store=f"etcd://{relay.address}{world.prefix[:-1]}")
+    balancer = balance(world, cut_off, fresh := world.replica())
+    clients = [connect(world, balancer) for _ in range(4)]
+    held = streams(cut_off)
+    assert held > 0 and held + streams(fresh) == 4
+
+    relay.cut()
+    wait_until(lambda: cut_off.get("/ready")[0] == 404, "it is stale")
+
+    def gets_none_of_three():
+        before = streams(cut_off)
+        for _ in range(3):
+            connect(world, balancer)
+        return streams(cut_off) == before
+    wait_until(gets_none_of_three, "new ones go elsewhere")  # once HAProxy has looked
+    assert gets_none_of_three() and gets_none_of_three()
+    assert streams(cut_off) >= held and [c.error for c in clients] == [None] * 4
+
+
+def test_when_all_are_stale_new_streams_are_served_all_the_same(world):
+    replica = world.replica()
+    balancer = balance(world, replica)
+    first = connect(world, balancer)
+
+    world.etcd.process.signal(signal.SIGSTOP)
+    wait_until(lambda: replica.get("/ready")[0] == 404, "it is stale")
+    second = connect(world, balancer)
+    assert first.error is None and second.error is None
+    world.etcd.process.signal(signal.SIGCONT)
+    wait_until(replica.is_ready, "it is fresh again", 30)
+    connect(world, balancer)
+    assert first.error is None and second.error is None
