@@ -67,3 +67,8 @@ fuzz-config: deps ## random resources through the core, under sanitizers, to an 
 bench: deps ## measure: change to 500 proxies, CPU, memory a proxy, start to ready
 	@$(MAKE) --no-print-directory all $(BUILD)/tools/xds_load
 	@$(VENV)/bin/python tests/bench/bench.py $(BENCH)
+
+.PHONY: chaos
+chaos: deps ## break a real cluster on purpose and watch what must hold; needs root (SCENARIO=name, SEED=n)
+	@$(MAKE) --no-print-directory all
+	@$(VENV)/bin/python chaos/run.py $(if $(SEED),--seed $(SEED)) $(SCENARIO)

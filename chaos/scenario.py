@@ -1,0 +1,82 @@
+"""The language of chaos/scenarios: a hypothesis, steps, and what is allowed. chaos/README.md lists the verbs.
+
+    Hypothesis: a replica that dies takes no request with it.
+    Steps:
+        repeat 20
+            kill next-replica
+            start that
+            converge within 5s
+        end
+    Allowed:
+        failed requests 3: why
+"""
+
+import os
+import re
+
+SECTIONS = ("hypothesis", "start", "steps", "allowed")
+
+
+class Fault(Exception):
+    """A scenario that cannot be read."""
+
+
+class Scenario:
+    def __init__(self, name):
+        self.name, self.hypothesis = name, ""
+        self.start, self.steps, self.allowed = {}, [], {}
+
+
+def seconds(text):
+    match = re.fullmatch(r"([0-9.]+)(ms|s)", text)
+    if not match:
+        raise Fault(f"not a time: {text}")
+    return float(match[1]) * (0.001 if match[2] == "ms" else 1)
+
+
+def load(path):
+    name = os.path.splitext(os.path.basename(path))[0]
+    sections = {section: [] for section in SECTIONS}
+    at = None
+    with open(path, encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            line = line.split("#")[0].strip()
+            head, _, rest = line.partition(":")
+            if head.lower() in SECTIONS:
+                at, line = head.lower(), rest.strip()
+            if line and not at:
+                raise Fault(f"{path}:{number}: begins with none of {', '.join(SECTIONS)}")
+            if line:
+                sections[at].append((f"{name}:{number}", line))
+    return build(name, sections)
+
+
+def build(name, sections):
+    scenario = Scenario(name)
+    scenario.hypothesis = " ".join(line for _, line in sections["hypothesis"])
+    scenario.steps = block(sections["steps"], 0)[0]
+    for _, line in sections["start"]:
+        key, _, value = line.partition(" ")
+        scenario.start[key] = value
+    for _, line in sections["allowed"]:
+        what, _, why = line.partition(":")
+        words = what.rsplit(" ", 1)
+        scenario.allowed[words[0]] = (int(words[1]), why.strip())
+    return scenario
+
+
+def block(lines, at):
+    """Nested steps: (place, [words]) or (place, ["repeat", n], [steps]), and where it ended."""
+    steps = []
+    while at < len(lines):
+        place, line = lines[at]
+        words = line.split()
+        at += 1
+        if words[0] == "end":
+            return steps, at
+        if words[0] == "repeat":
+            inner, at = block(lines, at)
+            steps.append((place, words, inner))
+        else:
+            steps.append((place, words, None))
+    return steps, at

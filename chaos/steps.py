@@ -1,0 +1,241 @@
+"""What the verbs of a scenario do to a running mesh. Each is a method; its words are its arguments."""
+
+import json
+import random
+import re
+import threading
+import time
+
+from cluster import Failure, get, wait_until
+from etcd import Etcd, Unavailable
+from mesh import CLOCK, ENVOY_ADMIN_PORT, instance, virtual_service
+from model import cluster_name
+from scenario import Fault, seconds
+
+CLOCK_S, WEIGHTS_EVERY = 0.5, 4
+CONVERGE_S = 5.0
+GIVE_UP_S = 60.0
+
+
+class Writer(threading.Thread):
+    """Constant change: the clock's port counts up, and a VirtualService's weights go round."""
+
+    def __init__(self, addresses):
+        super().__init__(daemon=True)
+        self.etcd, self.lock = Etcd(addresses), threading.Lock()
+        self.count, self.stopping = 1, threading.Event()
+
+    def run(self):
+        while not self.stopping.wait(CLOCK_S):
+            with self.lock:
+                try:
+                    self.tick()
+                    if self.count % WEIGHTS_EVERY == 0:
+                        self.etcd.put("config/virtualservices/default/web",
+                                      virtual_service(10 + self.count // WEIGHTS_EVERY % 8 * 10))
+                except Unavailable:
+                    pass
+
+    def tick(self):
+        """Writes the next value of the clock and returns it."""
+        self.count = self.count % 60000 + 1
+        self.etcd.put(f"registry/default/{CLOCK}/now", instance("10.77.6.1", self.count))
+        return self.count
+
+
+class Steps:
+    def __init__(self, mesh, checker, seed):
+        self.mesh, self.checker, self.random = mesh, checker, random.Random(seed)
+        self.etcd = Etcd(mesh.etcd_addresses)
+        self.writer = Writer(mesh.etcd_addresses)
+        self.turn, self.last = 0, None
+        self.recoveries, self.threads = [], []
+
+    def run(self, steps):
+        for place, words, inner in steps:
+            if inner is not None:
+                for _ in range(int(words[1])):
+                    self.run(inner)
+                continue
+            verb = getattr(self, "do_" + words[0], None)
+            if not verb:
+                raise Fault(f"{place}: no such verb: {words[0]}")
+            try:
+                verb(*words[1:])
+            except (TypeError, ValueError, KeyError) as problem:
+                raise Fault(f"{place}: {' '.join(words)}: {problem}") from problem
+
+    # ---- who is meant ----
+
+    def targets(self, word):
+        replicas, kinds = self.mesh.of("pilotd"), ("etcd", "pilotd", "haproxy", "envoy")
+        if word in kinds:
+            return self.mesh.of(word)
+        if word == "that":
+            return [self.last]
+        if word == "next-replica":
+            self.turn += 1
+            self.last = replicas[(self.turn - 1) % len(replicas)]
+        elif word == "random-replica":
+            self.last = self.random.choice(replicas)
+        elif word in ("leader", "follower"):
+            leader, followers = self.mesh.etcd_leader()
+            self.last = leader if word == "leader" else self.random.choice(followers)
+        elif word.startswith("watched-by:"):
+            member = self.mesh.status(self.mesh.members[word.split(":")[1]])["store"]["member"]
+            self.last = next(m for m in self.mesh.of("etcd") if m.host.address in member)
+        else:
+            self.last = self.mesh.members[word]
+        return [self.last]
+
+    # ---- processes ----
+
+    def do_kill(self, who):
+        for member in self.targets(who):
+            member.kill()
+
+    def do_start(self, who):
+        for member in self.targets(who):
+            member.start()
+
+    def do_term(self, who):
+        for member in self.targets(who):
+            member.is_wanted = False
+            if member.stop(30) != 0:
+                self.checker.broken("replicas live", f"{member.name} did not end well when told to")
+
+    def do_stop(self, who):
+        for member in self.targets(who):
+            member.pause()
+
+    def do_continue(self, who):
+        for member in self.targets(who):
+            member.resume()
+
+    def do_registrar(self, what):
+        self.mesh.registrar.send_signal({"stop": 19, "continue": 18}[what])
+
+    # ---- the network ----
+
+    def do_cut(self, who, _from, _etcd, how):
+        for member in self.targets(who):
+            member.host.cut_off(self.mesh.etcd_hosts, how)
+
+    def do_slow(self, who, _from, _etcd, delay, loss):
+        for member in self.targets(who):
+            self.mesh.network.slow(member.host, self.mesh.etcd_hosts, seconds(delay),
+                                   float(loss.rstrip("%")) / 100)
+
+    def do_heal(self, who):
+        for member in self.targets(who):
+            member.host.heal()
+
+    # ---- proxies ----
+
+    def do_reconnect(self):
+        self.mesh.command_proxies("reconnect")
+
+    def do_nack(self, number):
+        self.mesh.command_proxies(f"nack {number}")
+
+    def do_accept(self, number):
+        self.mesh.command_proxies(f"accept {number}")
+
+    # ---- the store ----
+
+    def do_compact(self):
+        self.etcd.compact()
+
+    def do_put(self, key, *value):
+        self.etcd.put(key, " ".join(value))
+
+    def do_delete(self, key):
+        self.etcd.delete(key)
+
+    def do_flap(self, service, rate, _for, duration):
+        """One instance comes and goes, so many times a second; meanwhile the steps go on."""
+        pause = 0.5 / float(rate.rstrip("Hz"))
+        thread = threading.Thread(target=self.flap, args=(service, pause, seconds(duration)), daemon=True)
+        self.threads.append(thread)
+        thread.start()
+
+    def flap(self, service, pause, duration):
+        etcd, end = Etcd(self.mesh.etcd_addresses), time.monotonic() + duration
+        key = f"registry/default/{service}/flapping"
+        while time.monotonic() < end:
+            try:
+                etcd.put(key, instance("10.77.6.9"))
+                time.sleep(pause)
+                etcd.delete(key)
+            except Unavailable:
+                pass
+            time.sleep(pause)
+
+    def do_poison(self):
+        """Values that no decoder likes, each under a key of its own."""
+        rules = "config/virtualservices/default/"
+        self.etcd.put(rules + "p-json", "{\"kind\":")
+        self.etcd.put(rules + "p-binary", bytes(range(256)) * 10)
+        self.etcd.put(rules + "p-deep", "[" * 10000 + "]" * 10000)
+        self.etcd.put(rules + "p-big", json.dumps({"spec": "x" * 1500000}), 0)
+        self.etcd.put("registry/default/flappy/p-null", "null")
+        self.etcd.put("registry/default/flappy/p-port", {"address": "10.0.0.1", "ports": {"http": -1}})
+        self.etcd.put("registry/default/flappy/" + "p" * 2000, "{}")
+        self.etcd.put("config/unheard/of", "{}")
+        self.etcd.put("services/default/p-" + "deep", {"ports": [[[[]]]]})
+
+    # ---- time ----
+
+    def do_wait(self, duration):
+        time.sleep(seconds(duration))
+
+    def do_join(self):
+        for thread in self.threads:
+            thread.join()
+
+    def do_converge(self, *within):
+        """The fault is over: all must have what is written now, soon."""
+        limit = seconds(within[1]) if within else CONVERGE_S
+        began = time.monotonic()
+        with self.writer.lock:
+            clock = wait_until(self.write_clock, "etcd takes a write", GIVE_UP_S)
+            wait_until(lambda: not self.what_lacks(clock), "all converge", GIVE_UP_S, 0.02)
+        took = time.monotonic() - began
+        self.recoveries.append(took)
+        if took > limit:
+            self.checker.broken("converged in time", f"{took:.1f} s after the fault, not {limit:g} s")
+
+    def write_clock(self):
+        try:
+            return self.writer.tick()
+        except Unavailable:
+            return None
+
+    def what_lacks(self, clock):
+        """What has not got there, or None."""
+        behind = self.checker.behind(clock)
+        if behind:
+            return f"proxies {behind[:5]} of {len(behind)}"
+        names = [member.name for member in self.mesh.of("pilotd") if member.is_wanted]
+        if not self.checker.agreed(names):
+            return "replicas are not ready, or do not agree"
+        return next((f"{envoy.name}" for envoy in self.mesh.of("envoy")
+                     if not self.envoy_has(envoy, clock)), None)
+
+    def envoy_has(self, envoy, clock):
+        text = get(f"{envoy.host.address}:{ENVOY_ADMIN_PORT}", "/clusters", timeout=2)[1]
+        return re.search(re.escape(f"{cluster_name(CLOCK)}::10.77.6.1:{clock}::"), text) is not None
+
+    def settle(self):
+        """At the end nothing is written any more: then every proxy is like the model, in all."""
+        self.do_join()
+        self.do_converge("within", "10s")
+        self.writer.stopping.set()
+        with self.writer.lock:
+            try:
+                wait_until(lambda: not self.checker.unlike_model(), "all is as the model says", 10)
+            except Failure:
+                for text in self.checker.unlike_model()[:3]:
+                    self.checker.broken("what history says", f"at the end, {text}")
+
+
