@@ -22,6 +22,16 @@ $(BUILD)/tools/config_fuzz: $(FUZZ_OBJ) $(BUILD)/libpilot.a
 	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 TEST_TOOLS += $(BUILD)/tools/config_fuzz
 
+# The next release as far as translation levels go, for tests of upgrades.
+$(BUILD)/obj/next_level.o: pilotd/mesh/level.c pilotd/mesh/level.h
+	@mkdir -p $(dir $@)
+	$(Q)$(CC) $(CPPFLAGS) -DNEXT_RELEASE $(CFLAGS) $(WARN) -c -o $@ $<
+$(BUILD)/tools/pilotd-next: $(BUILD)/obj/next_level.o $(DAEMON_OBJ) $(BUILD)/libpilot.a
+	@mkdir -p $(dir $@)
+	$(call say,LINK,$@)
+	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+TEST_TOOLS += $(BUILD)/tools/pilotd-next
+
 test: ## build and test everything: checks, unit tests, end-to-end with real etcd, HAProxy, Envoys
 	@tests/tools/deps
 	@$(MAKE) --no-print-directory all test-programs

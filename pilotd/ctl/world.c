@@ -90,7 +90,7 @@ struct snapshot *world_snapshot(const struct world *w)
     struct gathering g = { ARENA_ARRAY(w->a, struct object *, w->objects.count + 1), 0 };
     map_each (&w->objects, gather, &g)
         ;
-    return snapshot_build(g.objects, g.count, w->revision, TRANSLATION_LEVEL);
+    return snapshot_build(g.objects, g.count, w->revision, level_newest);
 }
 
 struct snapshot *snapshot_of_files(struct arena *a, const struct loader *loader)
@@ -100,5 +100,5 @@ struct snapshot *snapshot_of_files(struct arena *a, const struct loader *loader)
     for (list_each (const struct load_item, item, &loader->items))
         if (item->object)
             objects[count++] = item->object;
-    return snapshot_build(objects, count, 1, TRANSLATION_LEVEL);
+    return snapshot_build(objects, count, 1, level_newest);
 }

@@ -28,8 +28,8 @@ static void release_order(struct build_order *order)
 static void build_snapshot(struct builder *b)
 {
     struct snapshot *former = b->snapshot;
-    b->snapshot = snapshot_build(
-        b->order.objects, b->order.object_count, b->order.revision, TRANSLATION_LEVEL);
+    b->snapshot =
+        snapshot_build(b->order.objects, b->order.object_count, b->order.revision, b->order.level);
     translator_begin(b->translator, b->snapshot);
     b->hash = translator_hash(b->translator);
     snapshot_release(former);

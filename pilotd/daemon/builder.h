@@ -19,6 +19,7 @@ struct build_order {
     struct object **objects; /* whole only */
     size_t object_count;
     int64_t revision;
+    unsigned level; /* of translation */
     struct shared_scope **scopes;
     size_t scope_count;
 };

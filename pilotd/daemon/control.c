@@ -26,7 +26,16 @@ const char *control_staleness(const struct control *c)
         return store_status(c->store)->problem;
     if (c->replica && replica_age_ms(c->replica) > REPLICA_STALE_MS)
         return "the replica's own record does not come back from the store";
+    if (c->epoch.level > 0 && c->epoch.level != control_level(c))
+        return "the others build a translation level that this pilotd cannot";
     return "";
+}
+
+unsigned control_level(const struct control *c)
+{
+    if (c->epoch.level > level_newest)
+        return level_newest;
+    return c->epoch.level < level_least ? level_least : (unsigned)c->epoch.level;
 }
 
 const char *control_problem(const struct control *c)
@@ -71,9 +80,10 @@ void control_drain(struct control *c)
 /* What is served stays right while nothing but records changes. */
 static void review_served(struct control *c)
 {
-    struct served_span span = { .level = TRANSLATION_LEVEL };
+    struct served_span span = { 0 };
     if (!c->published)
         return;
+    span.level = c->published->snapshot->level;
     if (!c->is_dirty && !c->is_building_whole)
         c->served_revision = c->revision;
     span.from = c->published->snapshot->revision;
@@ -87,7 +97,9 @@ static void review_served(struct control *c)
 
 static void build_next(struct control *c)
 {
-    struct build_order order = { .is_whole = c->is_dirty, .revision = c->revision };
+    struct build_order order = {
+        .is_whole = c->is_dirty, .revision = c->revision, .level = control_level(c)
+    };
     bool has_work = c->is_dirty || (c->published && c->scopes.waiting > 0);
     bool is_known = c->is_synced || (c->is_recalled && c->listed.count == 0);
     if (!is_known || !has_work || builder_is_busy(c->builder))
@@ -192,7 +204,9 @@ static void hear_own_key(struct control *c, const struct store_change *change)
     struct diags d;
     diags_init(&d, a);
     if (!is_record) {
-        epoch_told(&c->epoch, change->is_gone ? NULL : entry->value, entry->size, &d);
+        unsigned former = control_level(c);
+        epoch_told(&c->epoch, change, &d);
+        c->is_dirty |= control_level(c) != former;
         keeper_touch(&c->keeper);
     } else if (change->is_gone) {
         miss_record(c, entry->key + strlen("replicas/"));
@@ -308,6 +322,7 @@ static void take_copy(struct control *c, const struct last_good_copy *copy)
     for (list_each (const struct store_entry, entry, &copy->entries))
         keyspace_apply(&c->keyspace, &(struct store_change){ .entry = *entry });
     snprintf(c->epoch.text, sizeof c->epoch.text, "%s", copy->epoch);
+    c->epoch.level = copy->level;
     c->revision = copy->revision;
     c->is_recalled = true;
     c->is_dirty = true;
@@ -348,6 +363,7 @@ static bool on_gather(struct keeper_owner *owner, struct keeper_state *state)
         return false;
     snprintf(state->epoch, sizeof state->epoch, "%s", c->epoch.text);
     state->revision = c->revision;
+    state->level = c->epoch.level;
     state->objects = keyspace_objects(&c->keyspace, &state->count);
     return true;
 }
@@ -363,7 +379,9 @@ static void on_compose(struct replica_owner *owner, struct replica_record *recor
         .xds = c->xds_address,
         .admin = c->admin_address,
         .state = replica_state_name(c->state),
-        .level = TRANSLATION_LEVEL,
+        .level = c->published ? c->published->snapshot->level : control_level(c),
+        .level_least = level_least,
+        .level_newest = level_newest,
         .has_snapshot = c->published,
         .streams = c->stats.xds.streams_sotw + c->stats.xds.streams_delta,
     };
@@ -374,10 +392,20 @@ static void on_compose(struct replica_owner *owner, struct replica_record *recor
     hash128_text(&c->published->hash, record->hash);
 }
 
+static void review_level(struct control *c)
+{
+    int64_t agreed = c->epoch.level;
+    int64_t level =
+        level_vote_review(&c->level_vote, &c->peers, level_newest, agreed, uv_now(&c->loop));
+    if (agreed > 0 && level != agreed && !c->is_draining)
+        epoch_propose_level(&c->epoch, level);
+}
+
 static void on_beat(struct replica_owner *owner)
 {
     struct control *c = container_of(owner, struct control, replica_owner);
     epoch_make(&c->epoch);
+    review_level(c);
     control_review(c);
 }
 

@@ -18,6 +18,7 @@
 #include "daemon/gate.h"
 #include "daemon/keeper.h"
 #include "daemon/keyspace.h"
+#include "daemon/level_vote.h"
 #include "daemon/options.h"
 #include "daemon/peers.h"
 #include "daemon/replica.h"
@@ -51,6 +52,7 @@ struct control {
     struct map listed;     /* keys, while the store is listed behind a copy's back */
     bool has_shared_store; /* etcd: other replicas may be there */
     struct epoch epoch;
+    struct level_vote level_vote;
     struct peers peers;
     struct replica *replica; /* NULL before the first sync, and always without a shared store */
     struct replica_owner replica_owner;
@@ -89,6 +91,9 @@ const char *control_problem(const struct control *c);
 
 /* Why what is served may be old, or "": then this replica is fit for new streams. */
 const char *control_staleness(const struct control *c);
+
+/* The level that is built: the one in force, or the nearest that this build can. */
+unsigned control_level(const struct control *c);
 
 /* "draining" from now on. */
 void control_drain(struct control *c);

@@ -13,7 +13,7 @@ static void release_state(struct keeper_state *state)
 static void write_copy(struct keeper *k)
 {
     const struct last_good_state state = {
-        k->state.epoch, k->state.revision, k->state.objects, k->state.count
+        k->state.epoch, k->state.revision, k->state.level, k->state.objects, k->state.count
     };
     k->was_good = last_good_write(k->dir, &state, &k->bytes, &k->err);
 }

@@ -16,7 +16,7 @@ enum { KEEPER_INTERVAL_MS = 5000 };
 /* Taken over from on_gather: objects retained, in an array on the heap. */
 struct keeper_state {
     char epoch[80];
-    int64_t revision;
+    int64_t revision, level;
     struct object **objects;
     size_t count;
 };

@@ -49,9 +49,10 @@ static void emit_state(struct writing *w, const struct last_good_state *state)
 {
     struct buf line = { 0 };
     buf_printf(&line,
-        VERSION_LINE "\nepoch %s\nrevision %" PRId64 "\nobjects %zu\n",
+        VERSION_LINE "\nepoch %s\nrevision %" PRId64 "\nlevel %" PRId64 "\nobjects %zu\n",
         state->epoch,
         state->revision,
+        state->level,
         state->count);
     emit_line(w, &line);
     for (size_t i = 0; i < state->count; i++) {
@@ -194,6 +195,7 @@ static bool take_state(struct cursor *c, struct arena *a, struct last_good_copy 
     int64_t count;
     if (!take_word(c, VERSION_LINE "\n") || !take_epoch(c, a, &copy->epoch) ||
         !take_word(c, "revision ") || !take_number(c, '\n', &copy->revision) ||
+        !take_word(c, "level ") || !take_number(c, '\n', &copy->level) ||
         !take_word(c, "objects ") || !take_number(c, '\n', &count))
         return false;
     for (int64_t i = 0; i < count; i++) {

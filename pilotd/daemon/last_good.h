@@ -7,6 +7,7 @@
  *     pilotd last-good 1
  *     epoch 3f9c…            of the cluster, as in the key `cluster`
  *     revision 1234          all up to here
+ *     level 1                of translation, in force there
  *     objects 2
  *     17 31 412              create revision, bytes of key and value, of each object
  *     config/virtualservices/…{"apiVersion":…}
@@ -28,7 +29,7 @@
 
 struct last_good_state {
     const char *epoch;
-    int64_t revision;
+    int64_t revision, level;
     struct object *const *objects;
     size_t count;
 };
@@ -39,7 +40,7 @@ bool last_good_write(
 
 struct last_good_copy {
     const char *epoch; /* in the arena */
-    int64_t revision;
+    int64_t revision, level;
     LIST(struct store_entry) entries; /* key, value, create_revision */
 };
 

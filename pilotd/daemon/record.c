@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { RECORD_LIMIT_BYTES = 16 * 1024 };
+enum { RECORD_LIMIT_BYTES = 16 * 1024, LEVEL_MAX = 1000 * 1000 };
 
 const char *replica_state_name(enum replica_state state)
 {
@@ -55,7 +55,8 @@ void record_encode(const struct replica_record *r, struct buf *out)
             json_add_int(json, fields[i].name, *number_of(&copy, fields[i].offset));
     }
     cJSON *levels = cJSON_AddArrayToObject(json, "levels");
-    cJSON_AddItemToArray(levels, cJSON_CreateNumber((double)r->level));
+    for (int64_t level = r->level_least; level <= r->level_newest; level++)
+        cJSON_AddItemToArray(levels, cJSON_CreateNumber((double)level));
     if (r->has_snapshot) {
         json_add_int(json, "revision", r->revision);
         json_add_int(json, "snapshotRevision", r->snapshot_revision);
@@ -103,6 +104,24 @@ static bool read_snapshot(const cJSON *json, struct replica_record *out, struct 
            read_number(json, "snapshotRevision", &out->snapshot_revision, d);
 }
 
+/* In the order of levels; one that says nothing can build the one it builds. */
+static bool read_levels(const cJSON *json, struct replica_record *out, struct diags *d)
+{
+    const cJSON *levels = cJSON_GetObjectItemCaseSensitive(json, "levels"), *item;
+    out->level_least = out->level_newest = out->level;
+    cJSON_ArrayForEach (item, levels) {
+        bool is_first = item == levels->child;
+        if (!cJSON_IsNumber(item) || item->valuedouble < 1 || item->valuedouble > LEVEL_MAX)
+            return fault(d, DIAG_WRONG_TYPE, "levels", "an array of whole numbers from 1");
+        int64_t level = (int64_t)item->valuedouble;
+        if (is_first || level < out->level_least)
+            out->level_least = level;
+        if (is_first || level > out->level_newest)
+            out->level_newest = level;
+    }
+    return true;
+}
+
 bool record_decode(struct arena *a, const char *value, size_t size_bytes,
     struct replica_record *out, struct diags *d)
 {
@@ -111,7 +130,7 @@ bool record_decode(struct arena *a, const char *value, size_t size_bytes,
     *out = (struct replica_record){ 0 };
     for (size_t i = 0; is_good && i < ARRAY_COUNT(fields); i++)
         is_good = read_field(a, json, i, out, d);
-    is_good = is_good && read_snapshot(json, out, d);
+    is_good = is_good && read_levels(json, out, d) && read_snapshot(json, out, d);
     cJSON_Delete(json);
     return is_good;
 }

@@ -18,9 +18,10 @@ const char *replica_state_name(enum replica_state state);
 struct replica_record {
     const char *id, *instance; /* instance: drawn anew by each process */
     const char *version, *xds, *admin;
-    const char *state; /* text: a newer release may know others */
-    int64_t level;     /* it builds at; also the only one it can so far */
-    bool has_snapshot; /* else the three below are nothing */
+    const char *state;                 /* text: a newer release may know others */
+    int64_t level;                     /* it builds at */
+    int64_t level_least, level_newest; /* it can build, with all between */
+    bool has_snapshot;                 /* else the three below are nothing */
     int64_t snapshot_revision, revision;
     char hash[HASH128_TEXT_BYTES];
     int64_t streams;

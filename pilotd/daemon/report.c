@@ -97,7 +97,9 @@ static cJSON *replicas_json(const struct control *c)
         .id = c->options->id,
         .state = replica_state_name(c->state),
         .version = PILOTD_VERSION,
-        .level = TRANSLATION_LEVEL,
+        .level = control_level(c),
+        .level_least = level_least,
+        .level_newest = level_newest,
         .has_snapshot = c->published != NULL,
         .revision = c->served_revision,
         .streams = count_streams(c),
@@ -203,7 +205,8 @@ void report_status(const struct control *c, struct buf *out)
     json_add_text(json, "problem", c->published ? control_problem(c) : "");
     json_add_text(json, "epoch", *c->epoch.text ? c->epoch.text : NULL);
     add_served(c, json);
-    json_add_int(json, "level", TRANSLATION_LEVEL);
+    json_add_int(json, "level", control_level(c));
+    json_add_int(json, "levelInForce", c->epoch.level);
     json_add_text(json, "agreement", c->peers.differing ? "diverged" : "agreed");
     json_add_int(json, "proxies", count_streams(c));
     json_add_int(json, "scopes", (int64_t)c->scopes.by_key.count);

@@ -7,10 +7,10 @@
 #ifndef MESH_SNAPSHOT_H
 #define MESH_SNAPSHOT_H
 
+#include "mesh/level.h"
 #include "mesh/service.h"
 #include "model/mesh_config.h"
 
-enum { TRANSLATION_LEVEL = 1 }; /* goes up when the same input translates differently */
 
 struct snapshot_index; /* index.h, private to mesh/ */
 

@@ -96,6 +96,7 @@ static struct xds_resource *catch_all(struct selection *sel)
 {
     struct catch_all_args args = {
         .allows_any = sel->snapshot->mesh->outbound_traffic_policy->mode == ALLOW_ANY,
+        .level = sel->snapshot->level,
     };
     return memo_render(sel->memo, &catch_all_renderer, &args);
 }

@@ -53,6 +53,7 @@ enum { STATUS_BLOCKED = 502 };
 
 static const struct arg catch_all_rows[] = {
     ARG(struct catch_all_args, allows_any, ARG_U64),
+    ARG(struct catch_all_args, level, ARG_U64),
 };
 
 static const char *catch_all_name(struct arena *a, const void *opaque)
@@ -61,14 +62,14 @@ static const char *catch_all_name(struct arena *a, const void *opaque)
     return ((const struct catch_all_args *)opaque)->allows_any ? "allow_any" : "block_all";
 }
 
-static pb_Route *allow_any(struct arena *a)
+static pb_Route *allow_any(struct arena *a, uint64_t level)
 {
     pb_Duration *none = pb_millis(a, 0);
     return pb_new_Route(a,
         pb_Route_route(pb_new_RouteAction(a,
             pb_RouteAction_cluster(pb_str(NAME_PASSTHROUGH)),
             .timeout = none,
-            .max_grpc_timeout = none)));
+            .max_grpc_timeout = level < 2 ? none : NULL)));
 }
 
 static pb_Route *block_all(struct arena *a)
@@ -81,7 +82,7 @@ static ProtobufCMessage *catch_all_render(struct arena *a, const void *opaque)
 {
     const struct catch_all_args *args = opaque;
     const char *name = catch_all_name(a, args);
-    pb_Route *route = args->allows_any ? allow_any(a) : block_all(a);
+    pb_Route *route = args->allows_any ? allow_any(a, args->level) : block_all(a);
     route->name = pb_str(name);
     route->match = pb_new_RouteMatch(a, pb_RouteMatch_prefix(pb_str("/")));
     route_list routes = { 0 };

@@ -22,6 +22,7 @@ struct virtual_host_args {
 
 struct catch_all_args {
     uint64_t allows_any; /* what no virtual host takes goes where it was going, or else gets 502 */
+    uint64_t level;      /* of translation */
 };
 
 struct route_table_args {

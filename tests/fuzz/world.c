@@ -177,7 +177,7 @@ static struct snapshot *snapshot_of(struct world *w, size_t first, size_t step, 
             all[valid++] = r->object;
     for (size_t i = 0; i < count; i++)
         some[i] = all[(first + i * step) % valid];
-    return snapshot_build(some, count, (int64_t)w->resources.count, TRANSLATION_LEVEL);
+    return snapshot_build(some, count, (int64_t)w->resources.count, level_newest);
 }
 
 void world_render(struct world *w)

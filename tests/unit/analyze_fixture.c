@@ -24,7 +24,7 @@ struct snapshot *analyzed(const char *yaml)
         assert_non_null(item->object);
         objects[count++] = item->object;
     }
-    struct snapshot *s = snapshot_build(objects, count, 1, TRANSLATION_LEVEL);
+    struct snapshot *s = snapshot_build(objects, count, 1, level_newest);
     loader_fini(&l);
     arena_free(a);
     return s;

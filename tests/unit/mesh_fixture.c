@@ -26,7 +26,7 @@ struct snapshot *fixture_snapshot(const struct fixture_value *values, size_t cou
     struct object **objects = xcalloc(count, sizeof(struct object *));
     for (size_t i = 0; i < count; i++)
         objects[i] = fixture_object(&values[i], (int64_t)i + 1);
-    struct snapshot *snapshot = snapshot_build(objects, count, (int64_t)count, TRANSLATION_LEVEL);
+    struct snapshot *snapshot = snapshot_build(objects, count, (int64_t)count, level_newest);
     for (size_t i = 0; i < count; i++)
         object_release(objects[i]);
     free(objects);

@@ -58,7 +58,7 @@ static int teardown(void **state)
 
 static bool write_copy(struct world *w, int64_t revision)
 {
-    const struct last_good_state state = { "e1", revision, w->objects, 2 };
+    const struct last_good_state state = { "e1", revision, 1, w->objects, 2 };
     size_t bytes;
     return last_good_write(w->dir, &state, &bytes, &w->err);
 }
@@ -97,6 +97,7 @@ static void test_what_is_written_is_read(void **state)
 
     assert_string_equal(w->copy.epoch, "e1");
     assert_int_equal(w->copy.revision, 1234);
+    assert_int_equal(w->copy.level, 1);
     assert_int_equal(w->copy.entries.count, 2);
     const struct store_entry *web = &w->copy.entries.items[1];
     assert_string_equal(web->key, "registry/default/web/i1");
@@ -183,10 +184,10 @@ static void test_lines_that_say_something_else_are_refused(void **state)
     static const char *const bodies[] = {
         "pilotd last-good 1\n",
         "pilotd last-good 1\nepoch e\nrevision x\nobjects 0\n",
-        "pilotd last-good 1\nepoch e\nrevision 1\nobjects 1\n",
-        "pilotd last-good 1\nepoch e\nrevision 1\nobjects 0\n0 1 1\nab\n",
-        "pilotd last-good 1\nepoch e\nrevision 1\nobjects 1\n0 999999999999999999 1\nab\n",
-        "pilotd last-good 1\nepoch e\nrevision 1\nobjects 1\n0 -1 1\nab\n",
+        "pilotd last-good 1\nepoch e\nrevision 1\nlevel 1\nobjects 1\n",
+        "pilotd last-good 1\nepoch e\nrevision 1\nlevel 1\nobjects 0\n0 1 1\nab\n",
+        "pilotd last-good 1\nepoch e\nrevision 1\nlevel 1\nobjects 1\n0 999999999999999999 1\nab\n",
+        "pilotd last-good 1\nepoch e\nrevision 1\nlevel 1\nobjects 1\n0 -1 1\nab\n",
     };
     struct world *w = *state;
     for (size_t i = 0; i < ARRAY_COUNT(bodies); i++) {
@@ -203,7 +204,7 @@ static void test_lines_that_say_something_else_are_refused(void **state)
 static void test_a_write_that_fails_leaves_the_former(void **state)
 {
     struct world *w = *state;
-    const struct last_good_state other = { "e1", 2, w->objects, 2 };
+    const struct last_good_state other = { "e1", 2, 1, w->objects, 2 };
     size_t bytes;
     assert_true(write_copy(w, 1));
 

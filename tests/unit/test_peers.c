@@ -80,6 +80,8 @@ static void test_a_record_is_read_as_it_was_written(void **state)
     struct buf json = { 0 };
     struct diags d;
     diags_init(&d, w->a);
+    r.level_least = 3;
+    r.level_newest = 5;
     r.streams = 7;
     r.beat = 123456789012345;
 
@@ -91,6 +93,8 @@ static void test_a_record_is_read_as_it_was_written(void **state)
     assert_string_equal(read.hash, HASH_A);
     assert_int_equal(read.snapshot_revision, 41);
     assert_int_equal(read.revision, 9007199254740992);
+    assert_int_equal(read.level_least, 3);
+    assert_int_equal(read.level_newest, 5);
     assert_int_equal(read.streams, 7);
     assert_int_equal(read.beat, 123456789012345);
     buf_fini(&json);

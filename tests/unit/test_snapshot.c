@@ -289,7 +289,7 @@ static void test_the_order_of_arrival_makes_no_difference(void **state)
     uint32_t seed = 7;
     for (size_t i = 0; i < COUNT; i++)
         objects[i] = fixture_object(&suspicious[i], (int64_t)i + 1);
-    struct snapshot *first = snapshot_build(objects, COUNT, 9, TRANSLATION_LEVEL);
+    struct snapshot *first = snapshot_build(objects, COUNT, 9, level_newest);
 
     for (int round = 0; round < SHUFFLES; round++) {
         for (size_t i = COUNT - 1; i > 0; i--) {
@@ -298,7 +298,7 @@ static void test_the_order_of_arrival_makes_no_difference(void **state)
             objects[i] = objects[j];
             objects[j] = swapped;
         }
-        struct snapshot *other = snapshot_build(objects, COUNT, 9, TRANSLATION_LEVEL);
+        struct snapshot *other = snapshot_build(objects, COUNT, 9, level_newest);
         assert_same(first, other);
         snapshot_release(other);
     }

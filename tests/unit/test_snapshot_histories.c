@@ -164,7 +164,7 @@ static struct snapshot *build(struct history *h, bool is_shuffled)
         objects[i - 1] = objects[j];
         objects[j] = swapped;
     }
-    return snapshot_build(objects, count, h->revision, TRANSLATION_LEVEL);
+    return snapshot_build(objects, count, h->revision, level_newest);
 }
 
 /* Everything that endpoints come to, as text. */

@@ -155,7 +155,7 @@ static struct snapshot *history_snapshot(const struct history *h, size_t order)
         if (o)
             objects[count++] = o;
     }
-    return snapshot_build(objects, count, h->revision, TRANSLATION_LEVEL);
+    return snapshot_build(objects, count, h->revision, level_newest);
 }
 
 /* ---- what must be equal ---- */
