@@ -1,6 +1,7 @@
 /* pilotctl status, proxies: what replicas tell of themselves on /debug/…, as tables. */
 #include "ctl/admin.h"
 #include "ctl/ctl.h"
+#include "ctl/difference.h"
 
 #include <string.h>
 
@@ -83,6 +84,39 @@ static void print_replicas(const cJSON *status)
             (double)number(replica, "ageMs") / 1000);
 }
 
+/* Those two may have gone on since they were found to differ. */
+static void print_difference(struct arena *a, const cJSON *here, const cJSON *replica)
+{
+    struct error err;
+    size_t count;
+    cJSON *there = admin_get(text(replica, "admin"), "/debug/versions", &err);
+    if (!there) {
+        printf("differs   %s: what it has is not known: %s\n", text(replica, "id"), err.text);
+        return;
+    }
+    string_list first = differences(a, here, there, &count);
+    for (list_each (const char *const, line, &first))
+        printf("differs   %s: %s\n", text(replica, "id"), *line);
+    if (count > first.count)
+        printf("and %zu more of %s\n", count - first.count, text(replica, "id"));
+    if (count == 0)
+        printf("differs   %s: no longer in anything that the hash covers\n", text(replica, "id"));
+    cJSON_Delete(there);
+}
+
+static void print_differences(struct ctl *ctl, const cJSON *status, const char *server)
+{
+    struct error err;
+    const cJSON *replica;
+    if (strcmp(text(status, "agreement"), "diverged") != 0)
+        return;
+    cJSON *here = admin_get(server, "/debug/versions", &err);
+    cJSON_ArrayForEach (replica, list(status, "replicas"))
+        if (here && strcmp(text(replica, "agreement"), "differs") == 0)
+            print_difference(ctl->a, here, replica);
+    cJSON_Delete(here);
+}
+
 static void print_hidden(const cJSON *status, const char *items, const char *count)
 {
     long long hidden = number(status, count) - cJSON_GetArraySize(list(status, items));
@@ -147,8 +181,11 @@ int verb_status(struct ctl *ctl)
         return EXIT_USAGE;
     string_list addresses = servers(ctl);
     cJSON *status = NULL;
-    for (size_t i = 0; i < addresses.count && !status; i++)
-        status = admin_get(addresses.items[i], "/debug/status", &err);
+    const char *server = "";
+    for (size_t i = 0; i < addresses.count && !status; i++) {
+        server = addresses.items[i];
+        status = admin_get(server, "/debug/status", &err);
+    }
     if (!status)
         return addresses.count ? ctl_fail_error(&err) : ctl_fail(EXIT_USAGE, "--server is empty");
     int exit_status = is_well(status) ? EXIT_GOOD : EXIT_FINDINGS;
@@ -158,6 +195,7 @@ int verb_status(struct ctl *ctl)
         print_replicas(status);
         print_store(status);
         printf("agreement %s\n", text(status, "agreement"));
+        print_differences(ctl, status, server);
         print_faults(status);
         print_findings(status, ctl_is_set(ctl, &flag_findings));
     }

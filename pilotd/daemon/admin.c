@@ -144,6 +144,13 @@ static void page_snapshot(struct control *c, struct http_exchange *x)
     http_respond(x, 200, json_type, &body);
 }
 
+static void page_versions(struct control *c, struct http_exchange *x)
+{
+    struct buf body = { 0 };
+    report_versions(c, &body);
+    http_respond(x, 200, json_type, &body);
+}
+
 static const struct {
     const char *path, *what;
     void (*respond)(struct control *c, struct http_exchange *x);
@@ -153,6 +160,7 @@ static const struct {
     { "/healthz", "200 when the process lives", page_healthz },
     { "/metrics", "Prometheus", page_metrics },
     { "/debug/status", "the replicas, agreement, what was rejected", page_status },
+    { "/debug/versions", "what the hash covers, each with its version", page_versions },
     { "/debug/proxies", "the connected proxies", page_proxies },
     { "/debug/snapshot", "objects and services", page_snapshot },
 };

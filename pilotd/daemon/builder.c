@@ -43,6 +43,7 @@ static void build(uv_work_t *work)
         build_snapshot(b);
     struct publication *p = publication_new(b->snapshot, b->hash, b->order.scope_count);
     p->is_whole = b->order.is_whole;
+    p->reference = p->is_whole ? xds_view_retain(translator_reference(b->translator)) : NULL;
     for (size_t i = 0; i < p->count; i++) {
         struct shared_scope *scope = b->order.scopes[i];
         p->views[i] = (struct published_view){

@@ -46,6 +46,7 @@ void publication_release(struct publication *p)
         shared_scope_release(p->views[i].scope);
         xds_view_release(p->views[i].view);
     }
+    xds_view_release(p->reference);
     snapshot_release(p->snapshot);
     free(p);
 }

@@ -33,6 +33,7 @@ struct publication {
     struct refcount refs;
     struct snapshot *snapshot;
     struct hash128 hash;
+    struct xds_view *reference; /* whose resources the hash covers; only of a whole one */
     bool is_whole;
     size_t count;
     struct published_view views[];

@@ -251,6 +251,49 @@ void report_snapshot(const struct control *c, struct buf *out)
     json_out(out, json);
 }
 
+/* ---- what the hash covers ---- */
+
+static void add_version(cJSON *json, const char *name, const struct hash128 *version)
+{
+    char text[HASH128_TEXT_BYTES];
+    hash128_text(version, text);
+    json_add_text(json, name, text);
+}
+
+static cJSON *object_versions(const struct snapshot *s)
+{
+    cJSON *json = cJSON_CreateObject();
+    for (enum kind kind = 0; kind < KIND_COUNT; kind++)
+        for (size_t i = 0; i < s->objects[kind].count; i++)
+            add_version(json, s->objects[kind].items[i]->key, &s->objects[kind].items[i]->digest);
+    return json;
+}
+
+static cJSON *resource_versions(const struct xds_view *view)
+{
+    cJSON *json = cJSON_CreateObject();
+    for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++) {
+        cJSON *names = cJSON_AddObjectToObject(json, xds_type_short(type));
+        struct xds_cursor cursor = { 0 };
+        const struct xds_resource *r;
+        while ((r = xds_view_next(view, type, &cursor)))
+            add_version(names, r->name, &r->version);
+    }
+    return json;
+}
+
+void report_versions(const struct control *c, struct buf *out)
+{
+    cJSON *json = cJSON_CreateObject();
+    if (c->published) {
+        json_add_int(json, "revision", c->published->snapshot->revision);
+        add_hash(json, &c->published->hash);
+        cJSON_AddItemToObject(json, "objects", object_versions(c->published->snapshot));
+        cJSON_AddItemToObject(json, "resources", resource_versions(c->published->reference));
+    }
+    json_out(out, json);
+}
+
 /* ---- gauges ---- */
 
 static int64_t resident_bytes(void)

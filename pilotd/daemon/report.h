@@ -37,6 +37,8 @@ struct control;
 
 /* Each appends one JSON document. */
 void report_status(const struct control *c, struct buf *out);
+/* What the hash covers, each with its version. */
+void report_versions(const struct control *c, struct buf *out);
 void report_snapshot(const struct control *c, struct buf *out);
 
 /* Brings the gauges up to date that nobody sets when they change. */

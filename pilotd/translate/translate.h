@@ -32,4 +32,7 @@ struct xds_view *translator_view(struct translator *t, const struct scope *scope
  * version) of the reference proxy (a sidecar without labels in the root namespace). */
 struct hash128 translator_hash(struct translator *t);
 
+/* What the last translator_hash covered of resources; borrowed until the next. NULL before. */
+struct xds_view *translator_reference(const struct translator *t);
+
 #endif

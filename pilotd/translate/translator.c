@@ -11,6 +11,7 @@ struct translator {
     struct memo *memo;
     struct snapshot *snapshot; /* of the build under way */
     struct map bases;          /* base_key → struct xds_view *, of this build */
+    struct xds_view *reference;
 };
 
 struct translator *translator_new(struct translate_stats *stats)
@@ -31,6 +32,7 @@ void translator_free(struct translator *t)
         return;
     map_fini(&t->bases, release_view);
     snapshot_release(t->snapshot);
+    xds_view_release(t->reference);
     memo_free(t->memo);
     free(t);
 }
@@ -214,7 +216,13 @@ struct hash128 translator_hash(struct translator *t)
         hasher_add_text(h, xds_type_url(type));
         hasher_add(h, view->own[type].hash.bytes, HASH128_BYTES);
     }
-    xds_view_release(view);
+    xds_view_release(t->reference);
+    t->reference = view;
     arena_free(a);
     return hasher_finish(h);
+}
+
+struct xds_view *translator_reference(const struct translator *t)
+{
+    return t->reference;
 }

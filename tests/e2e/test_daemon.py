@@ -7,13 +7,15 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from harness import NODE, PILOTD, WAIT_S, Delta, Etcd, World, cluster_name, get, raw, wait_until
+from harness import NODE, PILOTCTL, PILOTD, WAIT_S, Delta, Etcd, World, cluster_name, get, raw, wait_until
 
 WEB = cluster_name("web")
 VIRTUAL_SERVICE = "config/virtualservices/default/web"
@@ -59,6 +61,23 @@ def health(replica):
     with grpc.insecure_channel(replica.xds) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         return stub.Check(health_pb2.HealthCheckRequest(), timeout=WAIT_S).status
+
+
+def admin_of(versions):
+    """An admin port that tells these versions; its address."""
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = json.dumps(versions).encode()
+            self.send_response(200 if self.path == "/debug/versions" else 404)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):
+            pass
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"127.0.0.1:{server.server_address[1]}"
 
 
 # ---- serving ----
@@ -379,12 +398,24 @@ def test_a_replica_with_another_hash_is_told_by_all(world):
     record = json.loads(wait_until(lambda: world.read("replicas/r1"), "the own record"))
     assert record["state"] == "serving" and record["levels"] == [record["level"]]
 
-    world.put("replicas/liar", dict(record, id="liar", instance="x", hash="0" * 32))
+    versions = replica.json("/debug/versions")
+    assert versions["objects"].keys() == {"services/default/web", "registry/default/web/i1"}
+    versions["objects"]["services/default/web"] = "f" * 32
+    versions["resources"]["CDS"]["lies"] = "e" * 32
+    del versions["resources"]["EDS"][WEB]
+    liar = admin_of(versions)
+    world.put("replicas/liar", dict(record, id="liar", instance="x", hash="0" * 32, admin=liar))
     wait_until(lambda: replica.status()["agreement"] == "diverged", "the difference is told")
     lines = {line["id"]: line["agreement"] for line in replica.status()["replicas"]}
     assert lines == {"r1": "self", "liar": "differs"}
     assert replica.metric("pilotd_differing_replicas") == 1
     assert "replicas differ" in replica.log()
+    told = subprocess.run([PILOTCTL, "status", "--server", replica.admin], text=True, timeout=WAIT_S,
+                          stdout=subprocess.PIPE)
+    assert told.returncode == 1
+    assert "differs   liar: services/default/web: " in told.stdout and "ffffffff… there" in told.stdout
+    assert "differs   liar: CDS lies: none here, eeeeeeee… there" in told.stdout
+    assert f"differs   liar: EDS {WEB}: " in told.stdout and "none there" in told.stdout
 
     world.delete("replicas/liar")
     wait_until(lambda: replica.status()["agreement"] == "agreed", "it went with its record")
