@@ -79,3 +79,18 @@ void log_write(const struct log_scope *scope, enum log_level level, const char *
     (void)ignored;
     buf_fini(&b);
 }
+
+bool log_limit_allows(struct log_limit *l, uint64_t now_ms, unsigned *left_out)
+{
+    *left_out = 0;
+    if (l->told == 0 || now_ms - l->began_ms >= LOG_LIMIT_MS) {
+        *left_out = l->left_out;
+        *l = (struct log_limit){ .began_ms = now_ms };
+    }
+    if (l->told >= LOG_LIMIT_LINES) {
+        l->left_out++;
+        return false;
+    }
+    l->told++;
+    return true;
+}

@@ -44,6 +44,16 @@ struct log_field {
 void log_write(const struct log_scope *scope, enum log_level level, const char *event,
     const struct log_field *fields, size_t count);
 
+/* For lines that others can cause as often as they like: LOG_LIMIT_LINES in LOG_LIMIT_MS, and the
+ * first of the next while says how many were left out. Starts as {0}; one thread. */
+enum { LOG_LIMIT_LINES = 20, LOG_LIMIT_MS = 10000 };
+struct log_limit {
+    uint64_t began_ms;
+    unsigned told, left_out;
+};
+/* False: leave the line out. `left_out` is for its field "left_out". */
+bool log_limit_allows(struct log_limit *l, uint64_t now_ms, unsigned *left_out);
+
 bool log_level_parse(const char *name, enum log_level *level); /* debug info warn error */
 
 #endif

@@ -23,7 +23,7 @@ static const struct {
 static const char *const services[] = { "",
     "envoy.service.discovery.v3.AggregatedDiscoveryService" };
 
-enum { HEALTH_REQUEST_LIMIT_BYTES = 4096, REFUSAL_LOG_BYTES = 300 };
+enum { HEALTH_REQUEST_LIMIT_BYTES = 4096, REFUSAL_LOG_BYTES = 300, LOG_FIELDS_MAX = 8 };
 
 struct rpc {
     struct rpc *next, *prev;
@@ -43,6 +43,24 @@ struct rpc {
     uv_timer_t patience; /* while the stream awaits names */
 };
 
+/* What a client did. */
+static void tell(
+    struct rpc *rpc, const char *event, const struct log_field *fields, size_t field_count)
+{
+    struct log_field all[LOG_FIELDS_MAX];
+    unsigned left_out;
+    size_t count = 0;
+    if (!log_limit_allows(&rpc->shared->log_limit, uv_now(rpc->shared->loop), &left_out))
+        return;
+    for (; count < field_count; count++)
+        all[count] = fields[count];
+    if (left_out > 0)
+        all[count++] = LOG_INT("left_out_before", left_out);
+    log_write(rpc->shared->log, LOG_LEVEL_WARN, event, all, count);
+}
+#define TELL(rpc, event, ...)                                                                      \
+    tell((rpc), (event), LOG_FIELDS(__VA_ARGS__) + 1, ARRAY_COUNT(LOG_FIELDS(__VA_ARGS__)) - 1)
+
 /* ---- what the stream says ---- */
 
 static metric_value *streams_gauge(const struct rpc *rpc)
@@ -60,7 +78,7 @@ static void end(struct rpc *rpc, enum grpc_status status, const char *message)
     if (status == GRPC_INVALID_ARGUMENT || status == GRPC_RESOURCE_EXHAUSTED ||
         status == GRPC_UNIMPLEMENTED) {
         metric_add(&rpc->shared->stats->protocol_errors, 1);
-        log_warn(rpc->shared->log,
+        TELL(rpc,
             "stream ended",
             LOG_STR("peer", h2_connection_peer(h2_stream_connection(rpc->stream))),
             LOG_STR("why", message));
@@ -154,7 +172,7 @@ static void count_answer(struct rpc *rpc, const struct xds_request *request)
         return;
     char detail[REFUSAL_LOG_BYTES];
     snprintf(detail, sizeof detail, "%s", request->error_detail);
-    log_warn(rpc->shared->log,
+    TELL(rpc,
         "resources rejected",
         LOG_STR("node", rpc->node_id),
         LOG_STR("type", xds_type_short(request->type)),
@@ -178,7 +196,7 @@ static void leave_unanswered(struct rpc *rpc, const char *type_url)
 {
     metric_add(&rpc->shared->stats->unserved, 1);
     if (!rpc->has_asked_in_vain)
-        log_warn(rpc->shared->log,
+        TELL(rpc,
             "asked for a type that is not served",
             LOG_STR("node", rpc->node_id),
             LOG_STR("type_url", type_url));

@@ -18,6 +18,7 @@ struct rpc_shared { /* of one server */
     struct xds_source *source;
     struct xds_stats *stats;
     const struct log_scope *log;
+    struct log_limit log_limit; /* of lines that clients cause */
     bool is_serving;
 };
 

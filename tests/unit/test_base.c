@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/map.h"
 
 #include <setjmp.h>
@@ -193,6 +194,23 @@ static void test_json_refuses_deep_nesting_and_large_documents(void **state)
     arena_free(a);
 }
 
+static void test_lines_of_others_are_limited(void **state)
+{
+    struct log_limit limit = { 0 };
+    unsigned left_out, allowed = 0;
+    (void)state;
+
+    for (unsigned i = 0; i < 100; i++)
+        allowed += log_limit_allows(&limit, 5, &left_out);
+    assert_int_equal(allowed, LOG_LIMIT_LINES);
+    assert_false(log_limit_allows(&limit, 4 + LOG_LIMIT_MS, &left_out));
+
+    assert_true(log_limit_allows(&limit, 5 + LOG_LIMIT_MS, &left_out));
+    assert_int_equal(left_out, 101 - LOG_LIMIT_LINES);
+    assert_true(log_limit_allows(&limit, 5 + LOG_LIMIT_MS, &left_out));
+    assert_int_equal(left_out, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -206,6 +224,7 @@ int main(void)
         cmocka_unit_test(test_diags_keep_a_limit_and_count_the_rest),
         cmocka_unit_test(test_json_refuses_what_is_not_strict),
         cmocka_unit_test(test_json_refuses_deep_nesting_and_large_documents),
+        cmocka_unit_test(test_lines_of_others_are_limited),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
