@@ -201,8 +201,9 @@ class Checker(threading.Thread):
             if revision is not None:
                 proxy.floor = revision
             elif self.revision_of(0, endpoints, weights) is not None:
-                self.broken(BACK, f"proxy {number} had seen {proxy.floor}, {replica} sent it "
-                            f"{self.revision_of(0, endpoints, weights)}")
+                older = self.revision_of(0, endpoints, weights)
+                self.broken(BACK, f"proxy {number} had seen {proxy.floor}, {replica} sent it {older}")
+                proxy.floor = older
             else:
                 self.broken(HISTORY, f"proxy {number} was sent by {replica} what never was: "
                             f"{self.differing(endpoints, weights)}")
@@ -279,11 +280,15 @@ class Checker(threading.Thread):
 
     # ---- asked by the runner ----
 
+    def clock(self, revision):
+        """The clock's endpoints, once history has come to this revision; None before. A write that was
+        given up for lost may come later than the next one, so what was written last does not count."""
+        return self.model.endpoints["clock"].now() if self.model.revision >= revision else None
+
     def behind(self, clock):
-        """Proxies that do not have this value of the clock."""
-        service = "clock"
-        return [number for number, proxy in self.proxies.items() if not proxy.is_open or
-                [port for _, port, _ in proxy.endpoints.get(service, ())] != [clock]]
+        """Proxies that are not connected, or do not have these endpoints of the clock."""
+        return [number for number, proxy in list(self.proxies.items())
+                if not proxy.is_open or proxy.endpoints.get("clock") != clock]
 
     def unlike_model(self):
         """Proxies whose endpoints or weights are not the model's of now; for when nothing is written."""

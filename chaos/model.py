@@ -103,7 +103,9 @@ def endpoint_of(value):
     """(address, port, weight), or None for what is not there or no instance."""
     try:
         read = json.loads(value) if value is not None else None
-        return (read["address"], read["ports"]["http"], read.get("weight", 1)) if read else None
+        if not read or not 1 <= read["ports"]["http"] <= 65535:
+            return None
+        return read["address"], read["ports"]["http"], read.get("weight", 1)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 

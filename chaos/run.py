@@ -55,17 +55,17 @@ class Run:
         for member in self.mesh.of("pilotd"):
             threading.Thread(target=self.poll, args=(member,), daemon=True).start()
         wait_until(lambda: len(self.checker.proxies) == self.mesh.proxy_count, "proxies", READY_S)
-        wait_until(lambda: not self.steps.what_lacks(None) or self.is_up(), "the mesh is up", READY_S)
+        wait_until(self.is_up, "the mesh is up", READY_S)
         for lines in self.mesh.start_callers():
             self.read("http", lines)
         self.break_things()
 
     def is_up(self):
         with self.steps.writer.lock:
-            clock = self.steps.writer.tick()
+            revision = self.steps.writer.tick()
             end = time.monotonic() + 3
             while time.monotonic() < end:
-                if not self.steps.what_lacks(clock):
+                if not self.steps.what_lacks(revision):
                     return True
                 time.sleep(0.1)
         return False
@@ -92,8 +92,10 @@ class Run:
         import json
 
         def lines():
-            for line in stream:
-                self.checker.queue.put((kind, json.loads(line)))
+            with open(os.path.join(self.mesh.directory, f"{kind}.log"), "a", encoding="utf-8") as log:
+                for line in stream:
+                    log.write(line)
+                    self.checker.queue.put((kind, json.loads(line)))
         threading.Thread(target=lines, daemon=True).start()
 
     def poll(self, member):
@@ -160,8 +162,7 @@ def run_one(path, seed, logs, pilotd=None):
         run.run()
     except Exception:  # told, and the logs kept; the next scenario has a mesh of its own
         problem = traceback.format_exc(limit=-3)
-        lacks = run.checker.counts and run.steps.what_lacks(run.steps.writer.count)
-        problem += f"lacking: {lacks}"
+        problem += f"lacking: {run.steps.what_lacks(run.checker.model.revision)}"
     finally:
         run.close()
     if logs:

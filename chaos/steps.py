@@ -37,10 +37,9 @@ class Writer(threading.Thread):
                     pass
 
     def tick(self):
-        """Writes the next value of the clock and returns it."""
+        """Writes the next value of the clock and returns its revision."""
         self.count = self.count % 60000 + 1
-        self.etcd.put(f"registry/default/{CLOCK}/now", instance("10.77.6.1", self.count))
-        return self.count
+        return self.etcd.put(f"registry/default/{CLOCK}/now", instance("10.77.6.1", self.count))
 
 
 class Steps:
@@ -198,8 +197,8 @@ class Steps:
         limit = seconds(within[1]) if within else CONVERGE_S
         began = time.monotonic()
         with self.writer.lock:
-            clock = wait_until(self.write_clock, "etcd takes a write", GIVE_UP_S)
-            wait_until(lambda: not self.what_lacks(clock), "all converge", GIVE_UP_S, 0.02)
+            revision = wait_until(self.write_clock, "etcd takes a write", GIVE_UP_S)
+            wait_until(lambda: not self.what_lacks(revision), "all converge", GIVE_UP_S, 0.02)
         took = time.monotonic() - began
         self.recoveries.append(took)
         if took > limit:
@@ -211,8 +210,11 @@ class Steps:
         except Unavailable:
             return None
 
-    def what_lacks(self, clock):
-        """What has not got there, or None."""
+    def what_lacks(self, revision):
+        """What has not got to this revision, or None."""
+        clock = self.checker.clock(revision)
+        if not clock:
+            return "the history of etcd"
         behind = self.checker.behind(clock)
         if behind:
             return f"proxies {behind[:5]} of {len(behind)}"
@@ -224,7 +226,7 @@ class Steps:
 
     def envoy_has(self, envoy, clock):
         text = get(f"{envoy.host.address}:{ENVOY_ADMIN_PORT}", "/clusters", timeout=2)[1]
-        return re.search(re.escape(f"{cluster_name(CLOCK)}::10.77.6.1:{clock}::"), text) is not None
+        return re.search(re.escape(f"{cluster_name(CLOCK)}::10.77.6.1:{clock[0][1]}::"), text) is not None
 
     def settle(self):
         """At the end nothing is written any more: then every proxy is like the model, in all."""
