@@ -295,7 +295,7 @@ class Checker(threading.Thread):
         unlike = []
         for number, proxy in self.proxies.items():
             for service, series in self.model.endpoints.items():
-                if proxy.endpoints.get(service) != series.now():
+                if proxy.endpoints.get(service, ()) != series.now():
                     unlike.append(f"proxy {number}: {service} is {proxy.endpoints.get(service)}, "
                                   f"not {series.now()}")
             if proxy.weights != self.model.rules["web"].now():
