@@ -1,5 +1,6 @@
 #include "replication/etcd_client.h"
 
+#include "replication/etcd_audit.h"
 #include "replication/etcd_codec.h"
 
 #include <string.h>
@@ -48,6 +49,7 @@ struct etcd_request {
 
     /* list: what was gathered, and what is asked for next */
     struct etcd_range range;
+    struct etcd_header listed; /* of the first page */
     etcd_entry_list entries;
     unsigned restarts;
 };
@@ -66,6 +68,17 @@ static enum taken take_get(
     return TAKEN_WHOLE;
 }
 
+/* From the first page. It has less time each turn, as the deadline is that of the page that failed.
+ */
+static void restart_list(struct etcd_request *r)
+{
+    r->range.revision = 0;
+    r->range.from = (struct etcd_bytes){ 0 };
+    r->entries = (etcd_entry_list){ 0 };
+    buf_clear(&r->body);
+    etcd_encode_range(&r->body, &r->range);
+}
+
 /* All pages are read at the revision of the first: that of a later answer's header is newer. */
 static enum taken take_list(
     struct etcd_request *r, struct grpc_message message, struct store_reply *reply)
@@ -73,8 +86,13 @@ static enum taken take_list(
     struct etcd_page page;
     if (!etcd_decode_range(r->arena, r->range.prefix, message, &page))
         return TAKEN_GARBLED;
-    if (r->range.revision == 0)
+    if (r->range.revision == 0) {
+        r->listed = page.header;
         r->range.revision = page.header.revision;
+    } else if (etcd_is_other_history(&page.header, &r->listed, r->listed.revision)) {
+        restart_list(r);
+        return TAKEN_GARBLED;
+    }
     for (list_each (struct store_entry, entry, &page.entries))
         list_push(r->arena, &r->entries, *entry);
     reply->revision = r->range.revision;
@@ -234,9 +252,7 @@ static bool mend_list(struct etcd_request *r, const struct grpc_result *result)
     if (result->is_too_large && r->range.limit > ETCD_PAGE_KEYS_MIN) {
         r->range.limit = r->range.limit / 10;
     } else if (result->err->code == ERROR_COMPACTED && r->restarts++ < LIST_RESTARTS_MAX) {
-        r->range.revision = 0;
-        r->range.from = (struct etcd_bytes){ 0 };
-        r->entries = (etcd_entry_list){ 0 };
+        restart_list(r);
     } else {
         return false;
     }

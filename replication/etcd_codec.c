@@ -153,13 +153,15 @@ static void *unpack(
     return protobuf_c_message_unpack(type, &allocator, message.size, message.bytes);
 }
 
-static struct etcd_header header_of(const pb_ResponseHeader *header)
+/* Every answer of etcd has one, with a cluster and a revision (1 in an empty etcd). */
+static bool take_header(const pb_ResponseHeader *header, struct etcd_header *out)
 {
-    if (!header)
-        return (struct etcd_header){ 0 };
-    return (struct etcd_header){
+    if (!header || header->cluster_id == 0)
+        return false;
+    *out = (struct etcd_header){
         .revision = header->revision, .term = header->raft_term, .cluster = header->cluster_id
     };
+    return header->revision > 0;
 }
 
 /* False when the key is outside the prefix; a key that is no C string gives an entry without one.
@@ -188,13 +190,32 @@ static struct etcd_bytes bytes_after(struct arena *a, ProtobufCBinaryData last)
     return (struct etcd_bytes){ next, last.len + 1 };
 }
 
+static bool is_before(ProtobufCBinaryData first, ProtobufCBinaryData second)
+{
+    size_t common = first.len < second.len ? first.len : second.len;
+    int order = common ? memcmp(first.data, second.data, common) : 0;
+    return order < 0 || (order == 0 && first.len < second.len);
+}
+
+/* `count` is of all keys asked for, those of further pages included. */
+static bool is_whole_page(const pb_RangeResponse *answer)
+{
+    if (answer->count < 0 || answer->more != ((size_t)answer->count > answer->n_kvs) ||
+        (answer->more && answer->n_kvs == 0) || (size_t)answer->count < answer->n_kvs)
+        return false;
+    for (size_t i = 1; i < answer->n_kvs; i++)
+        if (!is_before(answer->kvs[i - 1]->key, answer->kvs[i]->key))
+            return false;
+    return true;
+}
+
 bool etcd_decode_range(
     struct arena *a, const char *prefix, struct grpc_message message, struct etcd_page *page)
 {
     const pb_RangeResponse *answer = unpack(a, &pb_RangeResponse_desc, message);
-    if (!answer)
+    *page = (struct etcd_page){ 0 };
+    if (!answer || !take_header(answer->header, &page->header) || !is_whole_page(answer))
         return false;
-    *page = (struct etcd_page){ .header = header_of(answer->header) };
     page->entries.items = ARENA_ARRAY(a, struct store_entry, answer->n_kvs);
     for (size_t i = 0; i < answer->n_kvs; i++) {
         struct store_entry entry;
@@ -205,8 +226,23 @@ bool etcd_decode_range(
         else
             page->skipped++;
     }
-    if (answer->more && answer->n_kvs > 0)
+    if (answer->more)
         page->next = bytes_after(a, answer->kvs[answer->n_kvs - 1]->key);
+    return true;
+}
+
+/* The header of a watch that was compacted away has no revision. */
+static bool take_watch_header(const pb_WatchResponse *answer, struct etcd_header *header)
+{
+    int64_t last = 1;
+    if (!take_header(answer->header, header))
+        return answer->canceled && header->cluster;
+    for (size_t i = 0; i < answer->n_events; i++) {
+        const pb_KeyValue *kv = answer->events[i]->kv;
+        if (!kv || kv->mod_revision < last || kv->mod_revision > header->revision)
+            return false;
+        last = kv->mod_revision;
+    }
     return true;
 }
 
@@ -214,10 +250,11 @@ bool etcd_decode_watch(
     struct arena *a, const char *prefix, struct grpc_message message, struct etcd_watch *watch)
 {
     const pb_WatchResponse *answer = unpack(a, &pb_WatchResponse_desc, message);
-    if (!answer)
+    struct etcd_header header = { 0 };
+    if (!answer || !take_watch_header(answer, &header))
         return false;
     *watch = (struct etcd_watch){
-        .header = header_of(answer->header),
+        .header = header,
         .is_created = answer->created,
         .is_canceled = answer->canceled,
         .is_fragment = answer->fragment,
@@ -242,9 +279,10 @@ bool etcd_decode_watch(
 bool etcd_decode_txn(struct arena *a, struct grpc_message message, struct etcd_txn *txn)
 {
     const pb_TxnResponse *answer = unpack(a, &pb_TxnResponse_desc, message);
-    if (!answer)
+    *txn = (struct etcd_txn){ 0 };
+    if (!answer || !take_header(answer->header, &txn->header))
         return false;
-    *txn = (struct etcd_txn){ header_of(answer->header), answer->succeeded };
+    txn->succeeded = answer->succeeded;
     return true;
 }
 
@@ -253,26 +291,28 @@ bool etcd_decode_lease_grant(struct arena *a, struct grpc_message message, struc
     const pb_LeaseGrantResponse *answer = unpack(a, &pb_LeaseGrantResponse_desc, message);
     if (!answer || answer->id == STORE_LEASE_NONE)
         return false;
-    *lease = (struct etcd_lease){ header_of(answer->header), answer->id, answer->ttl };
-    return true;
+    *lease = (struct etcd_lease){ .id = answer->id, .ttl_seconds = answer->ttl };
+    return take_header(answer->header, &lease->header);
 }
 
 bool etcd_decode_lease_revoke(
     struct arena *a, struct grpc_message message, struct etcd_header *header)
 {
     const pb_LeaseRevokeResponse *answer = unpack(a, &pb_LeaseRevokeResponse_desc, message);
-    if (!answer)
-        return false;
-    *header = header_of(answer->header);
-    return true;
+    return answer && take_header(answer->header, header);
 }
 
 bool etcd_decode_lease_keepalive(
     struct arena *a, struct grpc_message message, struct etcd_lease *lease)
 {
     const pb_LeaseKeepAliveResponse *answer = unpack(a, &pb_LeaseKeepAliveResponse_desc, message);
-    if (!answer)
+    if (!answer || answer->id == STORE_LEASE_NONE)
         return false;
-    *lease = (struct etcd_lease){ header_of(answer->header), answer->id, answer->ttl };
-    return true;
+    *lease = (struct etcd_lease){ .id = answer->id, .ttl_seconds = answer->ttl };
+    return take_header(answer->header, &lease->header);
+}
+
+bool etcd_is_future_revision(const struct error *err)
+{
+    return err->code == ERROR_COMPACTED && strstr(err->text, "future revision");
 }

@@ -2,8 +2,10 @@
  * etcd_codec: etcd's messages, to and from our own structs.
  *
  * Encoders append one framed message to `out`, ready to be a request's body. Decoders copy into an
- * arena, and return false for bytes that are not the message. Keys are without the prefix on our
- * side, with it on etcd's.
+ * arena, and return false for bytes that are not the message, or that etcd would not say: without a
+ * header, a page with fewer keys than it counts or out of order, events out of order. So nothing
+ * that was cut off or mixed up on the way is taken for a keyspace with less in it. Keys are without
+ * the prefix on our side, with it on etcd's.
  */
 #ifndef REPLICATION_ETCD_CODEC_H
 #define REPLICATION_ETCD_CODEC_H
@@ -83,5 +85,9 @@ bool etcd_decode_lease_revoke(
     struct arena *a, struct grpc_message message, struct etcd_header *header);
 bool etcd_decode_lease_keepalive(
     struct arena *a, struct grpc_message message, struct etcd_lease *lease);
+
+/* A read pinned at a revision that this etcd has not come to. (Its status is that of a compacted
+ * one.) */
+bool etcd_is_future_revision(const struct error *err);
 
 #endif

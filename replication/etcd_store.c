@@ -3,13 +3,16 @@
  * little and go on with the next member.
  *
  *     RESTING ──the timer──▶ LISTING ──the last page──▶ WATCHING
- *        ▲ └──────────(nothing to list again)─────────────▲  │
+ *        ▲ └──(nothing to list again)──▶ VERIFYING ───────▲  │
  *        └──────────────────any failure──────────────────────┘
  *
  * Listed again is what cannot be watched on: at the start, after a compaction, and when the cluster
- * is not the one that was followed (a restored backup keeps its ids, but its revision or its term
- * goes back).
+ * is not the one that was followed. A restored backup keeps its ids, but its revision or its term
+ * goes back; and if both have grown again, what it has at the revision that was followed is not
+ * what was told. So before a watch is resumed, the newest key that was told is compared. A watch
+ * that follows a listing directly needs no such question.
  */
+#include "replication/etcd_audit.h"
 #include "replication/etcd_client.h"
 #include "replication/etcd_codec.h"
 #include "replication/key_index.h"
@@ -21,10 +24,11 @@
 enum {
     WATCH_CREATED_MS = 3000, /* a stopped member accepts the connection and says nothing */
     PAGE_STALL_MS = 3000,
-    STEADY_MS = 2000, /* a watch that lived so long was no failure */
+    STEADY_MS = 2000,      /* a watch that lived so long was no failure */
+    AUDIT_EVERY_MS = 5000, /* a shard; 100,000 keys in eight minutes */
 };
 
-enum phase { RESTING, LISTING, WATCHING };
+enum phase { RESTING, VERIFYING, LISTING, WATCHING };
 
 struct etcd_store {
     struct store base;
@@ -43,7 +47,11 @@ struct etcd_store {
 
     bool must_list, is_synced;
     struct etcd_header known; /* of the last listing or watch: which cluster this is */
+    bool has_other_history;   /* found, and not listed since */
     struct key_index *index;
+    struct etcd_audit audit; /* VERIFYING: of the newest key. WATCHING: of a shard now and then */
+    uv_timer_t audit_timer;
+    uint64_t audit_every_ms;
 
     struct etcd_range range;   /* LISTING: the next page */
     struct buf next_page;      /* what range.from points to */
@@ -113,6 +121,7 @@ static void rest(struct etcd_store *e, size_t member, const char *problem)
     char text[sizeof e->base.problem];
     snprintf(text, sizeof text, "%s: %s", former, problem);
     grpc_cancel(&e->call);
+    etcd_audit_cancel(&e->audit);
     drop_held(e);
     e->failures = was_steady ? 1 : e->failures + 1;
     e->phase = RESTING;
@@ -134,6 +143,29 @@ static void list_again(struct etcd_store *e, const char *problem)
 {
     e->must_list = true;
     rest(e, e->member, problem);
+}
+
+/* Told once for each such event, however many answers show it. */
+static void log_other_history(struct etcd_store *e, const struct etcd_header *seen, const char *why)
+{
+    if (e->has_other_history)
+        return;
+    e->has_other_history = true;
+    metric_add(&e->base.stats->histories, 1);
+    log_error(&e->base.log,
+        "etcd has another history than was followed, as after a restored backup: all is read again",
+        LOG_STR("member", member_name(e)),
+        LOG_STR("why", why),
+        LOG_INT("followed_revision", e->base.status.revision),
+        LOG_INT("followed_term", (int64_t)e->known.term),
+        LOG_INT("revision", seen ? seen->revision : 0),
+        LOG_INT("term", seen ? (int64_t)seen->term : 0));
+}
+
+static void other_history(struct etcd_store *e, const struct etcd_header *seen, const char *why)
+{
+    log_other_history(e, seen, why);
+    list_again(e, "its history is another one, as after a restored backup: listing again");
 }
 
 /* ---- watching ---- */
@@ -178,14 +210,12 @@ static void on_created(struct etcd_store *e, const struct etcd_header *header)
     store_tell_state(&e->base, STORE_FOLLOWING, member_name(e), "");
 }
 
-/* Whether this is another history than the one that was told. A member that lags behind gives a
- * false alarm: the listing is then made when it has caught up, and finds no difference. */
+/* The term of a message that brings changes is not compared: it was when the watch began. */
 static bool has_gone_back(const struct etcd_store *e, const struct etcd_watch *watch)
 {
-    if (watch->header.revision < e->base.status.revision)
-        return true;
-    return watch->is_created &&
-           (watch->header.term < e->known.term || watch->header.cluster != e->known.cluster);
+    if (watch->is_created)
+        return etcd_is_other_history(&watch->header, &e->known, e->base.status.revision);
+    return watch->header.revision < e->base.status.revision;
 }
 
 static void on_canceled(struct etcd_store *e, const struct etcd_watch *watch)
@@ -219,7 +249,7 @@ static void on_watch_message(struct grpc_call *call, struct grpc_message message
         return;
     }
     if (has_gone_back(e, &watch)) {
-        list_again(e, "its history is another one, as after a restored backup: listing again");
+        other_history(e, &watch.header, "its revision, term or cluster went back");
         return;
     }
     if (watch.is_created) {
@@ -299,7 +329,7 @@ static void finish_listing(struct etcd_store *e)
         LOG_INT("revision", e->listed.revision),
         LOG_INT("keys", (int64_t)key_index_count(e->index)));
     metric_add(&e->base.stats->lists, 1);
-    e->must_list = false;
+    e->must_list = e->has_other_history = false;
     e->known = e->listed;
     if (!tell_difference(e))
         return;
@@ -312,6 +342,15 @@ static void finish_listing(struct etcd_store *e)
 
 static void request_page(struct etcd_store *e);
 
+/* The first page: the others are read at its revision. */
+static void begin_listing(struct etcd_store *e, const struct etcd_header *header)
+{
+    if (etcd_is_other_history(header, &e->known, e->base.status.revision))
+        log_other_history(e, header, "its revision, term or cluster went back");
+    e->listed = *header;
+    e->range.revision = header->revision;
+}
+
 static void on_page(struct etcd_store *e, struct arena *a, struct grpc_message message)
 {
     struct etcd_page page;
@@ -322,8 +361,10 @@ static void on_page(struct etcd_store *e, struct arena *a, struct grpc_message m
     }
     log_skipped(e, page.skipped);
     if (e->range.revision == 0) {
-        e->listed = page.header;
-        e->range.revision = page.header.revision;
+        begin_listing(e, &page.header);
+    } else if (etcd_is_other_history(&page.header, &e->listed, e->listed.revision)) {
+        other_history(e, &page.header, "a page of the listing is of another history");
+        return;
     }
     if (!take_page(e, a, &page))
         return;
@@ -347,6 +388,8 @@ static void on_page_end(struct grpc_call *call, const struct grpc_result *result
     } else if (result->is_too_large && e->range.limit > ETCD_PAGE_KEYS_MIN) {
         e->range.limit /= 10;
         request_page(e);
+    } else if (etcd_is_future_revision(result->err)) {
+        other_history(e, NULL, result->err->text);
     } else if (result->err->code == ERROR_COMPACTED) {
         metric_add(&e->base.stats->compactions, 1);
         list_again(e, "compacted while it was listed: listing again");
@@ -377,6 +420,83 @@ static void start_listing(struct etcd_store *e)
     request_page(e);
 }
 
+/* ---- verifying ---- */
+
+static struct etcd_question question(const struct etcd_store *e)
+{
+    return (struct etcd_question){
+        .http = e->http,
+        .member = member_name(e),
+        .prefix = e->url.prefix,
+        .index = e->index,
+        .known = e->known,
+        .revision = e->base.status.revision,
+    };
+}
+
+/* A revision that is compacted cannot be compared; and watching from it will not work either. */
+static void on_verified(struct etcd_store *e, const struct etcd_finding *finding)
+{
+    char text[sizeof finding->text + 64];
+    snprintf(text, sizeof text, "not what was told at its revision: %s", finding->text);
+    if (finding->verdict == ETCD_SAME || finding->is_compacted)
+        start_watch(e);
+    else if (finding->verdict == ETCD_NOT_KNOWN)
+        fail(e, finding->text);
+    else
+        other_history(e, finding->header, text);
+}
+
+/* What is lost or invented here comes from a fault of etcd's or ours: it must never happen, and if
+ * it does, all is read again, and the difference told. */
+static void on_audited(struct etcd_store *e, const struct etcd_finding *finding)
+{
+    metric_add(&e->base.stats->audited, (int64_t)finding->compared);
+    if (finding->verdict == ETCD_OTHER_HISTORY) {
+        other_history(e, finding->header, finding->text);
+    } else if (finding->verdict == ETCD_DIFFERENT) {
+        metric_add(&e->base.stats->divergences, (int64_t)finding->differing);
+        log_error(&e->base.log,
+            "what is held is not what etcd has: all is read again",
+            LOG_STR("member", member_name(e)),
+            LOG_INT("revision", e->audit.asked.revision),
+            LOG_INT("keys", (int64_t)finding->differing),
+            LOG_STR("first", finding->text));
+        list_again(e, "what is held is not what etcd has: listing again");
+    } else if (finding->verdict == ETCD_NOT_KNOWN) {
+        log_debug(&e->base.log, "keys could not be compared", LOG_STR("why", finding->text));
+    }
+}
+
+static void on_finding(struct etcd_audit *audit, const struct etcd_finding *finding)
+{
+    struct etcd_store *e = container_of(audit, struct etcd_store, audit);
+    if (e->phase == WATCHING) {
+        on_audited(e, finding);
+        return;
+    }
+    if (finding->header)
+        hear(e);
+    on_verified(e, finding);
+}
+
+static void on_audit_timer(uv_timer_t *timer)
+{
+    struct etcd_store *e = container_of(timer, struct etcd_store, audit_timer);
+    struct etcd_question shard = question(e);
+    if (e->base.status.state == STORE_FOLLOWING && !etcd_audit_is_running(&e->audit))
+        etcd_audit_shard(&e->audit, &shard);
+}
+
+static void start_verifying(struct etcd_store *e)
+{
+    struct etcd_question newest = question(e);
+    e->phase = VERIFYING;
+    etcd_audit_newest(&e->audit, &newest);
+    if (!etcd_audit_is_running(&e->audit)) /* nothing was told */
+        start_watch(e);
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct etcd_store *e = container_of(timer, struct etcd_store, timer);
@@ -385,7 +505,7 @@ static void on_timer(uv_timer_t *timer)
     else if (e->must_list)
         start_listing(e);
     else
-        start_watch(e);
+        start_verifying(e);
 }
 
 /* ---- the store's operations ---- */
@@ -446,8 +566,12 @@ static void etcd_start(struct store *s)
     e->client = etcd_client_open(s->loop, &e->url, s->stats);
     INVARIANT(uv_timer_init(s->loop, &e->timer) == 0);
     store_handle_opened(s);
-    if (!s->is_oneshot)
-        uv_timer_start(&e->timer, on_timer, 0, 0);
+    INVARIANT(uv_timer_init(s->loop, &e->audit_timer) == 0);
+    store_handle_opened(s);
+    if (s->is_oneshot)
+        return;
+    uv_timer_start(&e->timer, on_timer, 0, 0);
+    uv_timer_start(&e->audit_timer, on_audit_timer, e->audit_every_ms, e->audit_every_ms);
 }
 
 static void on_timer_closed(uv_handle_t *handle)
@@ -455,19 +579,27 @@ static void on_timer_closed(uv_handle_t *handle)
     store_handle_closed(&container_of((uv_timer_t *)handle, struct etcd_store, timer)->base);
 }
 
+static void on_audit_timer_closed(uv_handle_t *handle)
+{
+    store_handle_closed(&container_of((uv_timer_t *)handle, struct etcd_store, audit_timer)->base);
+}
+
 static void etcd_close(struct store *s)
 {
     struct etcd_store *e = etcd_of(s);
     grpc_cancel(&e->call);
+    etcd_audit_cancel(&e->audit);
     http_close(e->http);
     etcd_client_close(e->client);
     uv_close((uv_handle_t *)&e->timer, on_timer_closed);
+    uv_close((uv_handle_t *)&e->audit_timer, on_audit_timer_closed);
 }
 
 static void etcd_free(struct store *s)
 {
     struct etcd_store *e = etcd_of(s);
     key_index_free(e->index);
+    etcd_audit_fini(&e->audit);
     buf_fini(&e->body);
     buf_fini(&e->next_page);
     arena_free(e->held_arena);
@@ -493,11 +625,12 @@ struct store *etcd_store_new(
     const char *rest, const struct store_options *options, struct error *err)
 {
     struct etcd_store *e = xcalloc(1, sizeof *e);
-    (void)options;
+    e->audit_every_ms = options->audit_every_ms ? options->audit_every_ms : AUDIT_EVERY_MS;
     e->base.ops = &etcd_ops;
     e->arena = arena_new();
     e->held_arena = arena_new();
     e->index = key_index_new();
+    e->audit.on_finding = on_finding;
     e->must_list = true;
     if (etcd_url_parse(e->arena, rest, &e->url, err))
         return &e->base;

@@ -2,6 +2,7 @@
 
 #include "base/map.h"
 
+#include <string.h>
 #include <xxhash.h>
 
 struct told {
@@ -98,4 +99,67 @@ void key_index_gone(
     struct sweep sweep = { index, a, revision, gone };
     map_each (&index->keys, sweep_key, &sweep)
         ;
+}
+
+/* ---- for comparisons ---- */
+
+static struct key_told copy_told(struct arena *a, const char *key, const struct told *told)
+{
+    return (struct key_told){
+        .key = arena_strdup(a, key),
+        .create_revision = told->create_revision,
+        .mod_revision = told->mod_revision,
+        .value_hash = told->value_hash,
+    };
+}
+
+bool key_told_is(const struct key_told *told, const struct store_entry *entry)
+{
+    return told->mod_revision == entry->mod_revision &&
+           told->create_revision == entry->create_revision && told->value_hash == hash_value(entry);
+}
+
+struct choice {
+    struct arena *a;
+    const char *after;
+    size_t limit;
+    key_told_list *shard;
+};
+
+static void choose_key(const char *key, void *value, void *context)
+{
+    struct choice *choice = context;
+    if (choice->shard->count < choice->limit && (!choice->after || strcmp(key, choice->after) > 0))
+        list_push(choice->a, choice->shard, copy_told(choice->a, key, value));
+}
+
+void key_index_shard(const struct key_index *index, struct arena *a, const char *after,
+    size_t limit, key_told_list *shard)
+{
+    struct choice choice = { a, after, limit, shard };
+    map_each (&index->keys, choose_key, &choice)
+        ;
+}
+
+struct newest {
+    const char *key;
+    const struct told *told;
+};
+
+static void find_newest(const char *key, void *value, void *context)
+{
+    struct newest *newest = context;
+    const struct told *told = value;
+    if (!newest->key || told->mod_revision > newest->told->mod_revision)
+        *newest = (struct newest){ key, told };
+}
+
+bool key_index_newest(const struct key_index *index, struct arena *a, struct key_told *out)
+{
+    struct newest newest = { 0 };
+    map_each (&index->keys, find_newest, &newest)
+        ;
+    if (newest.key)
+        *out = copy_told(a, newest.key, newest.told);
+    return newest.key;
 }

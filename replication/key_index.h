@@ -31,4 +31,20 @@ void key_index_gone(
 
 size_t key_index_count(const struct key_index *index);
 
+/* What was told of a key, to compare with what another source says. */
+struct key_told {
+    const char *key;
+    int64_t create_revision, mod_revision;
+    uint64_t value_hash;
+};
+typedef LIST(struct key_told) key_told_list;
+bool key_told_is(const struct key_told *told, const struct store_entry *entry);
+
+/* The first `limit` keys after `after` (NULL: from the first), in order, copied into the arena. */
+void key_index_shard(const struct key_index *index, struct arena *a, const char *after,
+    size_t limit, key_told_list *shard);
+
+/* The key that was changed last; false when there is none. */
+bool key_index_newest(const struct key_index *index, struct arena *a, struct key_told *newest);
+
 #endif

@@ -4,7 +4,9 @@
  * A store follows every key under its prefix and tells its listener what changed, in revision
  * order, gapless: first the whole keyspace (as changes), then on_synced, then what changes. When it
  * lost the thread (compaction, another member, a restored backup) it lists again and reports only
- * the difference to what it had told before, so a listener never sees a reset. Keys are without the
+ * the difference to what it had told before, so a listener never sees a reset. Whether it did is
+ * looked at now and then: some keys after others are compared with the store's own, at the revision
+ * that was told; a difference is counted, logged, and mended by listing again. Keys are without the
  * prefix: "config/virtualservices/default/reviews". Every key under the prefix is told, known to
  * anybody or not; one with a NUL byte inside is left out, and logged.
  *
@@ -82,6 +84,8 @@ struct store_layout {
 
 struct store_stats { /* read by /metrics */
     metric_value lists, watch_events, reconnects, compactions, errors, writes;
+    metric_value histories; /* times etcd turned out to be another than the one that was followed */
+    metric_value audited, divergences; /* keys compared with etcd's own; those that differed */
 };
 
 /*
@@ -112,6 +116,7 @@ struct store_options {
     const struct log_scope *log;
     struct store_stats *stats; /* the caller's; may be NULL */
     bool is_readonly;          /* refuses writes */
+    uint64_t audit_every_ms;   /* etcd: a shard of the keys is compared so often; 0: every 5 s */
     bool is_oneshot; /* pilotctl: no watch; store_get/list/txn only; listener may be NULL */
 };
 

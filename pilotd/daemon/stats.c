@@ -70,6 +70,12 @@ static const struct metric_desc rows[] = {
     COUNTER("pilotd_store_reconnects_total", store.reconnects, "Times the watch was begun anew."),
     COUNTER(
         "pilotd_store_compactions_total", store.compactions, "Times it had been compacted away."),
+    COUNTER("pilotd_store_histories_total", store.histories,
+        "Times etcd had another history than was followed, as after a restored backup."),
+    COUNTER("pilotd_store_audited_total", store.audited,
+        "Keys compared with etcd's own in the background."),
+    COUNTER(
+        "pilotd_store_divergences_total", store.divergences, "And those that differed: must be 0."),
     COUNTER("pilotd_store_errors_total", store.errors, "Failures of the store."),
     COUNTER("pilotd_store_writes_total", store.writes, "Writes to the store."),
 

@@ -168,6 +168,14 @@ void etcd_fixture_restore(struct etcd_fixture *f, const char *snapshot)
     run(command);
 }
 
+void etcd_fixture_wipe(struct etcd_fixture *f)
+{
+    char command[96];
+    assert_int_equal(f->members[0].pid, 0);
+    snprintf(command, sizeof command, "rm -rf %s/m0", f->dir);
+    run(command);
+}
+
 void etcdctl(const struct etcd_fixture *f, size_t index, const char *fmt, ...)
 {
     char command[1024];

@@ -36,6 +36,9 @@ void etcd_member_resume(struct etcd_fixture *f, size_t index);
 /* Replaces the data of the only member, which must not run, by a snapshot. */
 void etcd_fixture_restore(struct etcd_fixture *f, const char *snapshot);
 
+/* Removes the data of the only member, which must not run. */
+void etcd_fixture_wipe(struct etcd_fixture *f);
+
 /* Runs "etcdctl ARGS" against a member through the shell; fails the test unless it works. */
 void etcdctl(const struct etcd_fixture *f, size_t index, const char *fmt, ...) PRINTF_LIKE(3, 4);
 

@@ -16,6 +16,7 @@ struct relay_pair {
     uv_tcp_t client, server;
     uv_connect_t connect;
     unsigned open;
+    size_t answered; /* bytes */
     bool is_ending;
 };
 
@@ -87,11 +88,30 @@ static void pass(struct relay_pair *pair, bool is_answer, const char *bytes, siz
         send_piece(to, bytes + at, size - at < step ? size - at : step);
 }
 
+/* A part of the answer, and then the end, as of a member that dies. */
+static bool cut_answer(struct relay_pair *pair, const char *bytes, size_t size)
+{
+    struct relay *r = pair->relay;
+    size_t left = r->cut_after - pair->answered;
+    if (r->cut_after == 0 || size <= left) {
+        pair->answered += size;
+        return false;
+    }
+    char *part = memcpy(xcalloc(1, left + 1), bytes, left);
+    uv_buf_t buf = uv_buf_init(part, (unsigned)left);
+    uv_try_write((uv_stream_t *)&pair->client, &buf, 1);
+    free(part);
+    r->cut_after += r->cut_step;
+    end_pair(pair);
+    return true;
+}
+
 static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
 {
     struct relay_pair *pair = stream->data;
-    if (size > 0 && !pair->is_ending)
-        pass(pair, stream == (uv_stream_t *)&pair->server, buf->base, (size_t)size);
+    bool is_answer = stream == (uv_stream_t *)&pair->server;
+    if (size > 0 && !pair->is_ending && !(is_answer && cut_answer(pair, buf->base, (size_t)size)))
+        pass(pair, is_answer, buf->base, (size_t)size);
     free(buf->base);
     if (size < 0)
         end_pair(pair);

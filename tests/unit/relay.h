@@ -22,6 +22,9 @@ struct relay {
     enum relay_mode mode;
     struct relay_pair *pairs;
     size_t accepted; /* connections, ever */
+    /* With cut_after > 0 a connection ends when so many bytes were answered, and the next one gets
+     * cut_step bytes more. */
+    size_t cut_after, cut_step;
     bool is_cut;
 };
 

@@ -211,13 +211,20 @@ static pb_KeyValue *kv_of(struct arena *a, ProtobufCBinaryData key, const char *
         .lease = 5);
 }
 
+static pb_ResponseHeader *header_at(struct arena *a, int64_t revision)
+{
+    return pb_new_ResponseHeader(a, .revision = revision, .raft_term = 2, .cluster_id = UINT64_MAX);
+}
+
 static struct grpc_message pack_page(
     struct arena *a, pb_KeyValue **kvs, size_t count, bool has_more)
 {
-    pb_ResponseHeader *header =
-        pb_new_ResponseHeader(a, .revision = 10, .raft_term = 2, .cluster_id = UINT64_MAX);
     return pack(a,
-        &pb_new_RangeResponse(a, .header = header, PB_LIST(kvs, count, kvs), .more = has_more)
+        &pb_new_RangeResponse(a,
+            .header = header_at(a, 10),
+            PB_LIST(kvs, count, kvs),
+            .more = has_more,
+            .count = (int64_t)count + has_more)
              ->base);
 }
 
@@ -266,6 +273,77 @@ static void test_what_is_no_page_is_refused(void **state)
         a, "/q/", (struct grpc_message){ (const uint8_t *)"\xff\xff\xff", 3 }, &page));
 }
 
+static bool is_page(struct arena *a, pb_RangeResponse *response)
+{
+    struct etcd_page page;
+    return etcd_decode_range(a, "/p/", pack(a, &response->base), &page);
+}
+
+static void test_a_page_that_lacks_something_is_not_taken_for_less(void **state)
+{
+    struct arena *a = *state;
+    pb_KeyValue *kvs[] = { kv_of(a, BYTES("/p/a"), "1"), kv_of(a, BYTES("/p/b"), "2") };
+    pb_KeyValue *swapped[] = { kvs[1], kvs[0] }, *twice[] = { kvs[0], kvs[0] };
+    pb_ResponseHeader *header = header_at(a, 10);
+
+    assert_true(
+        is_page(a, pb_new_RangeResponse(a, .header = header, PB_LIST(kvs, 2, kvs), .count = 2)));
+    assert_true(is_page(a, pb_new_RangeResponse(a, .header = header)));
+    assert_false(is_page(a, pb_new_RangeResponse(a, PB_LIST(kvs, 2, kvs), .count = 2)));
+    assert_false(is_page(a, pb_new_RangeResponse(a, .header = header, .count = 2)));
+    assert_false(is_page(a, pb_new_RangeResponse(a, .header = header, .more = true, .count = 1)));
+    assert_false(
+        is_page(a, pb_new_RangeResponse(a, .header = header, PB_LIST(kvs, 1, kvs), .count = 2)));
+    assert_false(is_page(a,
+        pb_new_RangeResponse(a, .header = header, PB_LIST(kvs, 2, kvs), .more = true, .count = 2)));
+    assert_false(is_page(
+        a, pb_new_RangeResponse(a, .header = header, PB_LIST(kvs, 2, swapped), .count = 2)));
+    assert_false(
+        is_page(a, pb_new_RangeResponse(a, .header = header, PB_LIST(kvs, 2, twice), .count = 2)));
+}
+
+/* An answer of the header alone is what an empty keyspace has; so frames must be whole, too. */
+static void test_no_answer_that_is_cut_short_is_taken(void **state)
+{
+    struct arena *a = *state;
+    struct etcd_page page;
+    struct etcd_watch watch;
+    struct etcd_txn txn;
+    pb_KeyValue *kvs[] = { kv_of(a, BYTES("/p/a"), "1"), kv_of(a, BYTES("/p/b"), "2") };
+    struct grpc_message whole = pack_page(a, kvs, 2, false), cut = whole;
+    struct grpc_message empty = pack_page(a, kvs, 0, false);
+    assert_true(etcd_decode_range(a, "/p/", whole, &page));
+
+    for (cut.size = 0; cut.size < whole.size; cut.size++)
+        assert_int_equal(etcd_decode_range(a, "/p/", cut, &page), cut.size == empty.size);
+
+    cut.size = 0;
+    assert_false(etcd_decode_watch(a, "/p/", cut, &watch));
+    assert_false(etcd_decode_txn(a, cut, &txn));
+}
+
+static void test_events_out_of_order_are_refused(void **state)
+{
+    struct arena *a = *state;
+    struct etcd_watch watch;
+    pb_Event *events[2];
+    static const struct {
+        int64_t first, second;
+        bool is_good;
+    } rows[] = { { 5, 5, true }, { 5, 10, true }, { 6, 5, false }, { 5, 11, false } };
+
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        events[0] = pb_new_Event(
+            a, .kv = pb_new_KeyValue(a, .key = BYTES("/p/a"), .mod_revision = rows[i].first));
+        events[1] = pb_new_Event(
+            a, .kv = pb_new_KeyValue(a, .key = BYTES("/p/b"), .mod_revision = rows[i].second));
+        pb_WatchResponse *response =
+            pb_new_WatchResponse(a, .header = header_at(a, 10), PB_LIST(events, 2, events));
+        assert_int_equal(
+            etcd_decode_watch(a, "/p/", pack(a, &response->base), &watch), rows[i].is_good);
+    }
+}
+
 static void test_events_of_a_watch(void **state)
 {
     struct arena *a = *state;
@@ -276,8 +354,8 @@ static void test_events_of_a_watch(void **state)
             .type = PB_Event_EventType_DELETE,
             .kv = pb_new_KeyValue(a, .key = BYTES("/p/b"), .mod_revision = 6)),
     };
-    pb_WatchResponse *response =
-        pb_new_WatchResponse(a, .fragment = true, PB_LIST(events, 2, events));
+    pb_WatchResponse *response = pb_new_WatchResponse(
+        a, .header = header_at(a, 9), .fragment = true, PB_LIST(events, 2, events));
 
     assert_true(etcd_decode_watch(a, "/p/", pack(a, &response->base), &watch));
     assert_true(watch.is_fragment);
@@ -288,22 +366,23 @@ static void test_events_of_a_watch(void **state)
     assert_string_equal(watch.changes.items[1].entry.key, "b");
     assert_int_equal(watch.changes.items[1].entry.mod_revision, 6);
 
-    response = pb_new_WatchResponse(
-        a, .canceled = true, .compact_revision = 5, .cancel_reason = pb_str("compacted"));
+    response = pb_new_WatchResponse(a,
+        .header = header_at(a, 0),
+        .canceled = true,
+        .compact_revision = 5,
+        .cancel_reason = pb_str("compacted"));
     assert_true(etcd_decode_watch(a, "/p/", pack(a, &response->base), &watch));
     assert_true(watch.is_canceled);
     assert_int_equal(watch.compact_revision, 5);
     assert_string_equal(watch.cancel_reason, "compacted");
-
-    assert_true(etcd_decode_watch(a, "/p/", (struct grpc_message){ NULL, 0 }, &watch));
-    assert_string_equal(watch.cancel_reason, "");
 }
 
 static void test_a_grant_without_a_lease_is_refused(void **state)
 {
     struct arena *a = *state;
     struct etcd_lease lease;
-    pb_LeaseGrantResponse *good = pb_new_LeaseGrantResponse(a, .id = 9, .ttl = 3);
+    pb_LeaseGrantResponse *good =
+        pb_new_LeaseGrantResponse(a, .header = header_at(a, 9), .id = 9, .ttl = 3);
 
     assert_true(etcd_decode_lease_grant(a, pack(a, &good->base), &lease));
     assert_int_equal(lease.id, 9);
@@ -418,6 +497,36 @@ static void test_a_broken_comparison_leaves_no_trace(void **state)
     key_index_free(index);
 }
 
+static void test_the_index_gives_shards_and_its_newest_key(void **state)
+{
+    struct arena *a = *state;
+    struct key_index *index = key_index_new();
+    key_told_list shard = { 0 }, rest = { 0 };
+    struct key_told newest;
+    assert_false(key_index_newest(index, a, &newest));
+    tell(index, "c", 1, "x");
+    tell(index, "a", 7, "x");
+    tell(index, "b", 3, "x");
+
+    key_index_shard(index, a, NULL, 2, &shard);
+    key_index_shard(index, a, "b", 2, &rest);
+
+    assert_int_equal(shard.count, 2);
+    assert_string_equal(shard.items[0].key, "a");
+    assert_string_equal(shard.items[1].key, "b");
+    assert_int_equal(rest.count, 1);
+    assert_string_equal(rest.items[0].key, "c");
+    assert_true(key_index_newest(index, a, &newest));
+    assert_string_equal(newest.key, "a");
+    struct store_entry entry = {
+        .key = "a", .value = "x", .size = 1, .create_revision = 7, .mod_revision = 7
+    };
+    assert_true(key_told_is(&newest, &entry));
+    entry.value = "y";
+    assert_false(key_told_is(&newest, &entry));
+    key_index_free(index);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
 
 int main(void)
@@ -432,12 +541,16 @@ int main(void)
         TEST(test_a_transaction_compares_conditional_writes_alone),
         TEST(test_a_page_gives_keys_without_the_prefix_and_where_the_next_begins),
         TEST(test_what_is_no_page_is_refused),
+        TEST(test_a_page_that_lacks_something_is_not_taken_for_less),
+        TEST(test_no_answer_that_is_cut_short_is_taken),
+        TEST(test_events_out_of_order_are_refused),
         TEST(test_events_of_a_watch),
         TEST(test_a_grant_without_a_lease_is_refused),
         TEST(test_urls),
         TEST(test_backoff_grows_to_a_limit_and_is_jittered),
         TEST(test_the_index_finds_what_is_different),
         TEST(test_a_broken_comparison_leaves_no_trace),
+        TEST(test_the_index_gives_shards_and_its_newest_key),
     };
     return cmocka_run_group_tests_name("store_codec", tests, NULL, NULL);
 }

@@ -315,6 +315,7 @@ static void test_a_restored_backup_is_told_as_a_difference(void **state)
     recorder_until_following(&w->r);
 
     assert_log(&w->r, "+again=1 +back=old -never-was ");
+    assert_int_equal(w->r.stats.histories, 1);
     world_put(w, "after", "1");
     recorder_until(&w->r, recorder_value(&w->r, "after"));
 }
@@ -343,6 +344,141 @@ static void test_a_restored_backup_that_grew_since_is_noticed(void **state)
     recorder_until(&w->r, recorder_value(&w->r, "c"));
 
     assert_log(&w->r, "+b=after +c=1 ");
+    assert_int_equal(w->r.stats.histories, 1);
+}
+
+/* Neither the revision nor the term tells: only what stands at the revision that was followed. */
+static void test_a_restored_backup_of_the_same_term_is_noticed(void **state)
+{
+    struct world *w = *state;
+    char snapshot[128];
+    world_put(w, "a", "1");
+    save(w, snapshot, sizeof snapshot);
+    int64_t revision = world_put(w, "b", "before");
+    world_follow(w);
+    forget_log(&w->r);
+
+    w->r.may_go_back = true;
+    relay_cut(&w->relay);
+    restore(w, snapshot);
+    assert_int_equal(world_put(w, "b", "after"), revision);
+    for (int i = 0; i < 20; i++)
+        world_put(w, "c", "1");
+    relay_mend(&w->relay);
+    recorder_until(&w->r, recorder_value(&w->r, "c"));
+
+    assert_log(&w->r, "+b=after +c=1 ");
+    assert_int_equal(w->r.stats.histories, 1);
+}
+
+static void test_a_backup_restored_under_a_listing_is_not_mixed_with_it(void **state)
+{
+    struct world *w = *state;
+    char snapshot[128];
+    world_put(w, "old", "1");
+    save(w, snapshot, sizeof snapshot);
+    world_put_many(w, 0, 10100, 10);
+    w->r.on_told = cut_once; /* after the first page */
+    w->r.may_go_back = true;
+    recorder_open(&w->r, w->url, NULL);
+    recorder_until(&w->r, w->relay.is_cut);
+
+    restore(w, snapshot);
+    relay_mend(&w->relay);
+    recorder_until_following(&w->r);
+
+    assert_int_equal(w->r.values.count, 1);
+    assert_string_equal(recorder_value(&w->r, "old"), "1");
+    assert_int_equal(w->r.stats.histories, 1);
+}
+
+/* Wherever it is cut, what came is not taken for all there is. */
+static void test_answers_that_are_cut_off_are_asked_for_again(void **state)
+{
+    struct world *w = *state;
+    struct answer *list = answer_new(&w->r);
+    world_put_many(w, 0, 100, 10);
+    world_follow(w);
+    forget_log(&w->r);
+    relay_cut(&w->relay);
+    world_put(w, "many/000005", NULL);
+    etcdctl(&w->etcd, 0, "compaction %lld", (long long)world_put(w, "news", "1"));
+    w->relay.cut_after = 1;
+    w->relay.cut_step = 700;
+    relay_mend(&w->relay);
+
+    store_list(w->r.store, "many/", &list->call);
+    struct answer listed = answer_good(list);
+    recorder_until_following(&w->r);
+    recorder_until(&w->r, recorder_value(&w->r, "news"));
+
+    assert_int_equal(listed.count, 99);
+    assert_int_equal(w->r.values.count, 100);
+    assert_log(&w->r, "+news=1 -many/000005 ");
+    assert_int_equal(w->r.stats.histories, 0);
+    assert_true(w->relay.accepted > 5);
+    buf_fini(&listed.text);
+}
+
+/* ---- the background check ---- */
+
+static void test_keys_are_compared_in_shards_and_found_the_same(void **state)
+{
+    struct world *w = *state;
+    world_put_many(w, 0, 2500, 10);
+    w->r.audit_every_ms = 20;
+    world_follow(w);
+
+    for (int i = 0; w->r.stats.audited < 6000; i++) { /* more than two rounds, under changes */
+        world_put(w, i % 2 ? "a" : "z", i % 3 ? "1" : NULL);
+        recorder_run_for(&w->r, 5);
+    }
+
+    assert_int_equal(w->r.stats.divergences, 0);
+    assert_int_equal(w->r.stats.lists, 1);
+}
+
+static void test_a_shard_of_large_values_is_asked_for_in_parts(void **state)
+{
+    struct world *w = *state;
+    for (size_t i = 0; i < 90; i++)
+        world_put_many(w, i, i + 1, 1000 * 1000);
+    w->r.audit_every_ms = 20;
+    world_follow(w);
+
+    recorder_until(&w->r, w->r.stats.audited >= 90);
+
+    assert_int_equal(w->r.stats.divergences, 0);
+}
+
+/* An etcd with the same revisions, term and newest key, where another key differs. */
+static void test_what_differs_from_etcd_is_counted_and_mended(void **state)
+{
+    struct world *w = *state;
+    world_put(w, "a", "1");
+    world_put(w, "b", "1");
+    world_put(w, "newest", "1");
+    w->r.audit_every_ms = 20;
+    world_follow(w);
+    recorder_until(&w->r, w->r.stats.audited >= 3);
+    assert_int_equal(w->r.stats.divergences, 0);
+    forget_log(&w->r);
+
+    w->r.may_go_back = true;
+    relay_cut(&w->relay);
+    etcd_member_kill(&w->etcd, 0);
+    etcd_fixture_wipe(&w->etcd);
+    etcd_member_restart(&w->etcd, 0);
+    world_put(w, "a", "2");
+    world_put(w, "c", "1");
+    world_put(w, "newest", "1");
+    relay_mend(&w->relay);
+    recorder_until(&w->r, w->r.stats.lists == 2);
+    recorder_until_following(&w->r);
+
+    assert_log(&w->r, "+a=2 +c=1 -b ");
+    assert_int_equal(w->r.stats.divergences, 3);
+    assert_int_equal(w->r.stats.histories, 0);
 }
 
 /* ---- members ---- */
@@ -476,6 +612,12 @@ int main(void)
         TEST(test_etcd_away_at_the_start_is_waited_for, world_start_own),
         TEST(test_a_restored_backup_is_told_as_a_difference, world_start_own),
         TEST(test_a_restored_backup_that_grew_since_is_noticed, world_start_own),
+        TEST(test_a_restored_backup_of_the_same_term_is_noticed, world_start_own),
+        TEST(test_a_backup_restored_under_a_listing_is_not_mixed_with_it, world_start_own),
+        TEST(test_answers_that_are_cut_off_are_asked_for_again, world_start),
+        TEST(test_keys_are_compared_in_shards_and_found_the_same, world_start),
+        TEST(test_a_shard_of_large_values_is_asked_for_in_parts, world_start),
+        TEST(test_what_differs_from_etcd_is_counted_and_mended, world_start_own),
         TEST(test_a_dead_first_member_is_passed_over, world_start),
         TEST(test_a_silent_member_is_given_up, world_start),
         TEST(test_reconnect_goes_on_with_the_next_member, world_start),
