@@ -129,10 +129,11 @@ static void print_faults(const cJSON *status)
     const cJSON *item, *reason;
     cJSON_ArrayForEach (item, list(status, "rejected"))
         cJSON_ArrayForEach (reason, list(item, "reasons"))
-            printf("rejected  %s@%lld: %s\n",
+            printf("rejected  %s@%lld: %s%s\n",
                 text(item, "key"),
                 number(item, "revision"),
-                reason->valuestring);
+                reason->valuestring,
+                cJSON_IsTrue(list(item, "held")) ? " (the last good value stays in force)" : "");
     print_hidden(status, "rejected", "rejectedCount");
     cJSON_ArrayForEach (item, list(status, "faults"))
         printf("fault     %s: %s\n", text(item, "file"), text(item, "text"));

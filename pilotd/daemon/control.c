@@ -77,6 +77,12 @@ void control_drain(struct control *c)
     control_review(c);
 }
 
+/* What is in force is about to be held in the store, and not to be published before. */
+static bool must_wait(const struct control *c)
+{
+    return c->has_shared_store && c->keyspace.waiting > 0;
+}
+
 /* What is served stays right while nothing but records changes. */
 static void review_served(struct control *c)
 {
@@ -84,7 +90,7 @@ static void review_served(struct control *c)
     if (!c->published)
         return;
     span.level = c->published->snapshot->level;
-    if (!c->is_dirty && !c->is_building_whole)
+    if (!c->is_dirty && !c->is_building_whole && !must_wait(c))
         c->served_revision = c->revision;
     span.from = c->published->snapshot->revision;
     span.to = c->served_revision;
@@ -102,7 +108,7 @@ static void build_next(struct control *c)
     };
     bool has_work = c->is_dirty || (c->published && c->scopes.waiting > 0);
     bool is_known = c->is_synced || (c->is_recalled && c->listed.count == 0);
-    if (!is_known || !has_work || builder_is_busy(c->builder))
+    if (!is_known || !has_work || must_wait(c) || builder_is_busy(c->builder))
         return;
     if (order.is_whole)
         order.objects = keyspace_objects(&c->keyspace, &order.object_count);
@@ -235,7 +241,7 @@ static void on_changes(struct store_listener *listener, const struct store_chang
     size_t count, int64_t revision)
 {
     struct control *c = container_of(listener, struct control, listener);
-    bool is_changed = false;
+    bool is_changed = false, had_to_wait = must_wait(c);
     hear_revision(c, revision);
     for (size_t i = 0; i < count; i++) {
         is_changed |= keyspace_apply(&c->keyspace, &changes[i]);
@@ -243,9 +249,11 @@ static void on_changes(struct store_listener *listener, const struct store_chang
         if (c->is_recalled)
             map_put(&c->listed, changes[i].entry.key, c);
     }
-    c->is_dirty |= is_changed;
+    /* What was held in between was not in force at those revisions: a new span begins. */
+    c->is_dirty |= is_changed || (had_to_wait && !must_wait(c));
     if (!c->is_synced)
         return;
+    holds_review(&c->holds);
     if (is_changed)
         keeper_touch(&c->keeper);
     build_next(c);
@@ -275,6 +283,7 @@ static void on_synced(struct store_listener *listener)
     forget_copy(c);
     c->is_synced = true;
     c->is_dirty = true;
+    holds_review(&c->holds);
     keeper_touch(&c->keeper);
     if (c->has_shared_store && !c->is_draining) {
         epoch_make(&c->epoch);
@@ -313,6 +322,14 @@ static void on_fault(struct store_listener *listener, const char *file, const ch
     }
     log_warn(&c->log, "a file is faulty", LOG_STR("file", file), LOG_STR("fault", text));
     free(map_put(&c->faults, file, xstrdup(text)));
+}
+
+static void on_gave_up(struct holds_owner *owner, bool is_changed)
+{
+    struct control *c = container_of(owner, struct control, holds_owner);
+    c->is_dirty |= is_changed;
+    build_next(c);
+    review_served(c);
 }
 
 /* ---- the copy on disk ---- */
@@ -487,6 +504,9 @@ bool control_start(struct control *c, struct error *err)
         (size_t)c->options->threads,
         &c->gate_owner,
         &c->stats.gate);
+    c->holds_owner.on_gave_up = on_gave_up;
+    holds_open(
+        &c->holds, &c->loop, c->store, c->has_shared_store, &c->keyspace, &c->holds_owner, &c->log);
     c->keeper_owner.on_gather = on_gather;
     keeper_open(
         &c->keeper, &c->loop, c->options->data_dir, &c->keeper_owner, &c->stats.keeper, &c->log);
@@ -502,6 +522,7 @@ void control_stop(struct control *c)
 {
     gate_close(&c->gate);
     keeper_close(&c->keeper);
+    holds_close(&c->holds);
     uv_close((uv_handle_t *)&c->recall_timer, NULL);
     epoch_close(&c->epoch);
     builder_close(c->builder);

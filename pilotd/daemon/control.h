@@ -16,6 +16,7 @@
 #include "daemon/builder.h"
 #include "daemon/epoch.h"
 #include "daemon/gate.h"
+#include "daemon/holds.h"
 #include "daemon/keeper.h"
 #include "daemon/keyspace.h"
 #include "daemon/level_vote.h"
@@ -39,6 +40,8 @@ struct control {
     struct store *store;
     struct store_listener listener;
     struct keyspace keyspace;
+    struct holds holds;
+    struct holds_owner holds_owner;
     struct map faults;      /* of a store of files: file → text */
     int64_t revision;       /* all up to here is known */
     uint64_t lost_store_ms; /* since when it is not followed; 0: it is */

@@ -1,7 +1,14 @@
 #include "daemon/keyspace.h"
 
+#include "base/json.h"
+
+#include <inttypes.h>
 #include <string.h>
 #include <uv.h>
+
+#define HOLDS_PREFIX "holds/"
+
+enum { HOLD_LIMIT_BYTES = STORE_VALUE_LIMIT_BYTES };
 
 void keyspace_init(struct keyspace *k, struct keyspace_stats *stats, const struct log_scope *log)
 {
@@ -16,14 +23,27 @@ static void free_object(void *object)
 static void free_reject(void *reject)
 {
     struct reject *r = reject;
-    if (r)
-        arena_free(r->arena);
+    if (!r)
+        return;
+    object_release(r->former);
+    arena_free(r->arena);
+}
+
+static void free_held(void *held)
+{
+    struct held *h = held;
+    if (h)
+        arena_free(h->arena);
 }
 
 void keyspace_fini(struct keyspace *k)
 {
     map_fini(&k->by_key, free_object);
     map_fini(&k->rejects, free_reject);
+    map_fini(&k->holds, free_held);
+    for (char *key; (key = keyspace_take_unsettled(k));)
+        free(key);
+    free(k->unsettled.items);
 }
 
 static bool drop_object(struct keyspace *k, const char *key)
@@ -33,9 +53,36 @@ static bool drop_object(struct keyspace *k, const char *key)
     return former;
 }
 
+static void set_waiting(struct keyspace *k, struct reject *r, bool is_waiting)
+{
+    k->waiting += (size_t)is_waiting - (size_t)r->is_waiting;
+    r->is_waiting = is_waiting;
+}
+
+static void note_unsettled(struct keyspace *k, const char *key)
+{
+    struct key_queue *q = &k->unsettled;
+    if (q->first == q->count)
+        q->first = q->count = 0;
+    if (q->count == q->capacity) {
+        q->capacity = q->capacity ? 2 * q->capacity : 16;
+        q->items = xrealloc(q->items, q->capacity * sizeof *q->items);
+    }
+    q->items[q->count++] = xstrdup(key);
+}
+
+char *keyspace_take_unsettled(struct keyspace *k)
+{
+    struct key_queue *q = &k->unsettled;
+    return q->first < q->count ? q->items[q->first++] : NULL;
+}
+
 static void drop_reject(struct keyspace *k, const char *key)
 {
-    free_reject(map_remove(&k->rejects, key));
+    struct reject *r = map_remove(&k->rejects, key);
+    if (r)
+        set_waiting(k, r, false);
+    free_reject(r);
 }
 
 /* ---- rejects ---- */
@@ -72,11 +119,18 @@ void keyspace_reject(struct keyspace *k, const struct store_entry *entry, const 
         .arena = a,
         .key = arena_strdup(a, entry->key),
         .revision = entry->mod_revision,
+        .create_revision = entry->create_revision,
         .reasons_dropped = d->errors,
     };
     if (former || k->rejects.count < (size_t)REJECTS_EXPLAINED_MAX) {
         explain(r, d);
         log_reject(k, former, r);
+    }
+    if (former) {
+        r->former = former->former;
+        r->has_waited = former->has_waited;
+        former->former = NULL;
+        set_waiting(k, former, false);
     }
     free_reject(map_put(&k->rejects, r->key, r));
     metric_add(&k->stats->rejected_total, 1);
@@ -99,7 +153,11 @@ static struct object *decode(struct keyspace *k, const struct store_entry *entry
         return NULL;
     }
     metric_add(&k->stats->decoded, 1);
-    return object_decode(entry->key, entry->value, entry->size, entry->create_revision, d);
+    struct object *object =
+        object_decode(entry->key, entry->value, entry->size, entry->create_revision, d);
+    if (object)
+        object->mod_revision = entry->mod_revision;
+    return object;
 }
 
 /* The same bytes again, as a registrar that renews its entry writes them, are no change. */
@@ -126,6 +184,158 @@ static bool is_configuration(struct arena *a, const char *key, struct diags *d)
     return object_key_parse(a, key, &parsed, d) && parsed.kind != KIND_NONE;
 }
 
+/* ---- what is in force for a rejected value ---- */
+
+static struct object *decode_held(const struct held *h, const struct reject *r)
+{
+    struct arena *a = arena_new();
+    struct diags ignored;
+    diags_init(&ignored, a);
+    struct object *object = object_decode(r->key, h->value, h->size, r->create_revision, &ignored);
+    if (object)
+        object->mod_revision = h->of;
+    arena_free(a);
+    return object;
+}
+
+static bool is_good_enough(const struct held *h, const struct reject *r)
+{
+    return h && (!r->former || h->of >= r->former->mod_revision);
+}
+
+static bool settle(struct keyspace *k, struct reject *r)
+{
+    const struct held *h = map_find(&k->holds, r->key);
+    struct object *object = NULL;
+    set_waiting(k, r, false);
+    if (is_good_enough(h, r)) {
+        object = decode_held(h, r);
+    } else if (r->former && !r->has_waited) {
+        set_waiting(k, r, true);
+        object = object_retain(r->former);
+    }
+    if (r->former)
+        note_unsettled(k, r->key);
+    return object ? put_object(k, object) : drop_object(k, r->key);
+}
+
+static bool refuse(struct keyspace *k, const struct store_entry *entry, const struct diags *d)
+{
+    struct object *in_force = map_find(&k->by_key, entry->key);
+    bool is_new = !map_find(&k->rejects, entry->key);
+    keyspace_reject(k, entry, d);
+    struct reject *r = map_find(&k->rejects, entry->key);
+    if (is_new && in_force)
+        r->former = object_retain(in_force);
+    return settle(k, r);
+}
+
+struct giving_up {
+    struct keyspace *k;
+    bool is_changed;
+};
+
+static void give_up(const char *key, void *value, void *context)
+{
+    struct giving_up *g = context;
+    struct reject *r = value;
+    if (!r->is_waiting)
+        return;
+    log_warn(g->k->log,
+        "the last good value could not be held in the store: nothing is in force for the key",
+        LOG_STR("key", key));
+    r->has_waited = true;
+    g->is_changed |= settle(g->k, r);
+}
+
+bool keyspace_stop_waiting(struct keyspace *k)
+{
+    struct giving_up g = { .k = k };
+    if (k->waiting > 0)
+        map_each (&k->rejects, give_up, &g)
+            ;
+    return g.is_changed;
+}
+
+/* ---- holds ---- */
+
+#define HOLD_VALUE "\"value\":"
+
+static bool read_revision(const cJSON *json, const char *name, int64_t *out)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, name);
+    *out = cJSON_IsNumber(item) ? (int64_t)item->valuedouble : 0;
+    return *out > 0;
+}
+
+/* The value stands last, and is taken byte for byte: it must give the same digest. */
+static struct held *read_held(const struct store_entry *entry, struct diags *d)
+{
+    struct arena *a = arena_new();
+    struct held *h = ARENA_NEW(a, struct held);
+    cJSON *json = json_parse(entry->value, entry->size, HOLD_LIMIT_BYTES, d);
+    const char *text = arena_strndup(a, entry->value, entry->size);
+    const char *value = strstr(text, HOLD_VALUE);
+    *h = (struct held){ .mod_revision = entry->mod_revision, .arena = a };
+    bool is_good =
+        json && read_revision(json, "of", &h->of) && value && text[entry->size - 1] == '}';
+    cJSON_Delete(json);
+    if (is_good) {
+        h->value = value + strlen(HOLD_VALUE);
+        h->size = entry->size - 1 - (size_t)(h->value - text);
+        return h;
+    }
+    if (d->errors == 0)
+        diag_add(d,
+            DIAG_ERROR,
+            DIAG_BAD_FORMAT,
+            "",
+            NULL,
+            "must be {\"of\": REVISION, \"since\": REVISION, \"value\": VALUE}");
+    arena_free(a);
+    return NULL;
+}
+
+static bool hear_hold(struct keyspace *k, const struct store_change *change)
+{
+    const char *key = change->entry.key + strlen(HOLDS_PREFIX);
+    struct held *h = NULL;
+    struct arena *a = arena_new();
+    struct diags d;
+    diags_init(&d, a);
+    drop_reject(k, change->entry.key);
+    if (!change->is_gone)
+        h = read_held(&change->entry, &d);
+    if (d.errors > 0)
+        keyspace_reject(k, &change->entry, &d);
+    arena_free(a);
+    free_held(h ? map_put(&k->holds, key, h) : map_remove(&k->holds, key));
+    note_unsettled(k, key);
+    struct reject *r = map_find(&k->rejects, key);
+    return r && settle(k, r);
+}
+
+bool keyspace_hold_wanted(
+    const struct keyspace *k, const char *key, struct buf *value, int64_t *expected)
+{
+    const struct reject *r = map_find(&k->rejects, key);
+    const struct held *h = map_find(&k->holds, key);
+    *expected = h ? h->mod_revision : 0;
+    if (!r)
+        return h;
+    if (!r->former || is_good_enough(h, r))
+        return false;
+    buf_printf(value,
+        "{\"of\":%" PRId64 ",\"since\":%" PRId64 "," HOLD_VALUE,
+        r->former->mod_revision,
+        r->revision);
+    buf_append(value, r->former->value, r->former->value_bytes);
+    buf_text(value, "}");
+    return true;
+}
+
+/* ---- what comes in ---- */
+
 static bool apply_value(struct keyspace *k, const struct store_entry *entry)
 {
     struct arena *a = arena_new();
@@ -135,8 +345,7 @@ static bool apply_value(struct keyspace *k, const struct store_entry *entry)
     bool is_changed = false;
     struct object *object = is_configuration(a, entry->key, &d) ? decode(k, entry, &d) : NULL;
     if (d.errors > 0) {
-        is_changed = drop_object(k, entry->key);
-        keyspace_reject(k, entry, &d);
+        is_changed = refuse(k, entry, &d);
     } else {
         drop_reject(k, entry->key);
         is_changed = object && put_object(k, object);
@@ -145,18 +354,26 @@ static bool apply_value(struct keyspace *k, const struct store_entry *entry)
     return is_changed;
 }
 
+static bool apply(struct keyspace *k, const struct store_change *change)
+{
+    const char *key = change->entry.key;
+    if (strncmp(key, HOLDS_PREFIX, strlen(HOLDS_PREFIX)) == 0)
+        return hear_hold(k, change);
+    if (map_find(&k->holds, key))
+        note_unsettled(k, key);
+    if (!change->is_gone)
+        return apply_value(k, &change->entry);
+    drop_reject(k, key);
+    return drop_object(k, key);
+}
+
 bool keyspace_apply(struct keyspace *k, const struct store_change *change)
 {
     uint64_t began_ns = uv_hrtime();
-    bool is_changed;
-    if (change->is_gone) {
-        drop_reject(k, change->entry.key);
-        is_changed = drop_object(k, change->entry.key);
-    } else {
-        is_changed = apply_value(k, &change->entry);
-    }
+    bool is_changed = apply(k, change);
     metric_set(&k->stats->objects, (int64_t)k->by_key.count);
     metric_set(&k->stats->rejected, (int64_t)k->rejects.count);
+    metric_set(&k->stats->held, (int64_t)k->holds.count);
     metric_add(&k->stats->decode_us, (int64_t)((uv_hrtime() - began_ns) / 1000));
     return is_changed;
 }

@@ -1,10 +1,16 @@
 /*
  * keyspace: the configuration as it stands: each value decoded into an object, or rejected with its
- * reasons. What was decoded is replaced, what was rejected is absent, and neither touches another.
+ * reasons. Neither touches another.
+ *
+ * In place of a rejected value the last good one is in force if `holds/<key>` has it, else nothing:
+ * what is in force is a function of the keyspace alone. Where a good value was in force when the
+ * bad one came, it stays so while it is being written there (`waiting`); what is built meanwhile
+ * must not be published. daemon/holds.h writes.
  */
 #ifndef DAEMON_KEYSPACE_H
 #define DAEMON_KEYSPACE_H
 
+#include "base/buf.h"
 #include "base/map.h"
 #include "base/metrics.h"
 #include "model/object.h"
@@ -20,18 +26,39 @@ struct reject {
     int64_t revision;
     string_list reasons; /* empty beyond REJECTS_EXPLAINED_MAX */
     size_t reasons_dropped;
+    int64_t create_revision;
+    struct object *former; /* good, and in force before; NULL: none that is known here */
+    bool is_waiting, has_waited;
     struct arena *arena;
 };
 
+/* What `holds/<key>` has: {"of": …, "since": …, "value": …}. */
+struct held {
+    const char *value; /* as it stood under the key, byte for byte */
+    size_t size;
+    int64_t of;           /* revision of that value */
+    int64_t mod_revision; /* of the hold */
+    struct arena *arena;
+};
+
+/* First in, first out; a key may be in it several times. */
+struct key_queue {
+    char **items;
+    size_t first, count, capacity; /* of items; those before `first` are taken */
+};
+
 struct keyspace_stats {
-    metric_value objects, rejected; /* gauges */
+    metric_value objects, rejected, held; /* gauges */
     metric_value decoded, rejected_total;
     metric_value decode_us; /* time spent, all told */
 };
 
 struct keyspace {
-    struct map by_key;  /* key → struct object, retained */
-    struct map rejects; /* key → struct reject */
+    struct map by_key;          /* key → struct object, retained */
+    struct map rejects;         /* key → struct reject */
+    struct map holds;           /* key → struct held */
+    struct key_queue unsettled; /* keys whose hold may have to be written or removed */
+    size_t waiting;             /* rejects */
     struct keyspace_stats *stats;
     const struct log_scope *log;
 };
@@ -47,6 +74,17 @@ bool keyspace_keep(struct keyspace *k, const struct map *keys);
 
 /* For a value of pilotd's own keys that is not what it must be. */
 void keyspace_reject(struct keyspace *k, const struct store_entry *entry, const struct diags *d);
+
+/* Rejected values wait for their holds no longer. True when the objects are others than before. */
+bool keyspace_stop_waiting(struct keyspace *k);
+
+/* The next unsettled key, the caller's to free; NULL: there is none. */
+char *keyspace_take_unsettled(struct keyspace *k);
+
+/* What is to be done with a key's hold: `value` is filled in to be written under the condition that
+ * the hold's revision is `expected`; empty, it is to be deleted. False: nothing. */
+bool keyspace_hold_wanted(
+    const struct keyspace *k, const char *key, struct buf *value, int64_t *expected);
 
 /* All objects, each retained, in an array on the heap; the caller's. */
 struct object **keyspace_objects(const struct keyspace *k, size_t *count);

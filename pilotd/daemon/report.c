@@ -131,6 +131,8 @@ static void add_reject(const char *key, void *value, void *context)
     json_add_int(json, "revision", reject->revision);
     for (size_t i = 0; i < reject->reasons.count; i++)
         cJSON_AddItemToArray(reasons, cJSON_CreateString(reject->reasons.items[i]));
+    cJSON_AddBoolToObject(
+        json, "held", map_find(&list->control->keyspace.by_key, reject->key) != NULL);
     json_add_int(json, "reasonsNotShown", (int64_t)reject->reasons_dropped);
     cJSON_AddItemToArray(list->array, json);
 }

@@ -49,6 +49,7 @@ static const struct metric_desc rows[] = {
     GAUGE("pilotd_objects", keyspace.objects, "Valid values in the store."),
     GAUGE("pilotd_rejected", keyspace.rejected, "Values in the store that are rejected."),
     GAUGE("pilotd_findings", findings, "What is wrong across values in the snapshot."),
+    GAUGE("pilotd_held", keyspace.held, "Last good values held in place of rejected ones."),
     COUNTER("pilotd_decoded_total", keyspace.decoded, "Values decoded."),
     COUNTER("pilotd_decode_us_total", keyspace.decode_us, "Microseconds spent on decoding."),
 

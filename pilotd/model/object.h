@@ -47,6 +47,7 @@ struct object {
     const char *service;            /* registry instances: the service's name; else NULL */
     label_list labels, annotations; /* of metadata */
     int64_t create_revision;
+    int64_t mod_revision; /* of the value; for who keeps it to fill in */
     struct hash128 digest;
     const char *value; /* what it was decoded from */
     size_t value_bytes;

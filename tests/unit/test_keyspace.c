@@ -3,6 +3,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -17,7 +18,11 @@
     "\"],\"ports\":[{\"number\":80,\"name\":\"http\",\"protocol\":\"HTTP\"}],"                     \
     "\"resolution\":\"DNS\"}}"
 
+#define HOLD(of, value)              "{\"of\":" #of ",\"since\":9,\"value\":" value "}"
+#define HOLD_SINCE(of, since, value) "{\"of\":" #of ",\"since\":" #since ",\"value\":" value "}"
+
 struct world {
+    struct buf wanted;
     struct keyspace k;
     struct keyspace_stats stats;
     struct log_scope log;
@@ -37,6 +42,7 @@ static int teardown(void **state)
 {
     struct world *w = *state;
     keyspace_fini(&w->k);
+    buf_fini(&w->wanted);
     free(w);
     return 0;
 }
@@ -101,23 +107,240 @@ static void test_the_same_bytes_again_are_no_change(void **state)
     assert_true(put_bytes(w, KEY, VALUE, strlen(VALUE), 7)); /* made anew: another age */
 }
 
-static void test_a_rejected_value_is_absent_until_a_good_one_comes(void **state)
+static const struct object *in_force(const struct world *w)
+{
+    return map_find(&w->k.by_key, KEY);
+}
+
+/* What is to be written to the key's hold; "" for its deletion, NULL for nothing. */
+static const char *wanted(struct world *w, int64_t *expected)
+{
+    buf_clear(&w->wanted);
+    if (!keyspace_hold_wanted(&w->k, KEY, &w->wanted, expected))
+        return NULL;
+    return w->wanted.size ? w->wanted.data : "";
+}
+
+static void test_a_value_that_was_never_good_is_absent(void **state)
 {
     struct world *w = *state;
-    assert_true(put(w, KEY, VALUE));
+    int64_t expected;
 
-    assert_true(put(w, KEY, INVALID));
-
-    assert_int_equal(count_objects(w), 0);
-    assert_non_null(reject_of(w, KEY));
-    assert_int_equal(reject_of(w, KEY)->revision, 2);
-    assert_non_null(strstr(reject_of(w, KEY)->reasons.items[0], "spec.hosts[0]"));
-    assert_int_equal(w->stats.rejected, 1);
     assert_false(put(w, KEY, INVALID));
+
+    assert_null(in_force(w));
+    assert_non_null(strstr(reject_of(w, KEY)->reasons.items[0], "spec.hosts[0]"));
+    assert_int_equal(w->k.waiting, 0);
+    assert_null(wanted(w, &expected));
+    assert_int_equal(w->stats.rejected, 1);
     assert_true(put(w, KEY, VALUE));
     assert_null(reject_of(w, KEY));
     assert_int_equal(w->stats.rejected, 0);
-    assert_int_equal(w->stats.rejected_total, 2);
+}
+
+static void test_the_last_good_value_waits_to_be_held(void **state)
+{
+    struct world *w = *state;
+    int64_t expected;
+    assert_true(put(w, KEY, VALUE));
+
+    assert_false(put(w, KEY, INVALID));
+    assert_non_null(in_force(w));
+    assert_int_equal(w->k.waiting, 1);
+    assert_string_equal(wanted(w, &expected), HOLD_SINCE(1, 2, VALUE));
+    assert_int_equal(expected, 0);
+
+    assert_false(put(w, "holds/" KEY, HOLD_SINCE(1, 2, VALUE)));
+    assert_int_equal(w->k.waiting, 0);
+    assert_null(wanted(w, &expected));
+    assert_int_equal(in_force(w)->create_revision, 1);
+    assert_int_equal(w->stats.held, 1);
+}
+
+static void test_what_cannot_be_held_is_absent(void **state)
+{
+    struct world *w = *state;
+    put(w, KEY, VALUE);
+    put(w, KEY, INVALID);
+
+    assert_true(keyspace_stop_waiting(&w->k));
+    assert_null(in_force(w));
+    assert_int_equal(w->k.waiting, 0);
+    assert_false(put(w, KEY, INVALID));
+    assert_null(in_force(w));
+
+    assert_true(put(w, "holds/" KEY, HOLD(1, VALUE))); /* late, and welcome */
+    assert_non_null(in_force(w));
+}
+
+static void test_who_comes_later_finds_the_hold(void **state)
+{
+    struct world *w = *state;
+    int64_t expected;
+    assert_false(put_bytes(w, KEY, INVALID, strlen(INVALID), 1));
+    assert_null(in_force(w));
+
+    assert_true(put(w, "holds/" KEY, HOLD(1, VALUE)));
+
+    assert_non_null(in_force(w));
+    assert_int_equal(w->k.waiting, 0);
+    assert_null(wanted(w, &expected));
+}
+
+static void test_a_good_value_or_a_deletion_ends_a_hold(void **state)
+{
+    struct world *w = *state;
+    int64_t expected;
+    put(w, KEY, INVALID);
+    put(w, "holds/" KEY, HOLD(1, VALUE)); /* at revision 2 */
+
+    assert_true(put(w, KEY, OTHER));
+    assert_string_equal(wanted(w, &expected), "");
+    assert_int_equal(expected, 2);
+    put(w, KEY, INVALID);
+    assert_true(del(w, KEY));
+    assert_null(in_force(w));
+    assert_string_equal(wanted(w, &expected), "");
+    assert_false(del(w, "holds/" KEY));
+    assert_null(wanted(w, &expected));
+}
+
+static void test_a_hold_of_an_older_value_is_replaced(void **state)
+{
+    struct world *w = *state;
+    int64_t expected;
+    put(w, KEY, INVALID);
+    put(w, "holds/" KEY, HOLD(1, VALUE));
+    put(w, KEY, OTHER); /* revision 3 */
+
+    assert_false(put(w, KEY, INVALID));
+
+    assert_int_equal(w->k.waiting, 1);
+    assert_string_equal(wanted(w, &expected), HOLD_SINCE(3, 4, OTHER));
+    assert_int_equal(expected, 2);
+    assert_false(put(w, "holds/" KEY, HOLD(3, OTHER)));
+    assert_int_equal(w->k.waiting, 0);
+}
+
+static void test_a_hold_that_is_none_is_told(void **state)
+{
+    static const char *const values[] = { "",
+        "{}",
+        "[]",
+        "{\"of\":1,\"since\":2}",
+        "{\"of\":1,\"value\":{}} ",
+        "{\"of\":0,\"value\":{}}" };
+    struct world *w = *state;
+    put(w, KEY, INVALID);
+    for (size_t i = 0; i < ARRAY_COUNT(values); i++) {
+        assert_false(put(w, "holds/" KEY, values[i]));
+        assert_non_null(reject_of(w, "holds/" KEY));
+        assert_null(in_force(w));
+    }
+    assert_false(
+        put(w, "holds/" KEY, HOLD(1, INVALID))); /* well-formed, but what it has is no good */
+    assert_null(reject_of(w, "holds/" KEY));
+    assert_null(in_force(w));
+}
+
+/* A store, and replicas that take its changes in order, each at its own pace; some begin late. */
+enum { REPLICAS = 3, STEPS = 60, HISTORIES = 300 };
+
+struct change_log {
+    struct store_change changes[STEPS * 4];
+    size_t count;
+    struct arena *a;
+};
+
+static const struct store_change *latest(const struct change_log *log, const char *key)
+{
+    for (size_t i = log->count; i-- > 0;)
+        if (strcmp(log->changes[i].entry.key, key) == 0)
+            return &log->changes[i];
+    return NULL;
+}
+
+static void write_key(struct change_log *log, const char *key, const char *value)
+{
+    const struct store_change *former = latest(log, key);
+    bool is_there = former && !former->is_gone;
+    int64_t revision = (int64_t)log->count + 1;
+    if (!value && !is_there)
+        return;
+    log->changes[log->count++] = (struct store_change){
+        .entry = { .key = key,
+            .value = value ? arena_strdup(log->a, value) : NULL,
+            .size = value ? strlen(value) : 0,
+            .create_revision = is_there ? former->entry.create_revision : revision,
+            .mod_revision = revision },
+        .is_gone = !value,
+    };
+}
+
+static void try_to_hold(struct world *w, struct change_log *log)
+{
+    int64_t expected;
+    const char *value = wanted(w, &expected);
+    const struct store_change *hold = latest(log, "holds/" KEY);
+    int64_t revision = hold && !hold->is_gone ? hold->entry.mod_revision : 0;
+    if (value && expected == revision)
+        write_key(log, "holds/" KEY, *value ? value : NULL);
+}
+
+/* In the order of keys, as a listing gives them. */
+static void list_all(struct world *w, const struct change_log *log)
+{
+    static const char *const keys[] = { KEY, "holds/" KEY };
+    for (size_t i = 0; i < ARRAY_COUNT(keys); i++) {
+        const struct store_change *change = latest(log, keys[i]);
+        if (change && !change->is_gone)
+            keyspace_apply(&w->k, change);
+    }
+}
+
+static void assert_same(const struct world *x, const struct world *y)
+{
+    const struct object *a = in_force(x), *b = in_force(y);
+    assert_int_equal(a != NULL, b != NULL);
+    assert_true(
+        !a || (hash128_equal(&a->digest, &b->digest) && a->create_revision == b->create_revision));
+}
+
+static void test_replicas_have_the_same_in_force_when_none_waits(void **state)
+{
+    static const char *const values[] = { VALUE, OTHER, INVALID, INVALID, NULL };
+    (void)state;
+    for (unsigned seed = 1; seed <= HISTORIES; seed++) {
+        struct world *w[REPLICAS + 1] = { 0 };
+        struct change_log log = { .a = arena_new() };
+        size_t known[REPLICAS] = { 0 };
+        srand(seed);
+        for (size_t i = 0; i <= REPLICAS; i++)
+            setup((void **)&w[i]);
+        for (int step = 0; step < STEPS; step++) {
+            size_t i = (size_t)rand() % REPLICAS;
+            if (rand() % 3 == 0)
+                write_key(&log, KEY, values[rand() % 5]);
+            for (int more = rand() % 3; more > 0 && known[i] < log.count; more--)
+                keyspace_apply(&w[i]->k, &log.changes[known[i]++]);
+            if (rand() % 2)
+                try_to_hold(w[i], &log);
+        }
+        for (int round = 0; round < 4; round++) /* all catch up, and settle */
+            for (size_t i = 0; i < REPLICAS; i++) {
+                while (known[i] < log.count)
+                    keyspace_apply(&w[i]->k, &log.changes[known[i]++]);
+                try_to_hold(w[i], &log);
+            }
+        list_all(w[REPLICAS], &log);
+        for (size_t i = 0; i < REPLICAS; i++) {
+            assert_int_equal(w[i]->k.waiting, 0);
+            assert_same(w[i], w[REPLICAS]);
+        }
+        for (size_t i = 0; i <= REPLICAS; i++)
+            teardown((void **)&w[i]);
+        arena_free(log.a);
+    }
 }
 
 static void test_a_rejected_value_touches_no_other(void **state)
@@ -155,7 +378,7 @@ static void test_pilotds_own_keys_are_no_configuration(void **state)
 
     assert_false(put(w, "replicas/pilotd-1", "{}"));
     assert_false(put(w, "cluster", "{}"));
-    assert_false(put(w, "holds/mesh", "{}"));
+    assert_false(put(w, "holds/mesh", HOLD(3, "{}")));
 
     assert_int_equal(count_objects(w), 0);
     assert_int_equal(w->stats.rejected, 0);
@@ -201,7 +424,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_a_value_comes_changes_and_goes),
         TEST(test_the_same_bytes_again_are_no_change),
-        TEST(test_a_rejected_value_is_absent_until_a_good_one_comes),
+        TEST(test_a_value_that_was_never_good_is_absent),
+        TEST(test_the_last_good_value_waits_to_be_held),
+        TEST(test_what_cannot_be_held_is_absent),
+        TEST(test_who_comes_later_finds_the_hold),
+        TEST(test_a_good_value_or_a_deletion_ends_a_hold),
+        TEST(test_a_hold_of_an_older_value_is_replaced),
+        TEST(test_a_hold_that_is_none_is_told),
+        TEST(test_replicas_have_the_same_in_force_when_none_waits),
         TEST(test_a_rejected_value_touches_no_other),
         TEST(test_a_value_over_the_limit_is_told_and_not_decoded),
         TEST(test_pilotds_own_keys_are_no_configuration),
