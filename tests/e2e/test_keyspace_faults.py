@@ -98,7 +98,7 @@ def test_etcd_away_later_is_served_through_and_caught_up_with(cluster):
 
     etcd.kill()
     wait_until(lambda: status(replica)["state"] == "degraded", "the loss is told")
-    assert get(replica.admin, "/ready")[0] == 200
+    assert get(replica.admin, "/serving")[0] == 200 and get(replica.admin, "/ready")[0] == 404
     assert endpoints_of(replica, host) == 1
     assert status(replica)["store"]["problem"]
 

@@ -306,36 +306,46 @@ static void assert_same(const struct world *x, const struct world *y)
         !a || (hash128_equal(&a->digest, &b->digest) && a->create_revision == b->create_revision));
 }
 
-static void test_replicas_have_the_same_in_force_when_none_waits(void **state)
+/* Takes up to `most` changes that it has not seen. */
+static void follow(struct world *w, const struct change_log *log, size_t *known, size_t most)
+{
+    for (; most > 0 && *known < log->count; most--)
+        keyspace_apply(&w->k, &log->changes[(*known)++]);
+}
+
+static void live_through(struct world *const *w, struct change_log *log)
 {
     static const char *const values[] = { VALUE, OTHER, INVALID, INVALID, NULL };
+    size_t known[REPLICAS] = { 0 };
+    for (int step = 0; step < STEPS; step++) {
+        size_t i = (size_t)rand() % REPLICAS;
+        if (rand() % 3 == 0)
+            write_key(log, KEY, values[(size_t)rand() % ARRAY_COUNT(values)]);
+        follow(w[i], log, &known[i], (size_t)rand() % 3);
+        if (rand() % 2)
+            try_to_hold(w[i], log);
+    }
+    for (int i = 0; i < 4 * REPLICAS; i++) { /* all catch up, and settle */
+        follow(w[i % REPLICAS], log, &known[i % REPLICAS], SIZE_MAX);
+        try_to_hold(w[i % REPLICAS], log);
+    }
+}
+
+static void test_replicas_have_the_same_in_force_when_none_waits(void **state)
+{
     (void)state;
     for (unsigned seed = 1; seed <= HISTORIES; seed++) {
-        struct world *w[REPLICAS + 1] = { 0 };
+        struct world *w[REPLICAS + 1] = { 0 }, *late;
         struct change_log log = { .a = arena_new() };
-        size_t known[REPLICAS] = { 0 };
         srand(seed);
         for (size_t i = 0; i <= REPLICAS; i++)
             setup((void **)&w[i]);
-        for (int step = 0; step < STEPS; step++) {
-            size_t i = (size_t)rand() % REPLICAS;
-            if (rand() % 3 == 0)
-                write_key(&log, KEY, values[rand() % 5]);
-            for (int more = rand() % 3; more > 0 && known[i] < log.count; more--)
-                keyspace_apply(&w[i]->k, &log.changes[known[i]++]);
-            if (rand() % 2)
-                try_to_hold(w[i], &log);
-        }
-        for (int round = 0; round < 4; round++) /* all catch up, and settle */
-            for (size_t i = 0; i < REPLICAS; i++) {
-                while (known[i] < log.count)
-                    keyspace_apply(&w[i]->k, &log.changes[known[i]++]);
-                try_to_hold(w[i], &log);
-            }
-        list_all(w[REPLICAS], &log);
+        live_through(w, &log);
+        late = w[REPLICAS];
+        list_all(late, &log);
         for (size_t i = 0; i < REPLICAS; i++) {
             assert_int_equal(w[i]->k.waiting, 0);
-            assert_same(w[i], w[REPLICAS]);
+            assert_same(w[i], late);
         }
         for (size_t i = 0; i <= REPLICAS; i++)
             teardown((void **)&w[i]);
