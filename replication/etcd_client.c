@@ -398,6 +398,11 @@ void etcd_client_cancel(struct etcd_client *c, struct store_call *call)
 
 /* ---- opening and closing ---- */
 
+struct http *etcd_http_open(uv_loop_t *loop, const struct etcd_url *url)
+{
+    return http_open(loop, url->is_tls ? &url->tls : NULL);
+}
+
 struct etcd_client *etcd_client_open(
     uv_loop_t *loop, const struct etcd_url *url, struct store_stats *stats)
 {
@@ -405,7 +410,7 @@ struct etcd_client *etcd_client_open(
     c->loop = loop;
     c->url = url;
     c->stats = stats;
-    c->http = http_open(loop);
+    c->http = etcd_http_open(loop, url);
     return c;
 }
 

@@ -13,7 +13,12 @@
 struct etcd_url {
     string_list members; /* "host:port" */
     const char *prefix;  /* begins and ends with '/' */
+    bool is_tls;
+    struct http_tls tls;
 };
+
+/* The requests go over TLS if the URL says so. */
+struct http *etcd_http_open(uv_loop_t *loop, const struct etcd_url *url);
 
 /* `rest` follows the "etcd:" of the URL. The parts are copied into the arena. */
 bool etcd_url_parse(struct arena *a, const char *rest, struct etcd_url *url, struct error *err);

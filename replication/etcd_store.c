@@ -12,6 +12,7 @@
  * what was told. So before a watch is resumed, the newest key that was told is compared. A watch
  * that follows a listing directly needs no such question.
  */
+#include "replication/etcd_access.h"
 #include "replication/etcd_audit.h"
 #include "replication/etcd_client.h"
 #include "replication/etcd_codec.h"
@@ -523,6 +524,19 @@ static void etcd_reconnect(struct store *s)
     store_later(s, store_job_new(sizeof(struct store_job), NULL, run_reconnect));
 }
 
+static void run_reload(struct store *s, struct store_job *job)
+{
+    struct etcd_store *e = etcd_of(s);
+    (void)job;
+    if (e->phase != RESTING)
+        rest(e, e->member, "begun anew with the certificates as they are now");
+}
+
+static void etcd_reload(struct store *s)
+{
+    store_later(s, store_job_new(sizeof(struct store_job), NULL, run_reload));
+}
+
 static void etcd_get(struct store *s, const char *key, struct store_call *call)
 {
     etcd_client_get(etcd_of(s)->client, key, call);
@@ -562,7 +576,7 @@ static void etcd_cancel(struct store *s, struct store_call *call)
 static void etcd_start(struct store *s)
 {
     struct etcd_store *e = etcd_of(s);
-    e->http = http_open(s->loop);
+    e->http = etcd_http_open(s->loop, &e->url);
     e->client = etcd_client_open(s->loop, &e->url, s->stats);
     INVARIANT(uv_timer_init(s->loop, &e->timer) == 0);
     store_handle_opened(s);
@@ -610,6 +624,7 @@ static void etcd_free(struct store *s)
 static const struct store_ops etcd_ops = {
     .start = etcd_start,
     .reconnect = etcd_reconnect,
+    .reload = etcd_reload,
     .get = etcd_get,
     .list = etcd_list,
     .txn = etcd_txn,
@@ -632,7 +647,8 @@ struct store *etcd_store_new(
     e->index = key_index_new();
     e->audit.on_finding = on_finding;
     e->must_list = true;
-    if (etcd_url_parse(e->arena, rest, &e->url, err))
+    if (etcd_url_parse(e->arena, rest, &e->url, err) &&
+        etcd_access_take(e->arena, options, &e->url, err))
         return &e->base;
     etcd_free(&e->base);
     return NULL;

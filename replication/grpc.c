@@ -153,7 +153,7 @@ void grpc_start(struct http *http, struct grpc_call *call, const char *member, c
     const struct buf *frames)
 {
     static const struct http_handlers handlers = { on_http_header, on_http_data, on_http_end };
-    snprintf(call->url, sizeof call->url, "http://%s/%s", member, method);
+    snprintf(call->url, sizeof call->url, "%s://%s/%s", http_scheme(http), member, method);
     call->status = -1;
     call->status_text[0] = '\0';
     call->http.handlers = &handlers;

@@ -35,6 +35,7 @@ struct http_socket {
 };
 
 struct http {
+    const struct http_tls *tls;
     CURLM *multi;
     uv_timer_t timer;       /* libcurl's */
     uv_timer_t stall_timer; /* runs while a job has that limit */
@@ -103,8 +104,6 @@ static size_t on_curl_header(char *line, size_t size, size_t count, void *contex
 static void set_fixed_options(CURL *easy)
 {
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http");
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE);
     curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
     curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
     curl_easy_setopt(easy, CURLOPT_PROXY, "");
@@ -114,6 +113,28 @@ static void set_fixed_options(CURL *easy)
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_CHUNK_BYTES);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_curl_header);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_curl_data);
+}
+
+/* Without a pass phrase OpenSSL would ask for one on the terminal. */
+static void set_connection_options(CURL *easy, const struct http_tls *tls)
+{
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, tls ? "https" : "http");
+    curl_easy_setopt(easy,
+        CURLOPT_HTTP_VERSION,
+        (long)(tls ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE));
+    if (!tls)
+        return;
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
+    curl_easy_setopt(easy, CURLOPT_KEYPASSWD, "");
+    if (tls->ca_file) {
+        curl_easy_setopt(easy, CURLOPT_CAINFO, tls->ca_file);
+        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    }
+    if (tls->cert_file) {
+        curl_easy_setopt(easy, CURLOPT_SSLCERT, tls->cert_file);
+        curl_easy_setopt(easy, CURLOPT_SSLKEY, tls->key_file);
+    }
 }
 
 static void set_request_options(struct http_job *job)
@@ -155,6 +176,7 @@ void http_start(struct http *h, struct http_request *r)
     r->job = job;
     buf_clear(&r->received);
     set_fixed_options(job->easy);
+    set_connection_options(job->easy, h->tls);
     set_request_options(job);
     INVARIANT(curl_multi_add_handle(h->multi, job->easy) == CURLM_OK);
 }
@@ -180,10 +202,12 @@ static const char *fault_text(const struct http_job *job, CURLcode code, bool is
     return job->error_text[0] ? job->error_text : curl_easy_strerror(code);
 }
 
+/* So far that a request can have been sent. */
 static bool is_connected(const struct http_job *job)
 {
     curl_off_t connect_us = 0;
-    curl_easy_getinfo(job->easy, CURLINFO_CONNECT_TIME_T, &connect_us);
+    CURLINFO info = job->http->tls ? CURLINFO_APPCONNECT_TIME_T : CURLINFO_CONNECT_TIME_T;
+    curl_easy_getinfo(job->easy, info, &connect_us);
     return connect_us > 0;
 }
 
@@ -350,9 +374,15 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *context)
     return 0;
 }
 
-struct http *http_open(uv_loop_t *loop)
+const char *http_scheme(const struct http *h)
+{
+    return h->tls ? "https" : "http";
+}
+
+struct http *http_open(uv_loop_t *loop, const struct http_tls *tls)
 {
     struct http *h = xcalloc(1, sizeof *h);
+    h->tls = tls;
     INVARIANT(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
     INVARIANT(uv_timer_init(loop, &h->timer) == 0);
     INVARIANT(uv_timer_init(loop, &h->stall_timer) == 0);

@@ -1,9 +1,9 @@
 /*
  * http: HTTP/2 requests on a uv loop. The one door to libcurl.
  *
- * A request is one POST with a fixed body, over plain-text HTTP/2 with prior knowledge, on a
- * connection of its own. The answer's body is gathered in `received`; its headers and trailers are
- * shown as they come.
+ * A request is one POST with a fixed body, over HTTP/2 (plain text with prior knowledge, or TLS),
+ * on a connection of its own, so certificates that were replaced count from the next request on.
+ * The answer's body is gathered in `received`; its headers and trailers are shown as they come.
  *
  * Callbacks come from the loop, never from inside an http_* call, and may call any http_* function:
  * what libcurl reports is kept until libcurl has returned.
@@ -53,7 +53,16 @@ struct http_request {
     struct http_job *job; /* http.c's own; NULL when the request does not run */
 };
 
-struct http *http_open(uv_loop_t *loop);
+/* Files in PEM. Of the authorities (NULL: the system's), and what is shown to the server (NULL:
+ * nothing). */
+struct http_tls {
+    const char *ca_file, *cert_file, *key_file;
+};
+
+/* `tls` outlives it; NULL: plain text. */
+struct http *http_open(uv_loop_t *loop, const struct http_tls *tls);
+
+const char *http_scheme(const struct http *h); /* of the URLs: "http" or "https" */
 
 /* Cancels all requests. Frees later, from the loop. */
 void http_close(struct http *h);

@@ -9,6 +9,7 @@ static const struct {
     struct store *(*make)(const char *rest, const struct store_options *options, struct error *err);
 } kinds[] = {
     { "etcd:", etcd_store_new },
+    { "etcds:", etcd_store_new },
     { "file:", file_store_new },
 };
 
@@ -20,10 +21,7 @@ static struct store *make_store(const struct store_options *options, struct erro
         if (strncmp(url, kinds[i].scheme, size) == 0)
             return kinds[i].make(url + size, options, err);
     }
-    if (strncmp(url, "etcds:", 6) == 0)
-        error_set(err, ERROR_USAGE, "TLS to etcd is not supported: give etcd://, not etcds://");
-    else
-        error_set(err, ERROR_USAGE, "is neither etcd://HOST:PORT,…/PREFIX nor file:DIR");
+    error_set(err, ERROR_USAGE, "is neither etcd://HOST:PORT,…/PREFIX, etcds:// nor file:DIR");
     return NULL;
 }
 
@@ -197,6 +195,12 @@ void store_reconnect(struct store *s)
 {
     if (!s->is_oneshot)
         s->ops->reconnect(s);
+}
+
+void store_reload(struct store *s)
+{
+    if (!s->is_oneshot && s->ops->reload)
+        s->ops->reload(s);
 }
 
 void store_get(struct store *s, const char *key, struct store_call *call)

@@ -90,7 +90,7 @@ struct store_stats { /* read by /metrics */
 
 /*
  * etcd://HOST[:PORT][,HOST[:PORT]…][/PREFIX]: the members, port 2379 unless given, and the prefix
- * of the keys, "/pilot/" unless given. Plain text only: etcds:// is refused.
+ * of the keys, "/pilot/" unless given. etcds:// is the same over TLS.
  *
  * file:DIR. Every *.yaml, *.yml and *.json below DIR is read, in the order of their paths; names
  * that begin with a dot are skipped. Two kinds of file:
@@ -110,8 +110,16 @@ struct store_stats { /* read by /metrics */
  * A write replaces or removes DIR/<key>.json, atomically; it is refused for keys outside those of
  * the first kind of file, and for a value that lives in a file of another name.
  */
+/* etcds:// alone: files in PEM. Of the authority that signed the members' certificates (NULL: the
+ * system's), and of what is shown to them (NULL: nothing); its common name is the user where etcd
+ * demands certificates. They are read again with each connection. */
+struct store_access {
+    const char *ca_file, *cert_file, *key_file;
+};
+
 struct store_options {
     const char *url;
+    struct store_access access;
     const struct store_layout *layout; /* file: only */
     const struct log_scope *log;
     struct store_stats *stats; /* the caller's; may be NULL */
@@ -133,6 +141,9 @@ const struct store_status *store_status(const struct store *s);
 /* Drops the watch and follows from the next member: for who knows that this one is dead although
  * its connection is open. file: looks at the folder now. Nothing is told twice for it. */
 void store_reconnect(struct store *s);
+
+/* Certificates were replaced: the watch begins anew with them, from the same member. */
+void store_reload(struct store *s);
 
 /*
  * Requests. Each calls back exactly once (err NULL when it worked), unless it is cancelled or the

@@ -12,6 +12,7 @@
 struct store_ops {
     void (*start)(struct store *s); /* what all kinds share is filled in: begin */
     void (*reconnect)(struct store *s);
+    void (*reload)(struct store *s); /* NULL: nothing to read again */
     void (*get)(struct store *s, const char *key, struct store_call *call);
     void (*list)(struct store *s, const char *key_prefix, struct store_call *call);
     void (*txn)(

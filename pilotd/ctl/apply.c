@@ -5,9 +5,9 @@
 
 #include <string.h>
 
-const struct flag *const validate_flags[] = { &flag_file, &flag_store, NULL };
-const struct flag *const apply_flags[] = { &flag_store, &flag_file, NULL };
-const struct flag *const delete_flags[] = { &flag_store, &flag_file, &flag_namespace, NULL };
+const struct flag *const validate_flags[] = { &flag_file, STORE_FLAGS, NULL };
+const struct flag *const apply_flags[] = { STORE_FLAGS, &flag_file, NULL };
+const struct flag *const delete_flags[] = { STORE_FLAGS, &flag_file, &flag_namespace, NULL };
 
 enum { TXN_LIMIT = 100 }; /* etcd allows 128 operations in one transaction */
 

@@ -9,7 +9,25 @@ const struct flag flag_store = {
     .value_name = "URL",
     .fallback = "etcd://127.0.0.1:2379/pilot",
     .env = "PILOTD_STORE",
-    .help = "the keyspace: etcd://HOST:PORT,…/PREFIX or file:DIR",
+    .help = "the keyspace: etcd://HOST:PORT,…/PREFIX (etcds:// with TLS) or file:DIR",
+};
+const struct flag flag_etcd_ca = {
+    .name = "--etcd-ca",
+    .value_name = "FILE",
+    .env = "PILOTD_ETCD_CA",
+    .help = "who signs for etcds:// (default: the system's authorities)",
+};
+const struct flag flag_etcd_cert = {
+    .name = "--etcd-cert",
+    .value_name = "FILE",
+    .env = "PILOTD_ETCD_CERT",
+    .help = "the certificate shown to etcd",
+};
+const struct flag flag_etcd_key = {
+    .name = "--etcd-key",
+    .value_name = "FILE",
+    .env = "PILOTD_ETCD_KEY",
+    .help = "its private key",
 };
 const struct flag flag_server = {
     .name = "--server",

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-const struct flag *const get_flags[] = { &flag_store, &flag_namespace, &flag_output, NULL };
+const struct flag *const get_flags[] = { STORE_FLAGS, &flag_namespace, &flag_output, NULL };
 
 /* Where a kind's keys begin, and how its rows read. */
 struct listing {

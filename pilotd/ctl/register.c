@@ -26,7 +26,7 @@ static const struct flag flag_wait = {
     .fallback = "60",
     .help = "how long the command may take until its port accepts",
 };
-const struct flag *const register_flags[] = { &flag_store,
+const struct flag *const register_flags[] = { STORE_FLAGS,
     &flag_namespace,
     &flag_address,
     &flag_port,
@@ -255,6 +255,7 @@ static bool open_store(struct registration *r, struct error *err)
     static const struct log_scope quiet = { .level = LOG_LEVEL_ERROR };
     struct store_options options = {
         .url = ctl_value(r->ctl, &flag_store),
+        .access = session_access(r->ctl),
         .layout = &document_layout,
         .log = &quiet,
         .is_oneshot = true,

@@ -13,7 +13,7 @@ static const struct flag flag_directory = {
     .help = "where the four files go; made when it is not there",
 };
 const struct flag *const render_flags[] = {
-    &flag_file, &flag_node, &flag_mesh, &flag_store, &flag_directory, NULL
+    &flag_file, &flag_node, &flag_mesh, STORE_FLAGS, &flag_directory, NULL
 };
 
 static const struct {

@@ -13,7 +13,7 @@ static const struct flag flag_form = {
 const struct flag *const route_flags[] = { &flag_file,
     &flag_node,
     &flag_mesh,
-    &flag_store,
+    STORE_FLAGS,
     &flag_call_inbound,
     &flag_call_address,
     &flag_call_tls,

@@ -73,11 +73,21 @@ bool session_txn(struct session *s, const struct store_write *writes, size_t cou
     return wait_for(&pending);
 }
 
+struct store_access session_access(const struct ctl *ctl)
+{
+    return (struct store_access){
+        .ca_file = ctl_value(ctl, &flag_etcd_ca),
+        .cert_file = ctl_value(ctl, &flag_etcd_cert),
+        .key_file = ctl_value(ctl, &flag_etcd_key),
+    };
+}
+
 int session_open(struct session *s, struct ctl *ctl)
 {
     static const struct log_scope quiet = { .level = LOG_LEVEL_ERROR };
     struct store_options options = {
         .url = ctl_value(ctl, &flag_store),
+        .access = session_access(ctl),
         .layout = &document_layout,
         .log = &quiet,
         .is_oneshot = true,

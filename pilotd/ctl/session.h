@@ -24,6 +24,9 @@ struct session_answer {
     LIST(struct store_entry) entries; /* copied into the session's arena */
 };
 
+/* How the flags say that the store is reached. */
+struct store_access session_access(const struct ctl *ctl);
+
 /* Opens the --store of the command line. `layout` of the keyspace's resources is filled in. Prints
  * and returns an exit status; EXIT_GOOD when it is open. */
 int session_open(struct session *s, struct ctl *ctl);

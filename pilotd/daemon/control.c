@@ -480,6 +480,9 @@ bool control_start(struct control *c, struct error *err)
     static const struct store_layout layout = { .key_of = object_key_of_document };
     struct store_options options = {
         .url = c->store_url,
+        .access = { .ca_file = c->options->etcd_ca,
+            .cert_file = c->options->etcd_cert,
+            .key_file = c->options->etcd_key },
         .layout = &layout,
         .log = &c->log,
         .stats = &c->stats.store,

@@ -134,6 +134,7 @@ static void on_reload(uv_signal_t *signal, int number)
     c->log.level = l->options->log_level;
     for (size_t i = 0; i < c->serving_count; i++)
         serving_set_log_level(c->servings[i], c->log.level);
+    store_reload(c->store);
     log_info(&c->log, "settings are read again");
 }
 

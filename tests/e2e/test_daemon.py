@@ -509,7 +509,7 @@ def test_sighup_reads_the_settings_again(world, tmp_path):
     (["--xds-tls", "127.0.0.1:0"], "not supported yet"),
     (["--threads", "0"], "from 1 to 64"),
     (["--store", "ftp://somewhere"], "neither etcd://"),
-    (["--store", "etcds://127.0.0.1:2379"], "TLS to etcd is not supported"),
+    (["--store", "etcd://127.0.0.1:2379", "--etcd-ca", "ca.pem"], "certificates are for etcds://"),
     (["--dev", "--store", "file:x"], "leave out --store"),
 ])
 def test_wrong_usage_ends_with_2_and_says_what_is_right(arguments, part):

@@ -47,58 +47,97 @@ static bool try_command(const char *command)
     return system(command) == 0;
 }
 
-static void spawn(struct etcd_fixture *f, size_t index)
+static const char *scheme(const struct etcd_fixture *f)
 {
-    struct etcd_member *m = &f->members[index];
-    char name[16], data[96], client[64], peer[64], cluster[256] = "", log[96];
-    snprintf(name, sizeof name, "m%zu", index);
-    snprintf(data, sizeof data, "%s/m%zu", f->dir, index);
-    snprintf(log, sizeof log, "%s/m%zu.log", f->dir, index);
-    snprintf(client, sizeof client, "http://127.0.0.1:%u", m->client_port);
-    snprintf(peer, sizeof peer, "http://127.0.0.1:%u", m->peer_port);
+    return f->demands == ETCD_PLAIN ? "http" : "https";
+}
+
+static void describe_cluster(const struct etcd_fixture *f, char *out, size_t size)
+{
+    out[0] = '\0';
     for (size_t i = 0; i < f->count; i++)
-        snprintf(cluster + strlen(cluster),
-            sizeof cluster - strlen(cluster),
+        snprintf(out + strlen(out),
+            size - strlen(out),
             "%sm%zu=http://127.0.0.1:%u",
             i ? "," : "",
             i,
             f->members[i].peer_port);
+}
+
+static void describe_demands(const struct etcd_fixture *f, char *out, size_t size)
+{
+    out[0] = '\0';
+    if (f->demands != ETCD_PLAIN)
+        snprintf(out, size, "--cert-file %s/server.pem --key-file %s/server.key", f->dir, f->dir);
+    if (f->demands == ETCD_CLIENT_CERTIFICATES)
+        snprintf(out + strlen(out),
+            size - strlen(out),
+            " --client-cert-auth --trusted-ca-file %s/ca.pem",
+            f->dir);
+}
+
+static void spawn(struct etcd_fixture *f, size_t index)
+{
+    struct etcd_member *m = &f->members[index];
+    char cluster[256], demands[320], command[1536];
+    describe_cluster(f, cluster, sizeof cluster);
+    describe_demands(f, demands, sizeof demands);
+    snprintf(command,
+        sizeof command,
+        "exec etcd --name m%zu --data-dir %s/m%zu --listen-client-urls %s://127.0.0.1:%u "
+        "--advertise-client-urls %s://127.0.0.1:%u --listen-peer-urls http://127.0.0.1:%u "
+        "--initial-advertise-peer-urls http://127.0.0.1:%u --initial-cluster %s %s %s "
+        ">/dev/null 2>>%s/m%zu.log",
+        index,
+        f->dir,
+        index,
+        scheme(f),
+        m->client_port,
+        scheme(f),
+        m->client_port,
+        m->peer_port,
+        m->peer_port,
+        cluster,
+        demands,
+        f->flags ? f->flags : "",
+        f->dir,
+        index);
     m->pid = fork();
     assert_true(m->pid >= 0);
     if (m->pid > 0)
         return;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (!freopen(log, "a", stderr) || !freopen("/dev/null", "w", stdout))
-        _exit(126);
-    execlp("etcd",
-        "etcd",
-        "--name",
-        name,
-        "--data-dir",
-        data,
-        "--listen-client-urls",
-        client,
-        "--advertise-client-urls",
-        client,
-        "--listen-peer-urls",
-        peer,
-        "--initial-advertise-peer-urls",
-        peer,
-        "--initial-cluster",
-        cluster,
-        (char *)NULL);
+    execl("/bin/sh", "sh", "-c", command, (char *)NULL);
     _exit(127);
+}
+
+/* "etcdctl" with what it needs to be let in. */
+static int etcdctl_head(const struct etcd_fixture *f, size_t index, char *out, size_t size)
+{
+    char files[320] = "";
+    if (f->demands != ETCD_PLAIN)
+        snprintf(files,
+            sizeof files,
+            "--cacert %s/ca.pem --cert %s/root.pem --key %s/root.key ",
+            f->dir,
+            f->dir,
+            f->dir);
+    return snprintf(out,
+        size,
+        "ETCDCTL_API=3 etcdctl --endpoints %s://127.0.0.1:%u %s",
+        scheme(f),
+        f->members[index].client_port,
+        files);
 }
 
 /* Health is a read that needs the quorum, so a member that is healthy has a leader. */
 static void wait_until_healthy(struct etcd_fixture *f, size_t index)
 {
-    char command[256];
-    snprintf(command,
-        sizeof command,
-        "etcdctl --endpoints http://127.0.0.1:%u --command-timeout=1s endpoint health "
-        ">/dev/null 2>&1",
-        f->members[index].client_port);
+    char command[640];
+    int size = etcdctl_head(f, index, command, sizeof command);
+    snprintf(command + size,
+        sizeof command - (size_t)size,
+        "--command-timeout=1s endpoint health >/dev/null 2>&1");
     for (int waited_ms = 0; waited_ms < START_LIMIT_MS; waited_ms += POLL_MS) {
         if (try_command(command))
             return;
@@ -108,12 +147,59 @@ static void wait_until_healthy(struct etcd_fixture *f, size_t index)
     fail_msg("etcd does not become healthy");
 }
 
-void etcd_fixture_start(struct etcd_fixture *f, size_t count)
+static void make_authority(const struct etcd_fixture *f, const char *name)
 {
-    *f = (struct etcd_fixture){ .count = count };
+    char command[512];
+    snprintf(command,
+        sizeof command,
+        "cd %s && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 "
+        "-subj /CN=%s -keyout %s.key -out %s.pem 2>/dev/null",
+        f->dir,
+        name,
+        name,
+        name);
+    run(command);
+}
+
+static void issue(const struct etcd_fixture *f, const char *name, const char *authority)
+{
+    char command[1024];
+    snprintf(command,
+        sizeof command,
+        "cd %s && echo subjectAltName=IP:127.0.0.1 > ext && "
+        "openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=%s "
+        "-keyout %s.key -out %s.csr 2>/dev/null && "
+        "openssl x509 -req -in %s.csr -CA %s.pem -CAkey %s.key -CAcreateserial -days 2 "
+        "-extfile ext -out %s.pem 2>/dev/null",
+        f->dir,
+        name,
+        name,
+        name,
+        name,
+        authority,
+        authority,
+        name);
+    run(command);
+}
+
+static void make_certificates(const struct etcd_fixture *f)
+{
+    make_authority(f, "ca");
+    make_authority(f, "other-ca");
+    issue(f, "server", "ca");
+    issue(f, "root", "ca");
+    issue(f, "pilot", "ca");
+    issue(f, "stranger", "other-ca");
+}
+
+static void start(struct etcd_fixture *f, size_t count)
+{
+    f->count = count;
     assert_true(count >= 1 && count <= ETCD_MEMBERS_MAX);
     snprintf(f->dir, sizeof f->dir, "/tmp/test-etcd-XXXXXX");
     assert_non_null(mkdtemp(f->dir));
+    if (f->demands != ETCD_PLAIN)
+        make_certificates(f);
     for (size_t i = 0; i < count; i++) {
         f->members[i].client_port = free_port();
         f->members[i].peer_port = free_port();
@@ -122,6 +208,18 @@ void etcd_fixture_start(struct etcd_fixture *f, size_t count)
         spawn(f, i);
     for (size_t i = 0; i < count; i++)
         wait_until_healthy(f, i);
+}
+
+void etcd_fixture_start(struct etcd_fixture *f, size_t count)
+{
+    *f = (struct etcd_fixture){ 0 };
+    start(f, count);
+}
+
+void etcd_fixture_start_with(struct etcd_fixture *f, enum etcd_demands demands, const char *flags)
+{
+    *f = (struct etcd_fixture){ .demands = demands, .flags = flags };
+    start(f, 1);
 }
 
 void etcd_member_kill(struct etcd_fixture *f, size_t index)
@@ -180,10 +278,7 @@ void etcdctl(const struct etcd_fixture *f, size_t index, const char *fmt, ...)
 {
     char command[1024];
     va_list args;
-    int size = snprintf(command,
-        sizeof command,
-        "ETCDCTL_API=3 etcdctl --endpoints http://127.0.0.1:%u ",
-        f->members[index].client_port);
+    int size = etcdctl_head(f, index, command, sizeof command);
     va_start(args, fmt);
     vsnprintf(command + size, sizeof command - (size_t)size, fmt, args);
     va_end(args);

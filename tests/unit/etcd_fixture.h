@@ -16,7 +16,14 @@ struct etcd_member {
     unsigned client_port, peer_port;
 };
 
+/* What an etcd may demand. Certificates are in the fixture's directory: ca.pem; server.pem;
+ * pilot.pem with its key, whose common name is "pilot"; and stranger.pem with its key, of another
+ * authority. */
+enum etcd_demands { ETCD_PLAIN, ETCD_TLS, ETCD_CLIENT_CERTIFICATES };
+
 struct etcd_fixture {
+    enum etcd_demands demands;
+    const char *flags; /* further ones of etcd's; may be NULL */
     struct etcd_member members[ETCD_MEMBERS_MAX];
     size_t count;
     char dir[64];
@@ -24,6 +31,9 @@ struct etcd_fixture {
 
 /* Starts `count` members and waits until each answers. */
 void etcd_fixture_start(struct etcd_fixture *f, size_t count);
+
+/* The same for one member that makes demands, or has further flags. */
+void etcd_fixture_start_with(struct etcd_fixture *f, enum etcd_demands demands, const char *flags);
 
 /* Kills all that runs and removes the data. */
 void etcd_fixture_remove(struct etcd_fixture *f);

@@ -114,6 +114,7 @@ static void open_store(
         .layout = layout,
         .log = &quiet,
         .stats = &r->stats,
+        .access = r->access,
         .audit_every_ms = r->audit_every_ms,
         .is_oneshot = is_oneshot,
     };

@@ -22,6 +22,7 @@ struct recorder {
     struct buf states;   /* every state told: "connecting ", "following ", "behind " */
     size_t told, synced; /* changes; calls of on_synced */
     int64_t revision;
+    struct store_access access;
     uint64_t audit_every_ms;             /* 0: as in production */
     bool may_go_back;                    /* a revision may be lower than that before */
     bool is_inside;                      /* a store_* call is running: no callback may come */

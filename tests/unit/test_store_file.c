@@ -588,7 +588,6 @@ static void test_urls_that_are_refused(void **state)
     } cases[] = {
         { "file:", "must name a folder" },
         { "/etc", "neither" },
-        { "etcds://h", "TLS" },
         { "etcd:h", "must be etcd://" },
         { "etcd://", "no HOST:PORT" },
         { "etcd://h:0", "no HOST:PORT" },
