@@ -11,8 +11,7 @@ struct peer {
     struct peer *next, *prev;
     struct xds_server *server;
     struct h2_connection *connection;
-    uv_timer_t drain;
-    bool has_timer;
+    uv_timer_t leave; /* when it is old, or its turn in a drain */
 };
 
 struct xds_server {
@@ -23,6 +22,7 @@ struct xds_server {
     struct peer *peers;
     struct rpc_list rpcs;
     void (*on_drained)(struct xds_source *source);
+    uint64_t max_age_ms; /* of a connection; 0: any */
     unsigned handles, peer_count;
     bool is_draining, is_closing, is_listener_closed;
 };
@@ -49,9 +49,9 @@ static void free_if_gone(struct xds_server *s)
         server_free(s);
 }
 
-static void on_drain_timer_closed(uv_handle_t *handle)
+static void on_timer_closed(uv_handle_t *handle)
 {
-    free(container_of(handle, struct peer, drain));
+    free(container_of((uv_timer_t *)handle, struct peer, leave));
 }
 
 static void peer_free(struct peer *p)
@@ -65,10 +65,7 @@ static void peer_free(struct peer *p)
         p->next->prev = p->prev;
     s->peer_count--;
     metric_add(&s->shared.stats->connections, -1);
-    if (p->has_timer)
-        uv_close((uv_handle_t *)&p->drain, on_drain_timer_closed);
-    else
-        free(p);
+    uv_close((uv_handle_t *)&p->leave, on_timer_closed);
     drained_if_empty(s);
     free_if_gone(s);
 }
@@ -112,6 +109,29 @@ static const struct h2_handlers handlers = {
     on_request, on_bytes, on_half_closed, on_stream_closed, on_connection_closed
 };
 
+/* ---- asking to leave ---- */
+
+/* Its client is to open another connection, which a balancer may lead elsewhere. */
+static void on_leave(uv_timer_t *timer)
+{
+    struct peer *p = container_of(timer, struct peer, leave);
+    struct xds_server *s = p->server;
+    metric_add(&s->shared.stats->aged, !s->is_draining);
+    h2_connection_goaway(p->connection);
+    rpc_list_end(&s->rpcs,
+        p->connection,
+        s->is_draining ? "the replica is leaving; reconnect" : "the connection is old; reconnect");
+    h2_connection_close_when_idle(p->connection);
+}
+
+/* From 80 to 120 of 100, so that those who came together do not go together. */
+static uint64_t with_jitter(uint64_t age_ms)
+{
+    uint32_t random = 0;
+    INVARIANT(uv_random(NULL, NULL, &random, sizeof random, 0, NULL) == 0);
+    return age_ms / 5 * 4 + age_ms / 5 * 2 * (random % 1024) / 1024;
+}
+
 /* ---- accepting ---- */
 
 static void refuse(uv_stream_t *listener, struct xds_server *s)
@@ -144,6 +164,9 @@ static void on_connection(uv_stream_t *listener, int status)
     struct peer *p = xcalloc(1, sizeof *p);
     p->server = s;
     p->connection = c;
+    uv_timer_init(listener->loop, &p->leave);
+    if (s->max_age_ms > 0)
+        uv_timer_start(&p->leave, on_leave, with_jitter(s->max_age_ms), 0);
     h2_connection_set_data(c, p);
     p->next = s->peers;
     if (s->peers)
@@ -206,6 +229,7 @@ bool xds_server_open(uv_loop_t *loop, const struct xds_server_options *options,
 {
     struct xds_server *s = xcalloc(1, sizeof *s);
     s->identity = xstrdup(options->identity);
+    s->max_age_ms = options->max_age_ms;
     s->shared = (struct rpc_shared){
         .loop = loop,
         .identity = s->identity,
@@ -259,18 +283,6 @@ static void close_listener(struct xds_server *s)
     uv_close((uv_handle_t *)&s->listener, on_handle_closed);
 }
 
-static void dismiss(struct peer *p)
-{
-    h2_connection_goaway(p->connection);
-    rpc_list_end(&p->server->rpcs, p->connection, "the replica is leaving; reconnect");
-    h2_connection_close_when_idle(p->connection);
-}
-
-static void on_drain_time(uv_timer_t *timer)
-{
-    dismiss(container_of(timer, struct peer, drain));
-}
-
 static void on_deadline(uv_timer_t *timer)
 {
     struct xds_server *s = container_of(timer, struct xds_server, deadline);
@@ -293,9 +305,7 @@ void xds_server_drain(struct xds_server *s, uint64_t spread_ms, uint64_t grace_m
     for (struct peer *p = s->peers, *next; p; p = next) {
         next = p->next;
         uint64_t delay_ms = s->peer_count ? spread_ms * place++ / s->peer_count : 0;
-        p->has_timer = true;
-        uv_timer_init(s->shared.loop, &p->drain);
-        uv_timer_start(&p->drain, on_drain_time, delay_ms, 0);
+        uv_timer_start(&p->leave, on_leave, delay_ms, 0);
     }
     drained_if_empty(s);
 }

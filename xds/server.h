@@ -19,7 +19,7 @@ struct xds_server;
 
 struct xds_stats { /* shared by all loops; read by /metrics */
     metric_value connections, streams_sotw, streams_delta; /* gauges */
-    metric_value accepted, refused_connections;
+    metric_value accepted, refused_connections, aged;
     metric_value requests, unserved, responses, resources_sent, bytes_sent, acks, nacks;
     metric_value protocol_errors; /* not HTTP/2, not gRPC, undecodable, over a limit */
 };
@@ -40,6 +40,7 @@ struct xds_server_options {
     struct xds_source *source;
     const struct log_scope *log;
     struct xds_stats *stats;
+    uint64_t max_age_ms; /* of a connection, 20 % more or less; 0: any */
 };
 
 bool xds_server_open(uv_loop_t *loop, const struct xds_server_options *options,

@@ -33,6 +33,7 @@ struct http_server {
     struct http_exchange *first;
     size_t count;
     bool is_closing;
+    bool has_waiting; /* a connection that is not accepted until some others are gone */
     unsigned open_handles;
 };
 
@@ -49,6 +50,8 @@ static void free_server_when_done(struct http_server *s)
         free(s);
 }
 
+static void accept_waiting(struct http_server *s);
+
 static void free_when_done(struct http_exchange *x)
 {
     struct http_server *s = x->server;
@@ -61,6 +64,7 @@ static void free_when_done(struct http_exchange *x)
     buf_fini(&x->head);
     buf_fini(&x->body);
     free(x);
+    accept_waiting(s);
     free_server_when_done(s);
 }
 
@@ -253,14 +257,23 @@ static void on_connection(uv_stream_t *listener, int status)
         if (oldest)
             close_exchange(oldest);
     }
-    bool is_over = s->count >= HTTP_CONNECTIONS_MAX + HTTP_CLOSING_MAX;
+    /* libuv asks for no more until this one is accepted. */
+    s->has_waiting = s->count >= HTTP_CONNECTIONS_MAX + HTTP_CLOSING_MAX;
+    if (s->has_waiting)
+        return;
     struct http_exchange *x = add_exchange(s);
-    if (uv_accept(listener, (uv_stream_t *)&x->tcp) != 0 || is_over) {
+    if (uv_accept(listener, (uv_stream_t *)&x->tcp) != 0) {
         close_exchange(x);
         return;
     }
     uv_tcp_nodelay(&x->tcp, 1);
     serve_next(x);
+}
+
+static void accept_waiting(struct http_server *s)
+{
+    if (s->has_waiting && !s->is_closing)
+        on_connection((uv_stream_t *)&s->tcp, 0);
 }
 
 static void on_listener_closed(uv_handle_t *handle)

@@ -166,6 +166,7 @@ static bool open_servings(struct lifecycle *l, struct error *err)
             .index = i,
             .address = c->xds_address,
             .id = l->options->id,
+            .max_stream_age_ms = (uint64_t)l->options->max_stream_age_ms,
             .owner = &c->serving_owner,
             .log = &c->log,
             .xds = &c->stats.xds,

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CONFIG_LIMIT_BYTES = 1024 * 1024, HOUR_MS = 3600 * 1000 };
+enum { CONFIG_LIMIT_BYTES = 1024 * 1024, HOUR_MS = 3600 * 1000, DAY_MS = 24 * HOUR_MS };
 
 struct option;
 typedef bool (*option_parser)(
@@ -193,6 +193,15 @@ static const struct option options[] = {
         0,
         HOUR_MS,
         .can_reload = true },
+    { "max-stream-age",
+        "DURATION",
+        "30m",
+        "proxies connect anew when so old, 20 % more or less, so that replicas stay balanced; 0s: "
+        "never",
+        parse_duration,
+        offsetof(struct options, max_stream_age_ms),
+        0,
+        DAY_MS },
     { "log-level",
         "LEVEL",
         "info",

@@ -20,7 +20,7 @@ struct options {
     bool is_dev;
     enum log_level log_level;
     int64_t threads; /* serving loops */
-    int64_t drain_spread_ms, drain_grace_ms, replica_ttl_ms;
+    int64_t drain_spread_ms, drain_grace_ms, replica_ttl_ms, max_stream_age_ms;
     struct arena *arena; /* of the texts */
 };
 

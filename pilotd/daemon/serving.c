@@ -416,6 +416,7 @@ static bool listen_there(struct serving *s, struct error *err)
         .source = &s->source,
         .log = &s->log,
         .stats = s->options.xds,
+        .max_age_ms = s->options.max_stream_age_ms,
     };
     return xds_server_open(&s->loop, &options, &s->server, err);
 }

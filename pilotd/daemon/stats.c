@@ -36,6 +36,8 @@ static const struct metric_desc rows[] = {
     COUNTER("pilotd_connections_total", xds.accepted, "Connections accepted on the xDS port."),
     COUNTER(
         "pilotd_connections_refused_total", xds.refused_connections, "And those over the limit."),
+    COUNTER("pilotd_connections_aged_total", xds.aged,
+        "Connections asked to be opened anew because they were old."),
     COUNTER("pilotd_xds_requests_total", xds.requests, "Requests and acknowledgements of proxies."),
     COUNTER("pilotd_xds_acks_total", xds.acks, "Responses that proxies accepted."),
     COUNTER("pilotd_xds_resources_total", xds.resources_sent, "Resources sent."),

@@ -440,6 +440,30 @@ def test_a_deleted_record_is_written_again(world):
 
 # ---- the end of a replica ----
 
+def test_old_connections_are_asked_to_be_opened_anew(world):
+    world.put_service("web")
+    replica = world.replica("--max-stream-age", "1s")
+    clients = [world.connect(replica) for _ in range(8)]
+    for client in clients:
+        client.wait_for("CDS", WEB)
+    begin = time.monotonic()
+
+    wait_until(lambda: all(client.error for client in clients), "all have been asked")
+    assert {client.error.code() for client in clients} == {grpc.StatusCode.UNAVAILABLE}
+    assert "the connection is old; reconnect" in clients[0].error.details()
+    assert time.monotonic() - begin > 0.3
+    assert replica.metric("pilotd_connections_aged_total") >= 8
+    world.connect(replica).wait_for("CDS", WEB)
+
+
+def test_connections_may_become_as_old_as_they_like(world):
+    world.put_service("web")
+    replica = world.replica("--max-stream-age", "0s")
+    client = world.connect(replica)
+    client.wait_for("CDS", WEB)
+    assert replica.status()["proxies"] == 1 and client.error is None
+
+
 def test_sigterm_drains(world):
     replica = world.replica("--drain-spread", "2s")
     clients = [world.connect(replica) for _ in range(6)]
@@ -665,7 +689,10 @@ def test_requests_in_one_packet_are_answered_in_order(world):
 def test_clients_that_hold_connections_do_not_shut_out_the_balancer(world):
     replica = world.replica()
     host, port = replica.admin.rsplit(":", 1)
-    held = [socket.create_connection((host, int(port)), WAIT_S) for _ in range(400)]
+    replica.signal(signal.SIGSTOP)  # all of them come at once
+    held = [socket.create_connection((host, int(port)), WAIT_S) for _ in range(120)]
+    replica.signal(signal.SIGCONT)
+    held += [socket.create_connection((host, int(port)), WAIT_S) for _ in range(400)]
     try:
         for connection in held[::2]:
             connection.send(b"GET /re")
