@@ -4,6 +4,7 @@
     ("proxy", event), ("http", event)                         lines of proxies.py and traffic.py
     ("poll", time, replica, is_ready, status or None, descriptors, resident bytes)
     ("era", time, None)                                       a backup is restored: history is another one
+    ("end",)                                                  nothing comes any more
 
 and is judged on one thread. What is broken is told at once, by the name of the invariant.
 """
@@ -18,7 +19,7 @@ from model import Model, service_of
 
 PATIENCE_S = 10.0  # for history to tell of what a proxy was sent
 MISSING_S, STALE_S, HEARD_S = 2.0, 4.0, 8.0
-DESCRIPTORS_MAX, RESIDENT_MAX = 600, 400 << 20
+DESCRIPTORS_MAX, RESIDENT_MAX = 250, 400 << 20  # one replica may have all the proxies
 TICK_S = 0.25
 SPANS_MAX = 400
 WEB_HOST = "web.default.svc.cluster.local:8080"
@@ -57,7 +58,7 @@ class Checker(threading.Thread):
         self.failovers, self.bad_requests, self.problems = [], [], {}
         self.polls, self.refresh = {}, 0.0
         self.excused, self.history_heard = {}, 0.0
-        self.stopping = threading.Event()
+        self.is_over, self.ended, self.stopping = False, threading.Event(), threading.Event()
 
     # ---- the thread ----
 
@@ -79,6 +80,13 @@ class Checker(threading.Thread):
         told = self.violations.setdefault(invariant, [])
         if len(told) < 5:
             told.append(f"{time.strftime('%H:%M:%S')} {text}")
+
+    def on_end(self):
+        """All of history has been told: what waits for it is judged."""
+        self.is_over = True
+        for number, proxy in self.proxies.items():
+            self.settle(number, proxy, time.monotonic())
+        self.ended.set()
 
     # ---- etcd's history ----
 
@@ -195,7 +203,7 @@ class Checker(threading.Thread):
         while proxy.waiting:
             since, endpoints, weights, replica = proxy.waiting[0]
             revision = self.revision_of(proxy.floor, endpoints, weights)
-            if revision is None and now - since < PATIENCE_S:
+            if revision is None and now - since < PATIENCE_S and not self.is_over:
                 return
             proxy.waiting.popleft()
             if revision is not None:

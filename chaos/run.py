@@ -77,6 +77,8 @@ class Run:
         self.steps.run(self.scenario.steps)
         self.steps.settle()
         self.took = time.monotonic() - began
+        self.checker.queue.put(("end",))
+        self.checker.ended.wait(READY_S)
         self.judge_ends()
 
     def judge_ends(self):

@@ -78,7 +78,11 @@ bench: deps ## measure: change to 500 proxies, CPU, memory a proxy, start to rea
 	@$(MAKE) --no-print-directory all $(BUILD)/tools/xds_load
 	@$(VENV)/bin/python tests/bench/bench.py $(BENCH)
 
-.PHONY: chaos
+.PHONY: chaos chaos-mutants
 chaos: deps ## break a real cluster on purpose and watch what must hold; needs root (SCENARIO=name, SEED=n)
 	@$(MAKE) --no-print-directory all
 	@$(VENV)/bin/python chaos/run.py $(if $(SEED),--seed $(SEED)) $(SCENARIO)
+
+chaos-mutants: deps ## build pilotds that break one invariant each: the checks of chaos/ must find them; needs root
+	@$(MAKE) --no-print-directory all
+	@$(VENV)/bin/python chaos/mutants.py $(MUTANT)
