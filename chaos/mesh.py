@@ -6,6 +6,7 @@ callers, raw proxies and the runner share the bridge's.
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -94,6 +95,14 @@ class Mesh:
                 "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
                 "--listen-client-urls", client, "--advertise-client-urls", client,
                 "--initial-cluster", peers, "--logger", "zap", "--log-level", "warn", *flags])
+
+    def restore(self, member, backup, etcdctl):
+        data = f"{self.directory}/{member.name}"
+        shutil.rmtree(data)
+        members = ",".join(f"{m.name}=http://{m.host.address}:{PEER_PORT}" for m in self.of("etcd"))
+        etcdctl("snapshot", "restore", backup, "--name", member.name, "--data-dir", data,
+                "--initial-cluster", members, "--initial-advertise-peer-urls",
+                f"http://{member.host.address}:{PEER_PORT}")
 
     def define_pilotds(self):
         for i in (1, 2, 3):

@@ -70,8 +70,9 @@ MUTANTS = [
            "cut-off-drop", "ready means fresh"),
     Mutant("falls-asleep", "pilotd/daemon/builder.c",
            "    uint64_t began_ns = uv_hrtime();\n    if (b->order.is_whole)",
-           "    uint64_t began_ns = uv_hrtime();\n    static int count;\n    if (++count > 60)\n"
-           "        uv_sleep(5500);\n    if (b->order.is_whole)",
+           "    uint64_t began_ns = uv_hrtime();\n    static uint64_t start_ns;\n"
+           "    start_ns = start_ns ? start_ns : began_ns;\n"
+           "    if (began_ns - start_ns > 9000000000)\n        uv_sleep(5500);\n    if (b->order.is_whole)",
            "steady", "converged in time"),
     Mutant("keeps-descriptors", "xds/server.c",
            "    struct h2_connection *c = h2_accept(listener, &options);",

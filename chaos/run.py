@@ -165,6 +165,7 @@ def run_one(path, seed, logs, pilotd=None):
     except Exception:  # told, and the logs kept; the next scenario has a mesh of its own
         problem = traceback.format_exc(limit=-3)
         problem += f"lacking: {run.steps.what_lacks(run.checker.model.revision)}"
+        run.judge_ends()
     finally:
         run.close()
     if logs:

@@ -1,8 +1,10 @@
 """What the verbs of a scenario do to a running mesh. Each is a method; its words are its arguments."""
 
 import json
+import os
 import random
 import re
+import subprocess
 import threading
 import time
 
@@ -183,6 +185,43 @@ class Steps:
         self.etcd.put("config/unheard/of", "{}")
         self.etcd.put("services/default/p-" + "deep", {"ports": [[[[]]]]})
 
+    def do_backup(self):
+        self.backup = os.path.join(self.mesh.directory, "backup.db")
+        self.etcdctl("snapshot", "save", self.backup)
+
+    def do_restore(self):
+        """All members anew from the backup, as a cluster whose history ends there."""
+        self.do_kill("etcd")
+        self.checker.queue.put(("era", time.monotonic(), None))
+        for member in self.mesh.of("etcd"):
+            self.mesh.restore(member, self.backup, self.etcdctl)
+        self.do_start("etcd")
+        self.history.restart()
+
+    def etcdctl(self, *words):
+        done = subprocess.run(["etcdctl", "--endpoints", self.mesh.etcd_addresses[0], *words], text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30,
+                              env=dict(os.environ, ETCDCTL_API="3"))
+        if done.returncode != 0:
+            raise Failure(f"etcdctl {' '.join(words)}: {done.stdout}")
+
+    def do_fill(self):
+        """Writes until etcd's quota is full; `Start: etcd-flags --quota-backend-bytes=N` sets it."""
+        for number in range(10000):
+            try:
+                self.etcd.put(f"../filler/{number % 4}", "x" * 1000000)
+            except Unavailable:
+                return
+        raise Failure("the quota of etcd is not reached")
+
+    def do_free(self):
+        """As an operator does: compact, defragment, disarm."""
+        self.etcd.compact()
+        for address in self.mesh.etcd_addresses:
+            Etcd([address]).call("maintenance/defragment", {}, 20)
+        for alarm in self.etcd.call("maintenance/alarm", {"action": "GET"}).get("alarms", []):
+            self.etcd.call("maintenance/alarm", {"action": "DEACTIVATE", **alarm})
+
     # ---- time ----
 
     def do_wait(self, duration):
@@ -198,7 +237,11 @@ class Steps:
         began = time.monotonic()
         with self.writer.lock:
             revision = wait_until(self.write_clock, "etcd takes a write", GIVE_UP_S)
-            wait_until(lambda: not self.what_lacks(revision), "all converge", GIVE_UP_S, 0.02)
+            try:
+                wait_until(lambda: not self.what_lacks(revision), "all converge", GIVE_UP_S, 0.02)
+            except Failure:
+                self.checker.broken("converged in time", f"never: {self.what_lacks(revision)}")
+                raise
         took = time.monotonic() - began
         self.recoveries.append(took)
         if took > limit:
@@ -231,13 +274,13 @@ class Steps:
     def settle(self):
         """At the end nothing is written any more: then every proxy is like the model, in all."""
         self.do_join()
-        self.do_converge("within", "10s")
         self.writer.stopping.set()
-        with self.writer.lock:
-            try:
-                wait_until(lambda: not self.checker.unlike_model(), "all is as the model says", 10)
-            except Failure:
-                for text in self.checker.unlike_model()[:3]:
-                    self.checker.broken("what history says", f"at the end, {text}")
+        self.writer.join()
+        self.do_converge("within", "10s")
+        try:
+            wait_until(lambda: not self.checker.unlike_model(), "all is as the model says", 10)
+        except Failure:
+            for text in self.checker.unlike_model()[:3]:
+                self.checker.broken("what history says", f"at the end, {text}")
 
 
