@@ -17,9 +17,12 @@ static bool check(const struct store_access *access, bool is_tls, struct error *
         return error_set(err, ERROR_USAGE, "certificates are for etcds://, not for etcd://");
     if (!access->cert_file != !access->key_file)
         return error_set(err, ERROR_USAGE, "a certificate and its key go together");
+    if (!access->user != !access->password_file)
+        return error_set(err, ERROR_USAGE, "a user and a password file go together");
     return check_file(access->ca_file, "the authority", err) &&
            check_file(access->cert_file, "the certificate", err) &&
-           check_file(access->key_file, "the key", err);
+           check_file(access->key_file, "the key", err) &&
+           check_file(access->password_file, "the password file", err);
 }
 
 static const char *copy(struct arena *a, const char *text)
@@ -37,5 +40,7 @@ bool etcd_access_take(
         .cert_file = copy(a, access->cert_file),
         .key_file = copy(a, access->key_file),
     };
+    url->user = copy(a, access->user);
+    url->password_file = copy(a, access->password_file);
     return check(access, url->is_tls, err);
 }

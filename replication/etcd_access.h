@@ -3,7 +3,8 @@
  *
  * etcds:// is TLS: the server is verified by its name, against --etcd-ca or the system's
  * authorities; --etcd-cert and --etcd-key show a certificate, whose common name is the user where
- * etcd demands client certificates. The files are read again with each connection.
+ * etcd demands client certificates. Or a user's password is in the first line of a file. The files
+ * of certificates are read again with each connection, the password with each login.
  */
 #ifndef REPLICATION_ETCD_ACCESS_H
 #define REPLICATION_ETCD_ACCESS_H

@@ -90,6 +90,7 @@ static void answer(struct etcd_audit *audit, struct arena *a, const struct grpc_
         finding->verdict = ETCD_OTHER_HISTORY;
     else if (result->err && result->err->code == ERROR_COMPACTED)
         finding->is_compacted = true;
+    finding->is_refused = result->err && result->err->code == ERROR_REFUSED;
     if (result->err) {
         snprintf(finding->text, sizeof finding->text, "%.255s", result->err->text);
     } else if (!etcd_decode_range(a, audit->asked.prefix, result->reply, page)) {
@@ -100,7 +101,7 @@ static void answer(struct etcd_audit *audit, struct arena *a, const struct grpc_
     }
 }
 
-static void on_end(struct grpc_call *call, const struct grpc_result *result)
+static void on_end(struct etcd_call *call, const struct grpc_result *result)
 {
     struct etcd_audit *audit = container_of(call, struct etcd_audit, call);
     struct etcd_finding finding = { 0 };
@@ -115,7 +116,7 @@ static void on_end(struct grpc_call *call, const struct grpc_result *result)
 
 static void ask(struct etcd_audit *audit, struct etcd_range range)
 {
-    static const struct grpc_handlers handlers = { NULL, on_end };
+    static const struct etcd_handlers handlers = { NULL, on_end };
     range.prefix = audit->asked.prefix;
     range.revision = audit->asked.revision;
     buf_clear(&audit->body);
@@ -126,8 +127,8 @@ static void ask(struct etcd_audit *audit, struct etcd_range range)
         .stall_ms = ETCD_AUDIT_STALL_MS,
         .body_bytes = ETCD_ANSWER_BYTES_MAX,
     };
-    grpc_start(
-        audit->asked.http, &audit->call, audit->asked.member, etcd_method_range, &audit->body);
+    etcd_call_start(
+        audit->asked.channel, &audit->call, audit->asked.member, etcd_method_range, &audit->body);
 }
 
 static void begin(struct etcd_audit *audit, const struct etcd_question *question, bool is_shard)
@@ -167,12 +168,12 @@ void etcd_audit_shard(struct etcd_audit *audit, const struct etcd_question *ques
 
 bool etcd_audit_is_running(const struct etcd_audit *audit)
 {
-    return grpc_is_running(&audit->call);
+    return etcd_call_is_running(&audit->call);
 }
 
 void etcd_audit_cancel(struct etcd_audit *audit)
 {
-    grpc_cancel(&audit->call);
+    etcd_call_cancel(&audit->call);
     arena_free(audit->arena);
     audit->arena = NULL;
 }

@@ -10,6 +10,7 @@
 #ifndef REPLICATION_ETCD_AUDIT_H
 #define REPLICATION_ETCD_AUDIT_H
 
+#include "replication/etcd_call.h"
 #include "replication/etcd_codec.h"
 #include "replication/key_index.h"
 
@@ -24,7 +25,7 @@ enum etcd_verdict {
 
 struct etcd_finding {
     enum etcd_verdict verdict;
-    bool is_compacted; /* why it is not known */
+    bool is_compacted, is_refused; /* why it is not known */
     size_t compared, differing;
     char text[256];                   /* the first keys that differ, or why it is not known */
     const struct etcd_header *header; /* of the answer; NULL when there is none */
@@ -32,7 +33,7 @@ struct etcd_finding {
 
 /* What is asked, and of whom. */
 struct etcd_question {
-    struct http *http;
+    struct etcd_channel *channel;
     const char *member, *prefix;
     const struct key_index *index;
     struct etcd_header known; /* of the cluster that the index was told from */
@@ -43,7 +44,7 @@ struct etcd_question {
 struct etcd_audit {
     void (*on_finding)(struct etcd_audit *audit, const struct etcd_finding *finding);
     /* The rest is etcd_audit.c's. */
-    struct grpc_call call;
+    struct etcd_call call;
     struct etcd_question asked;
     struct buf body;
     struct arena *arena;

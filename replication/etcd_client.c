@@ -16,7 +16,7 @@ struct etcd_client {
     uv_loop_t *loop;
     const struct etcd_url *url;
     struct store_stats *stats;
-    struct http *http;
+    struct etcd_channel *channel;
     struct etcd_request *requests;
     size_t preferred; /* the member that answered last */
 };
@@ -38,7 +38,7 @@ struct etcd_request {
     struct etcd_request *next, *prev; /* of client->requests */
     struct store_call *call;
     const struct request_kind *kind;
-    struct grpc_call grpc;
+    struct etcd_call rpc;
     struct buf body;
     struct arena *arena; /* of the reply */
     uv_timer_t timer;    /* of the next try */
@@ -176,7 +176,7 @@ static void drop_request(struct etcd_request *r)
         r->client->requests = r->next;
     if (r->next)
         r->next->prev = r->prev;
-    grpc_cancel(&r->grpc);
+    etcd_call_cancel(&r->rpc);
     uv_close((uv_handle_t *)&r->timer, on_request_closed);
 }
 
@@ -208,13 +208,13 @@ static void try_request(struct etcd_request *r)
 {
     bool has_choice = r->is_repeatable && r->tries + 1 < r->client->url->members.count;
     r->tries++;
-    r->grpc.limits = (struct http_limits){
+    r->rpc.limits = (struct http_limits){
         .connect_timeout_ms = ETCD_CONNECT_TIMEOUT_MS,
         .timeout_ms = time_left_ms(r) + 1,
         .stall_ms = has_choice ? ETCD_STALL_MS : 0,
         .body_bytes = ETCD_ANSWER_BYTES_MAX,
     };
-    grpc_start(r->client->http, &r->grpc, member_name(r), r->kind->method, &r->body);
+    etcd_call_start(r->client->channel, &r->rpc, member_name(r), r->kind->method, &r->body);
 }
 
 static void on_retry_timer(uv_timer_t *timer)
@@ -286,9 +286,9 @@ static void on_failure(struct etcd_request *r, const struct grpc_result *result)
     finish_request(r, &reply);
 }
 
-static void on_grpc_end(struct grpc_call *grpc, const struct grpc_result *result)
+static void on_rpc_end(struct etcd_call *rpc, const struct grpc_result *result)
 {
-    struct etcd_request *r = container_of(grpc, struct etcd_request, grpc);
+    struct etcd_request *r = container_of(rpc, struct etcd_request, rpc);
     struct store_reply reply = { 0 };
     struct error garbled = { 0 };
     if (result->err) {
@@ -314,12 +314,12 @@ static void on_grpc_end(struct grpc_call *grpc, const struct grpc_result *result
 static struct etcd_request *new_request(
     struct etcd_client *c, const struct request_kind *kind, struct store_call *call)
 {
-    static const struct grpc_handlers handlers = { NULL, on_grpc_end };
+    static const struct etcd_handlers handlers = { NULL, on_rpc_end };
     struct etcd_request *r = xcalloc(1, sizeof *r);
     r->client = c;
     r->call = call;
     r->kind = kind;
-    r->grpc.handlers = &handlers;
+    r->rpc.handlers = &handlers;
     r->arena = arena_new();
     r->member = c->preferred;
     r->is_repeatable = true;
@@ -398,19 +398,14 @@ void etcd_client_cancel(struct etcd_client *c, struct store_call *call)
 
 /* ---- opening and closing ---- */
 
-struct http *etcd_http_open(uv_loop_t *loop, const struct etcd_url *url)
-{
-    return http_open(loop, url->is_tls ? &url->tls : NULL);
-}
-
-struct etcd_client *etcd_client_open(
-    uv_loop_t *loop, const struct etcd_url *url, struct store_stats *stats)
+struct etcd_client *etcd_client_open(const struct etcd_url *url, struct etcd_channel *channel,
+    uv_loop_t *loop, struct store_stats *stats)
 {
     struct etcd_client *c = xcalloc(1, sizeof *c);
     c->loop = loop;
     c->url = url;
     c->stats = stats;
-    c->http = etcd_http_open(loop, url);
+    c->channel = channel;
     return c;
 }
 
@@ -418,7 +413,6 @@ void etcd_client_close(struct etcd_client *c)
 {
     while (c->requests)
         drop_request(c->requests);
-    http_close(c->http);
     free(c);
 }
 

@@ -7,7 +7,7 @@
 #define REPLICATION_ETCD_CLIENT_H
 
 #include "base/arena.h"
-#include "replication/http.h"
+#include "replication/etcd_call.h"
 #include "replication/store.h"
 
 struct etcd_url {
@@ -15,10 +15,8 @@ struct etcd_url {
     const char *prefix;  /* begins and ends with '/' */
     bool is_tls;
     struct http_tls tls;
+    const char *user, *password_file; /* NULL: nobody in particular */
 };
-
-/* The requests go over TLS if the URL says so. */
-struct http *etcd_http_open(uv_loop_t *loop, const struct etcd_url *url);
 
 /* `rest` follows the "etcd:" of the URL. The parts are copied into the arena. */
 bool etcd_url_parse(struct arena *a, const char *rest, struct etcd_url *url, struct error *err);
@@ -37,9 +35,9 @@ uint64_t etcd_backoff_ms(unsigned failures);
 
 struct etcd_client;
 
-/* `url` and `stats` outlive the client. */
-struct etcd_client *etcd_client_open(
-    uv_loop_t *loop, const struct etcd_url *url, struct store_stats *stats);
+/* All three outlive the client. */
+struct etcd_client *etcd_client_open(const struct etcd_url *url, struct etcd_channel *channel,
+    uv_loop_t *loop, struct store_stats *stats);
 
 /* Frees; no call comes back any more. */
 void etcd_client_close(struct etcd_client *c);

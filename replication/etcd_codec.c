@@ -9,6 +9,7 @@ const char etcd_method_txn[] = "etcdserverpb.KV/Txn";
 const char etcd_method_watch[] = "etcdserverpb.Watch/Watch";
 const char etcd_method_lease_grant[] = "etcdserverpb.Lease/LeaseGrant";
 const char etcd_method_lease_revoke[] = "etcdserverpb.Lease/LeaseRevoke";
+const char etcd_method_login[] = "etcdserverpb.Auth/Authenticate";
 const char etcd_method_lease_keepalive[] = "etcdserverpb.Lease/LeaseKeepAlive";
 
 /* ---- encoding ---- */
@@ -130,6 +131,14 @@ void etcd_encode_lease_keepalive(struct buf *out, int64_t lease)
 {
     struct arena *a = arena_new();
     frame(out, a, &pb_new_LeaseKeepAliveRequest(a, .id = lease)->base);
+}
+
+void etcd_encode_login(struct buf *out, const char *user, const char *password)
+{
+    struct arena *a = arena_new();
+    frame(out,
+        a,
+        &pb_new_AuthenticateRequest(a, .name = pb_str(user), .password = pb_str(password))->base);
 }
 
 /* ---- decoding: protobuf-c's allocations go to the arena ---- */
@@ -310,6 +319,15 @@ bool etcd_decode_lease_keepalive(
         return false;
     *lease = (struct etcd_lease){ .id = answer->id, .ttl_seconds = answer->ttl };
     return take_header(answer->header, &lease->header);
+}
+
+bool etcd_decode_login(struct arena *a, struct grpc_message message, const char **token)
+{
+    const pb_AuthenticateResponse *answer = unpack(a, &pb_AuthenticateResponse_desc, message);
+    if (!answer || !answer->token[0] || strpbrk(answer->token, "\r\n"))
+        return false;
+    *token = answer->token;
+    return true;
 }
 
 bool etcd_is_future_revision(const struct error *err)

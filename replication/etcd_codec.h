@@ -64,7 +64,8 @@ struct etcd_lease {
 };
 
 extern const char etcd_method_range[], etcd_method_txn[], etcd_method_watch[],
-    etcd_method_lease_grant[], etcd_method_lease_revoke[], etcd_method_lease_keepalive[];
+    etcd_method_lease_grant[], etcd_method_lease_revoke[], etcd_method_lease_keepalive[],
+    etcd_method_login[];
 
 void etcd_encode_range(struct buf *out, const struct etcd_range *range);
 void etcd_encode_watch(struct buf *out, const char *prefix, int64_t start_revision);
@@ -73,6 +74,7 @@ void etcd_encode_txn(
 void etcd_encode_lease_grant(struct buf *out, int64_t ttl_seconds);
 void etcd_encode_lease_revoke(struct buf *out, int64_t lease);
 void etcd_encode_lease_keepalive(struct buf *out, int64_t lease);
+void etcd_encode_login(struct buf *out, const char *user, const char *password);
 
 bool etcd_decode_range(
     struct arena *a, const char *prefix, struct grpc_message message, struct etcd_page *page);
@@ -85,6 +87,8 @@ bool etcd_decode_lease_revoke(
     struct arena *a, struct grpc_message message, struct etcd_header *header);
 bool etcd_decode_lease_keepalive(
     struct arena *a, struct grpc_message message, struct etcd_lease *lease);
+
+bool etcd_decode_login(struct arena *a, struct grpc_message message, const char **token);
 
 /* A read pinned at a revision that this etcd has not come to. (Its status is that of a compacted
  * one.) */

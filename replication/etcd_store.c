@@ -36,12 +36,12 @@ struct etcd_store {
     struct arena *arena; /* of the URL */
     struct etcd_url url;
     struct etcd_client *client;
-    struct http *http;
+    struct etcd_channel *channel;
 
     enum phase phase;
     size_t member;
     uv_timer_t timer;      /* RESTING: the next try. WATCHING: until the watch is created */
-    struct grpc_call call; /* the page or the watch */
+    struct etcd_call call; /* the page or the watch */
     struct buf body;       /* of the call */
     unsigned failures;     /* in a row */
     uint64_t steady_since_ms;
@@ -121,7 +121,7 @@ static void rest(struct etcd_store *e, size_t member, const char *problem)
                       uv_now(e->base.loop) - e->steady_since_ms >= (uint64_t)STEADY_MS;
     char text[sizeof e->base.problem];
     snprintf(text, sizeof text, "%s: %s", former, problem);
-    grpc_cancel(&e->call);
+    etcd_call_cancel(&e->call);
     etcd_audit_cancel(&e->audit);
     drop_held(e);
     e->failures = was_steady ? 1 : e->failures + 1;
@@ -223,6 +223,7 @@ static void on_canceled(struct etcd_store *e, const struct etcd_watch *watch)
 {
     char text[128];
     if (watch->compact_revision == 0) {
+        etcd_channel_forget(e->channel); /* etcd says "denied" to a token that ran out, too */
         fail(e, watch->cancel_reason[0] ? watch->cancel_reason : "the watch was cancelled");
         return;
     }
@@ -235,7 +236,7 @@ static void on_canceled(struct etcd_store *e, const struct etcd_watch *watch)
     list_again(e, text);
 }
 
-static void on_watch_message(struct grpc_call *call, struct grpc_message message)
+static void on_watch_message(struct etcd_call *call, struct grpc_message message)
 {
     struct etcd_store *e = container_of(call, struct etcd_store, call);
     struct etcd_watch watch;
@@ -262,7 +263,7 @@ static void on_watch_message(struct grpc_call *call, struct grpc_message message
         tell_events(e);
 }
 
-static void on_watch_end(struct grpc_call *call, const struct grpc_result *result)
+static void on_watch_end(struct etcd_call *call, const struct grpc_result *result)
 {
     struct etcd_store *e = container_of(call, struct etcd_store, call);
     fail(e, result->err ? result->err->text : "the watch ended");
@@ -270,7 +271,7 @@ static void on_watch_end(struct grpc_call *call, const struct grpc_result *resul
 
 static void start_watch(struct etcd_store *e)
 {
-    static const struct grpc_handlers handlers = { on_watch_message, on_watch_end };
+    static const struct etcd_handlers handlers = { on_watch_message, on_watch_end };
     e->phase = WATCHING;
     buf_clear(&e->body);
     etcd_encode_watch(&e->body, e->url.prefix, e->base.status.revision + 1);
@@ -280,7 +281,7 @@ static void start_watch(struct etcd_store *e)
         .connect_timeout_ms = ETCD_CONNECT_TIMEOUT_MS,
         .body_bytes = ETCD_ANSWER_BYTES_MAX,
     };
-    grpc_start(e->http, &e->call, member_name(e), etcd_method_watch, &e->body);
+    etcd_call_start(e->channel, &e->call, member_name(e), etcd_method_watch, &e->body);
 }
 
 /* ---- listing ---- */
@@ -379,7 +380,7 @@ static void on_page(struct etcd_store *e, struct arena *a, struct grpc_message m
     request_page(e);
 }
 
-static void on_page_end(struct grpc_call *call, const struct grpc_result *result)
+static void on_page_end(struct etcd_call *call, const struct grpc_result *result)
 {
     struct etcd_store *e = container_of(call, struct etcd_store, call);
     if (!result->err) {
@@ -401,7 +402,7 @@ static void on_page_end(struct grpc_call *call, const struct grpc_result *result
 
 static void request_page(struct etcd_store *e)
 {
-    static const struct grpc_handlers handlers = { NULL, on_page_end };
+    static const struct etcd_handlers handlers = { NULL, on_page_end };
     buf_clear(&e->body);
     etcd_encode_range(&e->body, &e->range);
     e->call.handlers = &handlers;
@@ -410,7 +411,7 @@ static void request_page(struct etcd_store *e)
         .stall_ms = PAGE_STALL_MS,
         .body_bytes = ETCD_ANSWER_BYTES_MAX,
     };
-    grpc_start(e->http, &e->call, member_name(e), etcd_method_range, &e->body);
+    etcd_call_start(e->channel, &e->call, member_name(e), etcd_method_range, &e->body);
 }
 
 static void start_listing(struct etcd_store *e)
@@ -426,7 +427,7 @@ static void start_listing(struct etcd_store *e)
 static struct etcd_question question(const struct etcd_store *e)
 {
     return (struct etcd_question){
-        .http = e->http,
+        .channel = e->channel,
         .member = member_name(e),
         .prefix = e->url.prefix,
         .index = e->index,
@@ -464,6 +465,8 @@ static void on_audited(struct etcd_store *e, const struct etcd_finding *finding)
             LOG_INT("keys", (int64_t)finding->differing),
             LOG_STR("first", finding->text));
         list_again(e, "what is held is not what etcd has: listing again");
+    } else if (finding->is_refused) {
+        fail(e, finding->text); /* a watch goes on although its user may not read any more */
     } else if (finding->verdict == ETCD_NOT_KNOWN) {
         log_debug(&e->base.log, "keys could not be compared", LOG_STR("why", finding->text));
     }
@@ -528,8 +531,9 @@ static void run_reload(struct store *s, struct store_job *job)
 {
     struct etcd_store *e = etcd_of(s);
     (void)job;
+    etcd_channel_forget(e->channel);
     if (e->phase != RESTING)
-        rest(e, e->member, "begun anew with the certificates as they are now");
+        rest(e, e->member, "begun anew with certificates and password as they are now");
 }
 
 static void etcd_reload(struct store *s)
@@ -576,8 +580,8 @@ static void etcd_cancel(struct store *s, struct store_call *call)
 static void etcd_start(struct store *s)
 {
     struct etcd_store *e = etcd_of(s);
-    e->http = etcd_http_open(s->loop, &e->url);
-    e->client = etcd_client_open(s->loop, &e->url, s->stats);
+    e->channel = etcd_channel_open(s->loop, &e->url);
+    e->client = etcd_client_open(&e->url, e->channel, s->loop, s->stats);
     INVARIANT(uv_timer_init(s->loop, &e->timer) == 0);
     store_handle_opened(s);
     INVARIANT(uv_timer_init(s->loop, &e->audit_timer) == 0);
@@ -601,10 +605,10 @@ static void on_audit_timer_closed(uv_handle_t *handle)
 static void etcd_close(struct store *s)
 {
     struct etcd_store *e = etcd_of(s);
-    grpc_cancel(&e->call);
+    etcd_call_cancel(&e->call);
     etcd_audit_cancel(&e->audit);
-    http_close(e->http);
     etcd_client_close(e->client);
+    etcd_channel_close(e->channel);
     uv_close((uv_handle_t *)&e->timer, on_timer_closed);
     uv_close((uv_handle_t *)&e->audit_timer, on_audit_timer_closed);
 }

@@ -34,7 +34,7 @@ static bool add_member(struct arena *a, char *text, string_list *members, struct
     const char *port = colon ? colon + 1 : default_port;
     size_t host_size = colon ? (size_t)(colon - text) : strlen(text);
     if (strchr(text, '@'))
-        return error_set(err, ERROR_USAGE, "users and passwords are not supported");
+        return error_set(err, ERROR_USAGE, "users and passwords are not a part of the URL");
     if (!is_host(text, host_size) || !is_port(port))
         return error_set(err, ERROR_USAGE, "\"%s\" is no HOST:PORT", text);
     list_push(a, members, arena_printf(a, "%.*s:%s", (int)host_size, text, port));

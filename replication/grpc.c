@@ -5,11 +5,6 @@
 
 enum { FRAME_HEAD_BYTES = 5 };
 
-/* etcd: `hasleader` ends a stream of a member that lost the quorum, instead of silence. */
-static const char *const headers[] = {
-    "content-type: application/grpc", "te: trailers", "hasleader: true", "Accept:", NULL
-};
-
 void grpc_append_frame_head(struct buf *out, size_t size)
 {
     INVARIANT(size <= UINT32_MAX);
@@ -153,6 +148,13 @@ void grpc_start(struct http *http, struct grpc_call *call, const char *member, c
     const struct buf *frames)
 {
     static const struct http_handlers handlers = { on_http_header, on_http_data, on_http_end };
+    /* etcd: `hasleader` ends a stream of a member that lost the quorum, instead of silence. */
+    const char *const headers[] = { "content-type: application/grpc",
+        "te: trailers",
+        "hasleader: true",
+        "Accept:",
+        call->token_header,
+        NULL };
     snprintf(call->url, sizeof call->url, "%s://%s/%s", http_scheme(http), member, method);
     call->status = -1;
     call->status_text[0] = '\0';
@@ -163,6 +165,7 @@ void grpc_start(struct http *http, struct grpc_call *call, const char *member, c
     call->http.body_size = frames->size;
     call->http.limits = call->limits;
     http_start(http, &call->http);
+    call->http.headers = NULL;
 }
 
 void grpc_cancel(struct grpc_call *call)

@@ -15,9 +15,11 @@ enum {
     GRPC_UNKNOWN = 2,
     GRPC_DEADLINE_EXCEEDED = 4,
     GRPC_NOT_FOUND = 5,
+    GRPC_FAILED_PRECONDITION = 9,
     GRPC_OUT_OF_RANGE = 11,
     GRPC_INTERNAL = 13,
     GRPC_UNAVAILABLE = 14,
+    GRPC_UNAUTHENTICATED = 16,
 };
 
 struct grpc_message {
@@ -44,6 +46,7 @@ struct grpc_handlers {
 struct grpc_call {
     const struct grpc_handlers *handlers;
     struct http_limits limits;
+    const char *token_header; /* one more header; borrowed until grpc_start returns; may be NULL */
     /* The rest is grpc.c's. */
     struct http_request http;
     char url[320];

@@ -45,7 +45,7 @@ struct http_handlers {
 struct http_request {
     const struct http_handlers *handlers;
     const char *url;
-    const char *const *headers; /* "name: value", NULL at the end */
+    const char *const *headers; /* "name: value", NULL at the end; until http_start returns */
     const void *body;           /* borrowed until on_end or http_cancel */
     size_t body_size;
     struct http_limits limits;

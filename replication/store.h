@@ -110,11 +110,13 @@ struct store_stats { /* read by /metrics */
  * A write replaces or removes DIR/<key>.json, atomically; it is refused for keys outside those of
  * the first kind of file, and for a value that lives in a file of another name.
  */
-/* etcds:// alone: files in PEM. Of the authority that signed the members' certificates (NULL: the
- * system's), and of what is shown to them (NULL: nothing); its common name is the user where etcd
- * demands certificates. They are read again with each connection. */
+/* How an etcd is reached. etcds:// alone: files in PEM. Of the authority that signed the members'
+ * certificates (NULL: the system's), and of what is shown to them (NULL: nothing); its common name
+ * is the user where etcd demands certificates. They are read again with each connection. The
+ * password of a user is the first line of a file. */
 struct store_access {
     const char *ca_file, *cert_file, *key_file;
+    const char *user, *password_file;
 };
 
 struct store_options {
@@ -142,7 +144,8 @@ const struct store_status *store_status(const struct store *s);
  * its connection is open. file: looks at the folder now. Nothing is told twice for it. */
 void store_reconnect(struct store *s);
 
-/* Certificates were replaced: the watch begins anew with them, from the same member. */
+/* Certificates or the password were replaced: the watch begins anew with them, from the same
+ * member. */
 void store_reload(struct store *s);
 
 /*

@@ -65,10 +65,13 @@ int ctl_fail_error(const struct error *err);
 
 /* Flags that several verbs have. */
 extern const struct flag flag_store, flag_server, flag_file, flag_namespace, flag_output;
-extern const struct flag flag_etcd_ca, flag_etcd_cert, flag_etcd_key;
+extern const struct flag flag_etcd_ca, flag_etcd_cert, flag_etcd_key, flag_etcd_user,
+    flag_etcd_password_file;
 
 /* All that says where the store is and how it is reached, for a verb's list of flags. */
-#define STORE_FLAGS &flag_store, &flag_etcd_ca, &flag_etcd_cert, &flag_etcd_key
+#define STORE_FLAGS                                                                                \
+    &flag_store, &flag_etcd_ca, &flag_etcd_cert, &flag_etcd_key, &flag_etcd_user,                  \
+        &flag_etcd_password_file
 
 /* The verbs, one file each. */
 int verb_apply(struct ctl *ctl);

@@ -29,6 +29,18 @@ const struct flag flag_etcd_key = {
     .env = "PILOTD_ETCD_KEY",
     .help = "its private key",
 };
+const struct flag flag_etcd_user = {
+    .name = "--etcd-user",
+    .value_name = "NAME",
+    .env = "PILOTD_ETCD_USER",
+    .help = "etcd's user, where a certificate does not say it",
+};
+const struct flag flag_etcd_password_file = {
+    .name = "--etcd-password-file",
+    .value_name = "FILE",
+    .env = "PILOTD_ETCD_PASSWORD_FILE",
+    .help = "the user's password is its first line",
+};
 const struct flag flag_server = {
     .name = "--server",
     .value_name = "ADDR:PORT",

@@ -79,6 +79,8 @@ struct store_access session_access(const struct ctl *ctl)
         .ca_file = ctl_value(ctl, &flag_etcd_ca),
         .cert_file = ctl_value(ctl, &flag_etcd_cert),
         .key_file = ctl_value(ctl, &flag_etcd_key),
+        .user = ctl_value(ctl, &flag_etcd_user),
+        .password_file = ctl_value(ctl, &flag_etcd_password_file),
     };
 }
 

@@ -16,7 +16,7 @@ enum { THREADS_MAX = 64 };
 struct options {
     const char *store, *xds, *admin, *id, *config;
     const char *data_dir; /* NULL: nothing is kept */
-    const char *etcd_ca, *etcd_cert, *etcd_key;
+    const char *etcd_ca, *etcd_cert, *etcd_key, *etcd_user, *etcd_password_file;
     bool is_dev;
     enum log_level log_level;
     int64_t threads; /* serving loops */

@@ -45,6 +45,7 @@ READ_FROM_OUTSIDE = [
     "etcdserverpb.LeaseGrantResponse",
     "etcdserverpb.LeaseRevokeResponse",
     "etcdserverpb.LeaseKeepAliveResponse",
+    "etcdserverpb.AuthenticateResponse",
     "etcdserverpb.StatusResponse",
 ]
 TYPE_NAMES = {number: name for name, number in descriptor_pb2.FieldDescriptorProto.Type.items()}

@@ -114,7 +114,9 @@ static void spawn(struct etcd_fixture *f, size_t index)
 /* "etcdctl" with what it needs to be let in. */
 static int etcdctl_head(const struct etcd_fixture *f, size_t index, char *out, size_t size)
 {
-    char files[320] = "";
+    char files[320] = "", user[64] = "";
+    if (f->user)
+        snprintf(user, sizeof user, "--user %s ", f->user);
     if (f->demands != ETCD_PLAIN)
         snprintf(files,
             sizeof files,
@@ -124,10 +126,11 @@ static int etcdctl_head(const struct etcd_fixture *f, size_t index, char *out, s
             f->dir);
     return snprintf(out,
         size,
-        "ETCDCTL_API=3 etcdctl --endpoints %s://127.0.0.1:%u %s",
+        "ETCDCTL_API=3 etcdctl --endpoints %s://127.0.0.1:%u %s%s",
         scheme(f),
         f->members[index].client_port,
-        files);
+        files,
+        user);
 }
 
 /* Health is a read that needs the quorum, so a member that is healthy has a leader. */

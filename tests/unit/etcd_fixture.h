@@ -24,6 +24,7 @@ enum etcd_demands { ETCD_PLAIN, ETCD_TLS, ETCD_CLIENT_CERTIFICATES };
 struct etcd_fixture {
     enum etcd_demands demands;
     const char *flags; /* further ones of etcd's; may be NULL */
+    const char *user;  /* "NAME:PASSWORD" of etcdctl, once authentication is on; may be NULL */
     struct etcd_member members[ETCD_MEMBERS_MAX];
     size_t count;
     char dir[64];
