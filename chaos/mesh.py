@@ -17,10 +17,12 @@ sys.path.insert(0, os.path.join(ROOT, "deploy", "demo"))
 
 from cluster import ENVOY, PILOTCTL, PILOTD, Process, get, wait_until  # noqa: E402
 from etcd import Etcd  # noqa: E402
+from net import sh  # noqa: E402
 
 ETCD_PORT, PEER_PORT, XDS_PORT, ADMIN_PORT, ENVOY_ADMIN_PORT, SERVICE_PORT = (
     2379, 2380, 15010, 15014, 15000, 8080)
 LEASE_TTL_S = 6
+DATA_DIR_BYTES = 2 << 20
 START_S = 90  # the machine may be busy
 WEB, CANARY, CLOCK, FLAPPY = "web", "canary", "clock", "flappy"
 SERVICES = [f"svc-{i}" for i in range(20)]
@@ -104,12 +106,19 @@ class Mesh:
                 "--initial-cluster", members, "--initial-advertise-peer-urls",
                 f"http://{member.host.address}:{PEER_PORT}")
 
+    def data_dir(self, name):
+        """A small disk of the replica's own."""
+        return os.path.join(self.directory, f"{name}-data")
+
     def define_pilotds(self):
         for i in (1, 2, 3):
+            os.mkdir(self.data_dir(f"pilotd-{i}"))
+            sh("mount", "-t", "tmpfs", "-o", f"size={DATA_DIR_BYTES}", "data",
+               self.data_dir(f"pilotd-{i}"))
             self.add(f"pilotd-{i}", f"10.77.2.{i}", [
                 self.pilotd_path, "--store", self.store, "--id", f"pilotd-{i}", "--xds",
                 f"10.77.2.{i}:{XDS_PORT}", "--admin", f"10.77.2.{i}:{ADMIN_PORT}", "--threads", "2",
-                "--drain-spread", "1s", "--data-dir", f"{self.directory}/pilotd-{i}"])
+                "--drain-spread", "1s", "--data-dir", self.data_dir(f"pilotd-{i}")])
 
     def define_balancers(self):
         config = os.path.join(ROOT, "deploy/haproxy/haproxy.cfg")

@@ -75,7 +75,9 @@ class Model:
         elif words[0] == "services" and len(words) == 3 and words[1] == "default":
             self.endpoints.setdefault(words[2], Series(revision, ()))
         elif words[:3] == ["config", "virtualservices", "default"]:
-            self.rules.setdefault(words[3], Series(revision, None)).set(revision, weights_of(value))
+            series, weights = self.rules.setdefault(words[3], Series(revision, None)), weights_of(value)
+            if weights or value is None:  # else the last good one is held
+                series.set(revision, weights)
 
     def register(self, time, revision, service, name, value):
         instances = self.instances.setdefault(service, {})
@@ -83,7 +85,7 @@ class Model:
         endpoint = endpoint_of(value)
         if endpoint:
             instances[name] = endpoint
-        else:
+        elif value is None:  # a value that is no instance leaves the last good one in force
             instances.pop(name, None)
         after = set(instances.values())
         for gone in before - after:

@@ -7,7 +7,7 @@ Writes one JSON line for each thing that happens ("t" is the monotonic clock):
     {"e": "fact", "version": "TYPE NAME VERSION", "fact": …}   before a resource is first told of
     {"e": "response", "c", "t", "replica", "type", "hash", "nonce", "first": of its stream,
      "set": [[name, version, bytes, "held"|"new"]], "removed": [name]}
-Reads commands, one a line: reconnect, nack CLIENT, accept CLIENT.
+Reads commands, one a line: reconnect; nack, accept, deafen or listen CLIENT.
 
 A fact is what a resource says, as far as the checker has an opinion: of endpoints, the sorted list of
 [address, port, weight]; of a route table, virtual host -> [[cluster, weight]] of its last route.
@@ -90,7 +90,7 @@ class Client:
     def __init__(self, number, balancers, facts):
         self.number, self.balancers, self.facts = number, balancers, facts
         self.held = {short: {} for short in URLS}  # name -> version
-        self.is_nacking, self.call = False, None
+        self.is_nacking, self.is_deaf, self.call = False, False, None
         self.nonces = {}
 
     def node(self):
@@ -126,6 +126,8 @@ class Client:
         await self.subscribe("LDS")
         await self.subscribe("RDS", ROUTES)
         while True:
+            while self.is_deaf:
+                await asyncio.sleep(0.1)
             response = await self.call.read()
             if response is grpc.aio.EOF:
                 return
@@ -182,6 +184,8 @@ def obey(clients, command):
                 client.call.cancel()
     elif words[0] in ("nack", "accept"):
         clients[int(words[1])].is_nacking = words[0] == "nack"
+    elif words[0] in ("deafen", "listen"):
+        clients[int(words[1])].is_deaf = words[0] == "deafen"
 
 
 async def main():

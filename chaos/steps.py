@@ -4,6 +4,8 @@ import json
 import os
 import random
 import re
+import resource
+import signal
 import subprocess
 import threading
 import time
@@ -58,7 +60,7 @@ class Steps:
                 for _ in range(int(words[1])):
                     self.run(inner)
                 continue
-            verb = getattr(self, "do_" + words[0], None)
+            verb = getattr(self, "do_" + words[0].replace("-", "_"), None)
             if not verb:
                 raise Fault(f"{place}: no such verb: {words[0]}")
             try:
@@ -141,6 +143,43 @@ class Steps:
 
     def do_accept(self, number):
         self.mesh.command_proxies(f"accept {number}")
+
+    def do_deafen(self, number):
+        self.mesh.command_proxies(f"deafen {number}")
+
+    def do_listen(self, number):
+        self.mesh.command_proxies(f"listen {number}")
+
+    # ---- what a replica may use ----
+
+    def do_limit(self, who, _descriptors, count):
+        for member in self.targets(who):
+            _, hard = resource.prlimit(member.popen.pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(member.popen.pid, resource.RLIMIT_NOFILE, (int(count), hard))
+
+    def do_fill_disk(self, who):
+        """What is under --data-dir is full."""
+        for member in self.targets(who):
+            try:
+                with open(os.path.join(self.mesh.data_dir(member.name), "filler"), "wb", 0) as filler:
+                    while True:
+                        filler.write(bytes(4096))
+            except OSError:
+                pass
+
+    def do_free_disk(self, who):
+        for member in self.targets(who):
+            os.remove(os.path.join(self.mesh.data_dir(member.name), "filler"))
+
+    def do_stutter(self, who, share, _for, duration):
+        """It runs for this share of the time, a tenth of a second each; the steps wait."""
+        run_s, end = 0.1 * float(share.rstrip("%")) / 100, time.monotonic() + seconds(duration)
+        while time.monotonic() < end:
+            for member in self.targets(who):
+                member.signal(signal.SIGSTOP)
+                time.sleep(0.1 - run_s)
+                member.signal(signal.SIGCONT)
+                time.sleep(run_s)
 
     # ---- the store ----
 
