@@ -269,6 +269,17 @@ static bool can_try_again(const struct etcd_request *r, const struct grpc_result
            (r->is_repeatable || result->is_unsent) && time_left_ms(r) > least_ms;
 }
 
+/* What there is to do about it, as far as it is known. */
+static void advise(struct error *err)
+{
+    static const char full[] = "database space exceeded";
+    size_t size = strlen(err->text);
+    if (strstr(err->text, full))
+        snprintf(err->text + size,
+            sizeof err->text - size,
+            " (NOSPACE: its quota is used up; compact, defragment, and disarm the alarm)");
+}
+
 static void on_failure(struct etcd_request *r, const struct grpc_result *result)
 {
     struct store_reply reply = { 0 };
@@ -281,6 +292,7 @@ static void on_failure(struct etcd_request *r, const struct grpc_result *result)
     }
     if (!(err.code == ERROR_NOT_FOUND && r->kind->is_done_when_missing)) {
         error_context(&err, "%s", member_name(r));
+        advise(&err);
         reply.err = &err;
     }
     finish_request(r, &reply);

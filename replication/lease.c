@@ -11,6 +11,7 @@ struct lease_keeper {
     uv_timer_t timer;       /* until the next question */
     int64_t lease, ttl_seconds;
     bool is_abandoned;
+    struct error err; /* of the last answer */
 };
 
 static struct lease_keeper *keeper_of(uv_handle_t *timer)
@@ -40,6 +41,7 @@ static uint64_t retry_ms(const struct lease_keeper *k)
 static void on_granted(struct store_call *call, const struct store_reply *reply)
 {
     struct lease_keeper *k = container_of(call, struct lease_keeper, call);
+    k->err = reply->err ? *reply->err : (struct error){ 0 };
     if (reply->err) {
         ask_in(k, retry_ms(k));
         return;
@@ -52,6 +54,7 @@ static void on_granted(struct store_call *call, const struct store_reply *reply)
 static void on_kept(struct store_call *call, const struct store_reply *reply)
 {
     struct lease_keeper *k = container_of(call, struct lease_keeper, call);
+    k->err = reply->err ? *reply->err : (struct error){ 0 };
     if (reply->err || reply->lease != STORE_LEASE_NONE) {
         ask_in(k, reply->err ? retry_ms(k) : third_of_life_ms(k));
         return;
@@ -85,6 +88,11 @@ struct lease_keeper *lease_keeper_open(
     INVARIANT(uv_timer_init(s->loop, &k->timer) == 0);
     ask_in(k, 0);
     return k;
+}
+
+const struct error *lease_keeper_error(const struct lease_keeper *k)
+{
+    return &k->err;
 }
 
 int64_t lease_keeper_lease(const struct lease_keeper *k)

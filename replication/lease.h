@@ -42,6 +42,9 @@ struct lease_keeper *lease_keeper_open(
 /* The lease that is held, or STORE_LEASE_NONE. */
 int64_t lease_keeper_lease(const struct lease_keeper *k);
 
+/* Why it was not granted or renewed when that was tried last; ERROR_NONE: it was. */
+const struct error *lease_keeper_error(const struct lease_keeper *k);
+
 /* Revokes, then calls on_closed, at most STORE_REQUEST_TIMEOUT_MS later. The store must stay open
  * until then. NULL is fine, and calls nothing. */
 void lease_keeper_close(struct lease_keeper *k);

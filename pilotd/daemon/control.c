@@ -25,7 +25,9 @@ const char *control_staleness(const struct control *c)
     if (has_lost_store(c))
         return store_status(c->store)->problem;
     if (c->replica && replica_age_ms(c->replica) > REPLICA_STALE_MS)
-        return "the replica's own record does not come back from the store";
+        return *replica_problem(c->replica)
+                   ? replica_problem(c->replica)
+                   : "the replica's own record does not come back from the store";
     if (c->epoch.level > 0 && c->epoch.level != control_level(c))
         return "the others build a translation level that this pilotd cannot";
     return "";

@@ -20,6 +20,7 @@ struct replica {
 
     struct store_call put;
     bool is_putting, must_put_again, is_failing, is_closing;
+    struct error failure;     /* of the last write; ERROR_NONE: it worked */
     int64_t beat;             /* the last one written */
     int64_t acknowledged;     /* the last one that the store confirmed */
     int64_t seen;             /* the last one that came back */
@@ -67,9 +68,18 @@ static void on_acknowledged(struct replica *r)
     if (r->is_failing)
         log_info(r->log, "the replica's record is written again");
     r->is_failing = false;
+    r->failure = (struct error){ 0 };
     r->acknowledged = r->beat;
     if (r->acknowledged > r->seen && r->unseen_since_ms == 0)
         r->unseen_since_ms = uv_now(r->loop);
+}
+
+static void on_refused(struct replica *r, const struct error *err)
+{
+    if (!r->is_failing)
+        log_warn(r->log, "the replica's record cannot be written", LOG_STR("why", err->text));
+    r->is_failing = true;
+    r->failure = *err;
 }
 
 /* With NOT_FOUND the lease has died meanwhile; the keeper brings another one. */
@@ -79,10 +89,8 @@ static void on_put(struct store_call *call, const struct store_reply *reply)
     r->is_putting = false;
     if (!reply->err) {
         on_acknowledged(r);
-    } else if (reply->err->code != ERROR_NOT_FOUND && !r->is_failing) {
-        r->is_failing = true;
-        log_warn(
-            r->log, "the replica's record cannot be written", LOG_STR("why", reply->err->text));
+    } else if (reply->err->code != ERROR_NOT_FOUND) {
+        on_refused(r, reply->err);
     }
     if (r->must_put_again)
         put(r);
@@ -129,6 +137,19 @@ bool replica_has_rival(const struct replica *r)
     return r->rival_ms > 0 && uv_now(r->loop) - r->rival_ms < REPLICA_STALE_MS;
 }
 
+static const struct error *last_error(const struct replica *r)
+{
+    static const struct error none;
+    if (r->is_closing)
+        return &none;
+    return r->failure.code != ERROR_NONE ? &r->failure : lease_keeper_error(r->lease);
+}
+
+const char *replica_problem(const struct replica *r)
+{
+    return last_error(r)->text;
+}
+
 const char *replica_instance(const struct replica *r)
 {
     return r->instance;
@@ -156,6 +177,8 @@ static void check_unseen(struct replica *r)
         r->unseen_since_ms = now;
         follow_another(
             r, "the store confirms writes that its watch does not bring: following another member");
+    } else if (last_error(r)->code == ERROR_REFUSED) {
+        return;
     } else if (replica_age_ms(r) >= REPLICA_LOST_MS && now - r->reconnected_ms >= REPLICA_LOST_MS) {
         follow_another(r, "the replica's own record does not come back: following another member");
     }

@@ -39,6 +39,10 @@ void replica_seen(struct replica *r, const struct replica_record *record);
 /* The watch says that it is gone: somebody deleted it. It is written again. */
 void replica_missed(struct replica *r);
 
+/* Why the record could not be written or leased when that was tried last, or "". A store that says
+ * no (it is full, the user may not write) is not the member's fault: then no other is followed. */
+const char *replica_problem(const struct replica *r);
+
 const char *replica_instance(const struct replica *r);
 uint64_t replica_age_ms(const struct replica *r); /* since a beat was seen, or since replica_open */
 bool replica_has_rival(const struct replica *r);  /* another process writes this id's record */

@@ -57,6 +57,18 @@ int world_start_three(void **state)
     return start_members(state, 3);
 }
 
+int world_start_small(void **state)
+{
+    static char flags[64];
+    struct world *w = xcalloc(1, sizeof *w);
+    w->is_own = true;
+    snprintf(flags, sizeof flags, "--quota-backend-bytes %d", WORLD_SMALL_BYTES);
+    etcd_fixture_start_with(&w->etcd, ETCD_PLAIN, flags);
+    open_world(w);
+    *state = w;
+    return 0;
+}
+
 int world_stop(void **state)
 {
     struct world *w = *state;

@@ -9,6 +9,8 @@
 #include "relay.h"
 #include "store_recorder.h"
 
+enum { WORLD_SMALL_BYTES = 8 * 1024 * 1024 };
+
 struct world {
     struct etcd_fixture etcd;
     bool is_own;
@@ -23,6 +25,7 @@ struct world {
 int world_start(void **state);
 int world_start_own(void **state);
 int world_start_three(void **state);
+int world_start_small(void **state); /* its own, with a quota of WORLD_SMALL_BYTES */
 int world_stop(void **state);
 int world_start_shared(void **state); /* of the group */
 int world_stop_shared(void **state);

@@ -205,6 +205,63 @@ static void test_a_revoked_lease_is_dead(void **state)
     assert_int_equal(keep_alive(&w->r, lease), STORE_LEASE_NONE);
 }
 
+/* ---- a full disk ---- */
+
+/* Writes past the quota, until etcd says no. */
+static struct error fill(struct world *w)
+{
+    static char value[1000 * 1000];
+    memset(value, 'v', sizeof value);
+    for (int i = 0; i < 100; i++) {
+        char key[32];
+        struct answer *answer = answer_new(&w->direct);
+        snprintf(key, sizeof key, "fill/%d", i);
+        store_txn(w->direct.store,
+            &(struct store_write){ .key = key,
+                .value = value,
+                .size = sizeof value,
+                .expected_mod_revision = STORE_ANY_REVISION },
+            1,
+            &answer->call);
+        recorder_until(&w->direct, answer->is_done);
+        if (answer->err.code != ERROR_NONE)
+            return answer_error(answer);
+        free(answer);
+    }
+    fail_msg("etcd does not become full");
+    return (struct error){ 0 };
+}
+
+static void test_a_full_etcd_says_so_is_read_on_and_recovers(void **state)
+{
+    struct world *w = *state;
+    world_put(w, "a", "1");
+    w->r.audit_every_ms = 20;
+    world_follow(w);
+
+    struct error err = fill(w);
+    assert_int_equal(err.code, ERROR_REFUSED);
+    assert_non_null(strstr(err.text, "NOSPACE: its quota is used up"));
+    struct answer *granted = answer_new(&w->r), *listed = answer_new(&w->r);
+    store_lease_grant(w->r.store, 10, &granted->call);
+    assert_non_null(strstr(answer_error(granted).text, "NOSPACE"));
+    store_list(w->r.store, "a", &listed->call);
+    struct answer list = answer_good(listed);
+    assert_string_equal(list.text.data, "a=1 ");
+    int64_t revision = world_put(w, "a", NULL); /* what is freed is told */
+    recorder_until(&w->r, !recorder_value(&w->r, "a"));
+    assert_int_equal(store_status(w->r.store)->state, STORE_FOLLOWING);
+
+    etcdctl(&w->etcd, 0, "del /test/fill/ --prefix");
+    etcdctl(&w->etcd, 0, "compaction %lld", (long long)revision + 1);
+    etcdctl(&w->etcd, 0, "defrag");
+    etcdctl(&w->etcd, 0, "alarm disarm");
+    world_put(w, "b", "1");
+    recorder_until(&w->r, recorder_value(&w->r, "b"));
+    assert_int_equal(w->r.stats.divergences, 0);
+    buf_fini(&list.text);
+}
+
 #define TEST(f, start) cmocka_unit_test_setup_teardown(f, start, world_stop)
 
 int main(void)
@@ -218,6 +275,7 @@ int main(void)
         TEST(test_a_store_can_be_closed_from_any_callback, world_start),
         TEST(test_a_lease_that_runs_out_takes_its_keys, world_start),
         TEST(test_a_revoked_lease_is_dead, world_start),
+        TEST(test_a_full_etcd_says_so_is_read_on_and_recovers, world_start_small),
     };
     return cmocka_run_group_tests_name(
         "store_requests", tests, world_start_shared, world_stop_shared);
