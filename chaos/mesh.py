@@ -21,6 +21,7 @@ from net import sh  # noqa: E402
 
 ETCD_PORT, PEER_PORT, XDS_PORT, ADMIN_PORT, ENVOY_ADMIN_PORT, SERVICE_PORT = (
     2379, 2380, 15010, 15014, 15000, 8080)
+PILOTD_NEXT = os.path.join(os.path.dirname(PILOTD), "tools", "pilotd-next")  # translates differently
 LEASE_TTL_S = 6
 DATA_DIR_BYTES = 2 << 20
 START_S = 90  # the machine may be busy

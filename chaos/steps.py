@@ -12,7 +12,7 @@ import time
 
 from cluster import Failure, get, wait_until
 from etcd import Etcd, Unavailable
-from mesh import CLOCK, ENVOY_ADMIN_PORT, instance, virtual_service
+from mesh import CLOCK, PILOTD_NEXT, ENVOY_ADMIN_PORT, instance, virtual_service
 from model import cluster_name
 from scenario import Fault, seconds
 
@@ -114,6 +114,23 @@ class Steps:
     def do_continue(self, who):
         for member in self.targets(who):
             member.resume()
+
+    def do_upgrade(self, who):
+        self.replace(who, self.mesh.pilotd_path, PILOTD_NEXT)
+
+    def do_downgrade(self, who):
+        self.replace(who, PILOTD_NEXT, self.mesh.pilotd_path)
+
+    def replace(self, who, former, binary):
+        for member in self.targets(who):
+            self.do_term(member.name)
+            member.command = [binary if word == former else word for word in member.command]
+            member.start()
+
+    def do_expect(self, _level, level, _within="within", limit="1s"):
+        """All replicas build this translation level."""
+        wait_until(lambda: {self.mesh.status(member)["level"] for member in self.mesh.of("pilotd")}
+                   == {int(level)}, f"all at level {level}", seconds(limit))
 
     def do_registrar(self, what):
         self.mesh.registrar.send_signal({"stop": 19, "continue": 18}[what])
