@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 """Breaks a real pilotd cluster on purpose, and watches what must hold meanwhile. `make chaos`.
 
-    run.py [--seed N] [--keep-logs DIR] [SCENARIO...]       all of chaos/scenarios without names
+    run.py [--seed N] [--logs DIR] [SCENARIO...]       without names: all of chaos/scenarios
 
 Ends with a table, and with 1 if something that must hold did not. Needs root (net.py says why).
 """
 
 import argparse
 import glob
+import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -20,7 +22,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
 import net  # noqa: E402
+from checker import Checker  # noqa: E402
+from etcd import History  # noqa: E402
+from mesh import PILOTD, Mesh  # noqa: E402
+from cluster import wait_until  # noqa: E402 (where mesh.py says)
 from scenario import load  # noqa: E402
+from steps import Steps  # noqa: E402
 
 POLL_S, READY_S = 0.25, 60.0
 COLUMNS = (("scenario", 26), ("seconds", 8), ("requests", 9), ("failed", 7), ("differed", 9), ("back", 5),
@@ -31,9 +38,6 @@ class Run:
     """One scenario on a mesh of its own."""
 
     def __init__(self, scenario, network, directory, seed, pilotd=None):
-        from checker import Checker
-        from mesh import PILOTD, Mesh
-        from steps import Steps
         self.scenario = scenario
         self.mesh = Mesh(network, directory, pilotd or PILOTD)
         self.checker = Checker()
@@ -42,8 +46,6 @@ class Run:
         self.took = 0.0
 
     def run(self):
-        from cluster import wait_until
-        from etcd import History
         self.mesh.start(self.scenario.start.get("etcd-flags", "").split())
         put = self.checker.queue.put
         self.checker.start()
@@ -91,8 +93,6 @@ class Run:
     # ---- what is observed ----
 
     def read(self, kind, stream):
-        import json
-
         def lines():
             with open(os.path.join(self.mesh.directory, f"{kind}.log"), "a", encoding="utf-8") as log:
                 for line in stream:
@@ -197,7 +197,6 @@ def print_table(rows):
 
 def child(arguments):
     """One scenario, entered; its row goes to the parent as the last line."""
-    import json
     net.enter()
     row, broken, problem = run_one(arguments.child, arguments.seed, arguments.logs, arguments.pilotd)
     tell(row, broken, problem)
@@ -228,8 +227,6 @@ def main():
 
 
 def in_child(path, arguments, pilotd=None):
-    import json
-    import subprocess
     print(f"\n{load(path).name}: {load(path).hypothesis}", flush=True)
     command = [sys.executable, os.path.join(HERE, "run.py"), "--child", path, "--seed",
                str(arguments.seed), "--logs", arguments.logs]

@@ -10,9 +10,9 @@ import subprocess
 import threading
 import time
 
-from cluster import Failure, get, wait_until
 from etcd import Etcd, Unavailable
 from mesh import CLOCK, PILOTD_NEXT, ENVOY_ADMIN_PORT, instance, virtual_service
+from cluster import Failure, get, wait_until  # where mesh.py says
 from model import cluster_name
 from scenario import Fault, seconds
 
