@@ -24,9 +24,10 @@ TICK_S = 0.25
 SPANS_MAX = 400
 WEB_HOST = "web.default.svc.cluster.local:8080"
 
-AGREEMENT, BACK, HISTORY, FAILED, TWICE, MISSING, READY, CONVERGED, BOUNDED, ALIVE = (
+AGREEMENT, BACK, HISTORY, FAILED, TWICE, MISSING, READY, CONVERGED, BOUNDED, ALIVE, ALARM = (
     "same revision, same hash", "no way back", "what history says", "no failed request", "nothing twice",
-    "no live endpoint missing", "ready means fresh", "converged in time", "bounded", "replicas live")
+    "no live endpoint missing", "ready means fresh", "converged in time", "bounded", "replicas live",
+    "no false alarm")
 
 
 def frozen(fact):

@@ -22,7 +22,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
 import net  # noqa: E402
-from checker import Checker  # noqa: E402
+from checker import AGREEMENT, ALARM, Checker  # noqa: E402
 from etcd import History  # noqa: E402
 from mesh import PILOTD, Mesh  # noqa: E402
 from cluster import wait_until  # noqa: E402 (where mesh.py says)
@@ -30,6 +30,7 @@ from scenario import load  # noqa: E402
 from steps import Steps  # noqa: E402
 
 POLL_S, READY_S = 0.25, 60.0
+ALARM_TEXT = "replicas differ"  # in the log of a replica
 COLUMNS = (("scenario", 26), ("seconds", 8), ("requests", 9), ("failed", 7), ("differed", 9), ("back", 5),
            ("failover p50 p99", 17), ("recovery", 9), ("B twice", 8), ("", 0))
 
@@ -89,6 +90,9 @@ class Run:
                 text = log.read()
             if "Sanitizer" in text or (member.is_wanted and not member.is_running()):
                 self.checker.broken("replicas live", f"{member.name}: {text[-300:]}")
+            alarms = [line for line in text.splitlines() if ALARM_TEXT in line]
+            if alarms and not self.checker.counts[AGREEMENT]:
+                self.checker.broken(ALARM, f"{len(alarms)} times: {alarms[0][:300]}")
 
     # ---- what is observed ----
 
