@@ -9,12 +9,15 @@ Nothing is left behind, however the runner ends: its namespaces go with it, and 
 the files (a tmpfs on /run), the links and the rules in them. Needs root.
 """
 
+import ctypes
 import os
+import signal
 import subprocess
 import sys
 
 BRIDGE_ADDRESS, PREFIX_BITS = "10.77.0.1", 16
 ENTERED = "PILOTD_CHAOS_ENTERED"
+PR_SET_PDEATHSIG = 1
 FILES_LIMIT = "2g"  # of the tmpfs that holds etcd's data and the logs
 
 
@@ -31,6 +34,7 @@ def enter():
         sys.exit("chaos: needs root, for network namespaces of its own")
     if os.environ.get(ENTERED) != "yes":
         os.environ[ENTERED] = "yes"
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # whoever kills the parent ends all
         command = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
                    sys.executable, *sys.argv]
         os.execvp(command[0], command)
