@@ -45,9 +45,11 @@ static void compare(struct etcd_audit *audit, const struct etcd_page *page, cons
 {
     size_t t = 0, e = 0;
     while (t < audit->told.count || e < page->entries.count) {
-        const struct key_told *told = t < audit->told.count ? &audit->told.items[t] : NULL;
-        const struct store_entry *entry = e < page->entries.count ? &page->entries.items[e] : NULL;
-        int order = !told ? 1 : !entry ? -1 : strcmp(told->key, entry->key);
+        const struct key_told *told = &audit->told.items[t];
+        const struct store_entry *entry = &page->entries.items[e];
+        int order = t == audit->told.count     ? 1
+                    : e == page->entries.count ? -1
+                                               : strcmp(told->key, entry->key);
         const char *key = order <= 0 ? told->key : entry->key;
         if (last && strcmp(key, last) > 0)
             return;
@@ -64,6 +66,7 @@ static void find(
 {
     const struct etcd_question *asked = &audit->asked;
     finding->header = &page->header;
+    finding->verdict = ETCD_SAME;
     if (etcd_is_other_history(&page->header, &asked->known, asked->revision)) {
         finding->verdict = ETCD_OTHER_HISTORY;
         snprintf(finding->text, sizeof finding->text, "its revision, term or cluster went back");
@@ -80,25 +83,27 @@ static void find(
 
 /* ---- asking ---- */
 
+static void take_failure(struct etcd_finding *finding, const struct error *err)
+{
+    bool is_ahead = etcd_is_future_revision(err);
+    finding->verdict = is_ahead ? ETCD_OTHER_HISTORY : ETCD_NOT_KNOWN;
+    finding->is_compacted = err->code == ERROR_COMPACTED && !is_ahead;
+    finding->is_refused = err->code == ERROR_REFUSED;
+    snprintf(finding->text, sizeof finding->text, "%.255s", err->text);
+}
+
 static void answer(struct etcd_audit *audit, struct arena *a, const struct grpc_result *result,
     struct etcd_page *page, struct etcd_finding *finding)
 {
-    finding->verdict = ETCD_NOT_KNOWN;
+    static const struct error garbled = { ERROR_GARBLED, "the answer cannot be read" };
     if (result->is_too_large && audit->limit > ETCD_PAGE_KEYS_MIN)
         audit->limit /= 10;
-    if (result->err && etcd_is_future_revision(result->err))
-        finding->verdict = ETCD_OTHER_HISTORY;
-    else if (result->err && result->err->code == ERROR_COMPACTED)
-        finding->is_compacted = true;
-    finding->is_refused = result->err && result->err->code == ERROR_REFUSED;
-    if (result->err) {
-        snprintf(finding->text, sizeof finding->text, "%.255s", result->err->text);
-    } else if (!etcd_decode_range(a, audit->asked.prefix, result->reply, page)) {
-        snprintf(finding->text, sizeof finding->text, "the answer cannot be read");
-    } else {
-        finding->verdict = ETCD_SAME;
+    if (result->err)
+        take_failure(finding, result->err);
+    else if (!etcd_decode_range(a, audit->asked.prefix, result->reply, page))
+        take_failure(finding, &garbled);
+    else
         find(audit, page, finding);
-    }
 }
 
 static void on_end(struct etcd_call *call, const struct grpc_result *result)
