@@ -136,6 +136,18 @@ static void on_view(struct xds_subscriber *subscriber, struct xds_view *view)
     xds_out_fini(&out);
 }
 
+/* The connection with it: on that, the proxy would come here again. */
+static void on_refused(struct xds_subscriber *subscriber)
+{
+    struct rpc *rpc = container_of(subscriber, struct rpc, subscriber);
+    struct h2_connection *c = h2_stream_connection(rpc->stream);
+    if (rpc->is_ended)
+        return;
+    h2_connection_goaway(c);
+    end(rpc, GRPC_UNAVAILABLE, "whether there is news is not known here; ask another replica");
+    h2_connection_close_when_idle(c);
+}
+
 /* ---- ADS requests ---- */
 
 static bool subscribe(struct rpc *rpc, const struct discovery_request *request)
@@ -150,6 +162,7 @@ static bool subscribe(struct rpc *rpc, const struct discovery_request *request)
     rpc->node_id = xstrdup(request->node.id);
     rpc->user_agent = xstrdup(request->node.user_agent);
     rpc->subscriber.on_view = on_view;
+    rpc->subscriber.on_refused = on_refused;
     if (!rpc->shared->source->subscribe(
             rpc->shared->source, &request->node, &rpc->subscriber, &err)) {
         end(rpc,

@@ -21,6 +21,8 @@ struct xds_node {
 struct xds_subscriber {
     /* The newest view; borrowed, retain to keep. Comes at once or later, and at each change. */
     void (*on_view)(struct xds_subscriber *s, struct xds_view *view);
+    /* No view will come: the proxy should ask another replica. May unsubscribe. */
+    void (*on_refused)(struct xds_subscriber *s);
     void *token; /* the source's own */
 };
 

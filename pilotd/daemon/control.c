@@ -6,7 +6,8 @@
 
 enum {
     LOST_STORE_MS = 1000,
-    RECALL_MS = 2000, /* how long a start waits for the store before the copy is taken */
+    BALANCERS_SEE_MS = 1500, /* /ready is asked every 300 ms or so, twice */
+    RECALL_MS = 2000,        /* how long a start waits for the store before the copy is taken */
 };
 
 /* ---- state ---- */
@@ -57,10 +58,19 @@ static enum replica_state work_out_state(const struct control *c)
     return control_problem(c)[0] ? REPLICA_DEGRADED : REPLICA_SERVING;
 }
 
+/* Stale for so long that a balancer has seen it: who comes now finds no fresh replica. */
+static bool is_cut_off(struct control *c)
+{
+    bool is_stale = *control_staleness(c);
+    if (!is_stale || c->stale_since_ms == 0)
+        c->stale_since_ms = is_stale ? uv_now(&c->loop) : 0;
+    return c->is_recalled || (is_stale && uv_now(&c->loop) - c->stale_since_ms >= BALANCERS_SEE_MS);
+}
+
 void control_review(struct control *c)
 {
     enum replica_state state = work_out_state(c);
-    gate_cut_off(&c->gate, has_lost_store(c));
+    gate_cut_off(&c->gate, is_cut_off(c));
     if (state == c->state)
         return;
     log_info(&c->log,
@@ -454,10 +464,11 @@ static void on_ask(struct serving_owner *owner, struct serving *serving, uint64_
     gate_ask(&c->gate, serving_index(serving), ticket);
 }
 
-static void on_gate_open(struct gate_owner *owner, size_t index, uint64_t ticket, bool is_stale)
+static void on_verdict(
+    struct gate_owner *owner, size_t index, uint64_t ticket, enum gate_verdict verdict)
 {
     struct control *c = container_of(owner, struct control, gate_owner);
-    serving_let_in(c->servings[index], ticket, is_stale);
+    serving_decide(c->servings[index], ticket, verdict);
 }
 
 static void on_behind(struct gate_owner *owner)
@@ -499,7 +510,7 @@ bool control_start(struct control *c, struct error *err)
     c->serving_owner.on_drop = on_drop;
     c->serving_owner.on_ask = on_ask;
     c->serving_owner.on_answer = on_answer;
-    c->gate_owner = (struct gate_owner){ on_gate_open, on_behind };
+    c->gate_owner = (struct gate_owner){ on_verdict, on_behind };
     c->has_shared_store = !is_below(c->store_url, "file:");
     keyspace_init(&c->keyspace, &c->stats.keyspace, &c->log);
     peers_init(&c->peers, &c->log);

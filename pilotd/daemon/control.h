@@ -42,9 +42,10 @@ struct control {
     struct keyspace keyspace;
     struct holds holds;
     struct holds_owner holds_owner;
-    struct map faults;      /* of a store of files: file → text */
-    int64_t revision;       /* all up to here is known */
-    uint64_t lost_store_ms; /* since when it is not followed; 0: it is */
+    struct map faults;       /* of a store of files: file → text */
+    int64_t revision;        /* all up to here is known */
+    uint64_t lost_store_ms;  /* since when it is not followed; 0: it is */
+    uint64_t stale_since_ms; /* 0: it is fresh */
     bool has_told_waiting;
     bool is_synced; /* the first listing is known whole */
     /* A store that is away at the start: the copy on disk stands in until it is listed. */

@@ -18,7 +18,7 @@ static bool has_waiting(const struct gate *g)
     return false;
 }
 
-static void let_in(struct gate *g, bool is_stale)
+static void decide(struct gate *g, enum gate_verdict verdict)
 {
     g->phase = GATE_IDLE;
     uv_timer_stop(&g->timer);
@@ -29,7 +29,7 @@ static void let_in(struct gate *g, bool is_stale)
         metric_add(&g->stats->asks, 1);
         metric_add(&g->stats->wait_us, (int64_t)((uv_hrtime() - l->asked_ns) / 1000));
         l->opened = l->read;
-        g->owner->on_open(g->owner, i, l->opened, is_stale);
+        g->owner->on_verdict(g->owner, i, l->opened, verdict);
     }
 }
 
@@ -49,7 +49,7 @@ static void on_timer(uv_timer_t *timer)
     if (g->phase == GATE_READING)
         store_cancel(g->store, &g->read);
     if (g->phase != GATE_PAUSING)
-        let_in(g, true);
+        decide(g, GATE_TURN_AWAY);
     g->phase = GATE_IDLE;
     review(g);
 }
@@ -58,9 +58,9 @@ static void on_read(struct store_call *call, const struct store_reply *reply)
 {
     struct gate *g = container_of(call, struct gate, read);
     if (reply->err) {
-        let_in(g, true);
+        decide(g, GATE_TURN_AWAY);
     } else if (reply->revision <= g->known) {
-        let_in(g, false);
+        decide(g, GATE_LET_IN);
     } else {
         g->phase = GATE_FOLLOWING;
         g->target = reply->revision;
@@ -88,7 +88,7 @@ static void review(struct gate *g)
         return; /* there is nothing to let anybody in to */
     if (!g->store || g->is_cut_off) {
         cover_all(g);
-        let_in(g, g->store != NULL);
+        decide(g, g->store ? GATE_LET_IN_STALE : GATE_LET_IN);
     } else if (g->began_ms > 0 && since_ms < GATE_PAUSE_MS) {
         g->phase = GATE_PAUSING;
         uv_timer_start(&g->timer, on_timer, GATE_PAUSE_MS - since_ms, 0);
@@ -121,20 +121,21 @@ void gate_published(struct gate *g, int64_t revision)
 {
     g->known = revision;
     if (g->phase == GATE_FOLLOWING && g->known >= g->target)
-        let_in(g, false);
+        decide(g, GATE_LET_IN);
     review(g);
 }
 
 void gate_cut_off(struct gate *g, bool is_cut_off)
 {
+    bool is_news = is_cut_off && !g->is_cut_off;
     g->is_cut_off = is_cut_off;
-    if (!is_cut_off)
+    if (!is_news)
         return;
     if (g->phase == GATE_READING)
         store_cancel(g->store, &g->read);
     if (g->phase != GATE_IDLE) {
         cover_all(g);
-        let_in(g, true);
+        decide(g, GATE_TURN_AWAY);
     }
 }
 

@@ -4,8 +4,10 @@
  * has seen.
  *
  * One read serves all who wait when it begins, and reads are GATE_PAUSE_MS apart: a storm of
- * streams costs a few. A store that is cut off, or takes longer than GATE_LIMIT_MS, keeps nobody
- * out: they are let in to what there is, and told to be stale (fail static).
+ * streams costs a few. When the store takes longer than GATE_LIMIT_MS, the streams are turned away:
+ * another replica may have what this one cannot know of. A replica that has been stale for long
+ * enough that balancers send it nobody unless all are (control.c) is cut off, and lets everybody in
+ * to what there is: fail static, counted as stale.
  *
  * A serving loop asks with a ticket for all its streams that wait; tickets grow. Runs on the
  * control loop.
@@ -14,6 +16,7 @@
 #define DAEMON_GATE_H
 
 #include "base/metrics.h"
+#include "daemon/serving.h"
 #include "replication/store.h"
 
 enum {
@@ -22,17 +25,18 @@ enum {
 };
 
 struct gate_owner {
-    /* Loop `index` may serve who holds this ticket or a lower one. */
-    void (*on_open)(struct gate_owner *o, size_t index, uint64_t ticket, bool is_stale);
+    /* The verdict on loop `index`'s streams with this ticket or a lower one. */
+    void (*on_verdict)(
+        struct gate_owner *o, size_t index, uint64_t ticket, enum gate_verdict verdict);
     /* The store is ahead of what the watch has brought; it may have moved for others' keys, so a
      * write of one's own would bring it. */
     void (*on_behind)(struct gate_owner *o);
 };
 
 struct gate_stats {
-    metric_value reads;
-    metric_value asks, wait_us; /* answered, and from each ask to its answer, all told */
-    metric_value stale_streams; /* by the serving loops */
+    metric_value reads, turned_away; /* streams, by the serving loops */
+    metric_value asks, wait_us;      /* answered, and from each ask to its answer, all told */
+    metric_value stale_streams;      /* by the serving loops */
 };
 
 enum gate_phase {
@@ -64,7 +68,8 @@ void gate_ask(struct gate *g, size_t index, uint64_t ticket);
 /* All up to this revision is published. Lower than before after a backup was restored. */
 void gate_published(struct gate *g, int64_t revision);
 
-/* The store is known to be out of reach, or in reach again. */
+/* This replica is known to be stale, or is not any more. Who waits when it becomes so is turned
+ * away: balancers know better now. */
 void gate_cut_off(struct gate *g, bool is_cut_off);
 
 /* Before the store is closed. The struct must stay until the loop has ended, then gate_fini. */

@@ -173,6 +173,7 @@ static bool open_servings(struct lifecycle *l, struct error *err)
             .scopes = &c->stats.scopes,
             .refused_scopes = &c->stats.refused_scopes,
             .stale_streams = &c->stats.gate.stale_streams,
+            .turned_away = &c->stats.gate.turned_away,
         };
         if (!serving_open(&options, &c->servings[i], err))
             return error_context(err, "--xds");

@@ -72,14 +72,16 @@ bool scope_table_has_waiting(const struct scope_table *t)
     return t->first_waiting;
 }
 
-size_t scope_table_let_in(struct scope_table *t, uint64_t ticket)
+size_t scope_table_decide(struct scope_table *t, uint64_t ticket, bool is_let_in)
 {
     size_t count = 0;
     while (t->first_waiting && t->first_waiting->ticket <= ticket) {
         struct subscription *s = t->first_waiting;
         wait_no_more(t, s);
         count++;
-        if (s->of->view)
+        if (!is_let_in)
+            s->subscriber->on_refused(s->subscriber);
+        else if (s->of->view)
             s->subscriber->on_view(s->subscriber, s->of->view);
     }
     return count;

@@ -19,15 +19,16 @@ struct scope_table {
 
 void scope_table_fini(struct scope_table *t); /* nobody may be subscribed any more */
 
-/* The subscriber is told views once scope_table_let_in was called with its ticket. Tickets never
+/* The subscriber is told views once it was let in with its ticket. Tickets never
  * fall. */
 void scope_table_add(struct scope_table *t, const struct scope *scope,
     struct xds_subscriber *subscriber, uint64_t ticket);
 bool scope_table_has(const struct scope_table *t, const char *key);
 void scope_table_remove(struct scope_table *t, struct xds_subscriber *subscriber);
 
-/* Those with this ticket or a lower one; on_view at once if there is a view. How many. */
-size_t scope_table_let_in(struct scope_table *t, uint64_t ticket);
+/* On those with this ticket or a lower one: let in (on_view at once if there is a view), or refused
+ * (on_refused, in which they may unsubscribe). How many. */
+size_t scope_table_decide(struct scope_table *t, uint64_t ticket, bool is_let_in);
 bool scope_table_has_waiting(const struct scope_table *t);
 
 /* A newer view for a scope; told to its subscribers, who may come and go meanwhile. */

@@ -214,7 +214,7 @@ struct order_letter {
         } drain;
         struct {
             uint64_t ticket;
-            bool is_stale;
+            enum gate_verdict verdict;
         } entry;
     };
 };
@@ -266,9 +266,12 @@ static void entry_arrived(struct mailbox *at, struct letter *letter)
 {
     struct serving *s = serving_at(at);
     const struct order_letter *l = order_of(letter);
-    size_t count = scope_table_let_in(&s->table, l->entry.ticket);
-    if (l->entry.is_stale)
+    bool is_let_in = l->entry.verdict != GATE_TURN_AWAY;
+    size_t count = scope_table_decide(&s->table, l->entry.ticket, is_let_in);
+    if (l->entry.verdict == GATE_LET_IN_STALE)
         metric_add(s->options.stale_streams, (int64_t)count);
+    else if (!is_let_in)
+        metric_add(s->options.turned_away, (int64_t)count);
     s->is_asking = false;
     if (scope_table_has_waiting(&s->table))
         ask(s);
@@ -316,9 +319,9 @@ void serving_drain(struct serving *s, uint64_t spread_ms, uint64_t grace_ms)
     send_order(s, &drain_kind, (struct order_letter){ .drain = { spread_ms, grace_ms } });
 }
 
-void serving_let_in(struct serving *s, uint64_t ticket, bool is_stale)
+void serving_decide(struct serving *s, uint64_t ticket, enum gate_verdict verdict)
 {
-    send_order(s, &entry_kind, (struct order_letter){ .entry = { ticket, is_stale } });
+    send_order(s, &entry_kind, (struct order_letter){ .entry = { ticket, verdict } });
 }
 
 /* ---- the source of views ---- */

@@ -15,6 +15,8 @@ enum { SCOPES_MAX = 20000 }; /* of all loops together */
 
 struct serving;
 
+enum gate_verdict { GATE_LET_IN, GATE_LET_IN_STALE, GATE_TURN_AWAY };
+
 enum serving_question {
     SERVING_PULSE,  /* is the loop alive, and has it views to serve? */
     SERVING_REPORT, /* the connected proxies besides */
@@ -47,6 +49,7 @@ struct serving_options {
     metric_value *scopes;         /* of all loops; SCOPES_MAX is held against it */
     metric_value *refused_scopes; /* for the limit */
     metric_value *stale_streams;  /* let in without knowing whether there is news */
+    metric_value *turned_away;    /* streams that were not let in */
 };
 
 /* Listens, and starts the thread. Until something is published, streams wait. */
@@ -59,8 +62,8 @@ void serving_publish(struct serving *s, struct publication *p);
 /* One view, for one scope. */
 void serving_hand_over(struct serving *s, struct shared_scope *scope, struct xds_view *view);
 
-/* Those who wait with this ticket or a lower one get what there is. */
-void serving_let_in(struct serving *s, uint64_t ticket, bool is_stale);
+/* On those who wait with this ticket or a lower one. */
+void serving_decide(struct serving *s, uint64_t ticket, enum gate_verdict verdict);
 
 void serving_ask(struct serving *s, enum serving_question question);
 void serving_set_serving(struct serving *s, bool is_serving); /* for grpc.health */

@@ -85,6 +85,8 @@ static const struct metric_desc rows[] = {
     COUNTER("pilotd_gate_reads_total", gate.reads, "Quorum reads for streams that opened."),
     COUNTER("pilotd_gate_asks_total", gate.asks, "Answers to serving loops with new streams."),
     COUNTER("pilotd_gate_wait_us_total", gate.wait_us, "Microseconds until each answer."),
+    COUNTER("pilotd_turned_away_streams_total", gate.turned_away,
+        "Streams sent to other replicas because the store did not answer."),
     COUNTER("pilotd_stale_streams_total", gate.stale_streams,
         "Streams served without knowing whether the store has news."),
 

@@ -182,6 +182,14 @@ class World:
         self.clients.append(client)
         return client
 
+    def connect_until_served(self, replica, node=NODE, **options):
+        """As an Envoy, which tries again when a replica sends it elsewhere."""
+        def served():
+            client = self.connect(replica, node, **options)
+            wait_until(lambda: client.error or client.responses, "an answer or an end")
+            return None if client.error else client
+        return wait_until(served, "a client is served")
+
     # ---- the keyspace ----
 
     def put(self, key, value, lease=0):

@@ -59,15 +59,12 @@ def balance(world, *replicas):
 
 
 def connect(world, balancer):
-    """A client through the balancer, served; as an Envoy, it tries until it is."""
+    """A client through the balancer, served."""
     class Front:
         xds = balancer.address
-
-    def served():
-        client = world.connect(Front)
-        wait_until(lambda: client.error or WEB in client.resources["CDS"], "an answer or an end")
-        return None if client.error else client
-    return wait_until(served, "a client is served")
+    client = world.connect_until_served(Front)
+    client.wait_for("CDS", WEB)
+    return client
 
 
 def streams(replica):

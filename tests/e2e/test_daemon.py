@@ -343,7 +343,7 @@ def test_with_etcd_gone_it_goes_on_serving_and_catches_up(lone_world):
     assert status["hash"] == before["hash"]
     assert replica.get("/serving")[0] == 200, "what there is is served"
     wait_until(lambda: replica.get("/ready")[0] == 404, "it is stale")
-    newcomer = lone_world.connect(replica, "sidecar~10.9.0.3~new.default~default.svc.cluster.local")
+    newcomer = lone_world.connect_until_served(replica, "sidecar~10.9.0.3~new.default~default.svc.cluster.local")
     newcomer.wait_for("CDS", WEB)
     assert client.error is None
 

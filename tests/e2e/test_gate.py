@@ -3,6 +3,7 @@
 import tempfile
 import time
 
+import grpc
 import pytest
 
 from harness import Etcd, World, cluster_name, wait_until
@@ -47,19 +48,30 @@ def test_a_new_stream_waits_for_what_was_written_before_it(world, lagging):
     assert replica.metric("pilotd_stale_streams_total") == 0
 
 
-def test_it_does_not_wait_for_ever(world, lagging):
+def test_who_cannot_know_sends_proxies_elsewhere(world, lagging):
     replica, relay = lagging
     let_go = relay.hold()
     world.put_service("late")
     begin = time.monotonic()
     client = world.connect(replica)
 
-    client.wait_for("CDS", WEB)
-
-    assert time.monotonic() - begin > 0.9 and LATE not in client.resources["CDS"]
-    assert replica.metric("pilotd_stale_streams_total") == 1
+    wait_until(lambda: client.error, "it is turned away")
+    assert time.monotonic() - begin > 0.9 and client.responses == 0
+    assert client.error.code() == grpc.StatusCode.UNAVAILABLE
+    assert "ask another replica" in client.error.details()
+    assert replica.metric("pilotd_turned_away_streams_total") >= 1
     let_go()
-    client.wait_for("CDS", LATE)
+    world.connect(replica).wait_for("CDS", LATE)
+
+
+def test_a_replica_that_is_known_to_be_stale_serves_who_comes_all_the_same(world, lagging):
+    replica, relay = lagging
+    relay.cut()
+    world.put_service("late")
+    client = world.connect_until_served(replica)
+    client.wait_for("CDS", WEB)
+    assert replica.get("/ready")[0] == 404 and LATE not in client.resources["CDS"]
+    assert replica.metric("pilotd_stale_streams_total") >= 1
 
 
 def test_many_streams_share_few_reads(world):

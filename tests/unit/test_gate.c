@@ -16,8 +16,8 @@ struct world {
     struct gate_owner owner;
     struct gate_stats stats;
     uv_loop_t loop;
-    uint64_t let_in[2];
-    bool is_stale[2];
+    uint64_t let_in[2]; /* or turned away */
+    enum gate_verdict verdict[2];
     int behind, cancelled;
 };
 
@@ -39,12 +39,13 @@ static void on_cancel(struct store *s, struct store_call *call)
 
 static const struct store_ops ops = { .get = on_get, .cancel = on_cancel };
 
-static void on_open(struct gate_owner *owner, size_t index, uint64_t ticket, bool is_stale)
+static void on_verdict(
+    struct gate_owner *owner, size_t index, uint64_t ticket, enum gate_verdict verdict)
 {
     struct world *w = container_of(owner, struct world, owner);
     assert_true(ticket > w->let_in[index]);
     w->let_in[index] = ticket;
-    w->is_stale[index] = is_stale;
+    w->verdict[index] = verdict;
 }
 
 static void on_behind(struct gate_owner *owner)
@@ -57,7 +58,7 @@ static struct world *open_world(void **state, bool has_store)
     struct world *w = xcalloc(1, sizeof *w);
     *state = w;
     w->store.ops = &ops;
-    w->owner = (struct gate_owner){ on_open, on_behind };
+    w->owner = (struct gate_owner){ on_verdict, on_behind };
     assert_int_equal(uv_loop_init(&w->loop), 0);
     gate_open(&w->gate, &w->loop, has_store ? &w->store : NULL, 2, &w->owner, &w->stats);
     return w;
@@ -104,7 +105,7 @@ static void test_who_asks_is_let_in_by_a_read_that_brings_no_news(void **state)
     answer(w, 10, NULL);
 
     assert_int_equal(w->let_in[0], 1);
-    assert_false(w->is_stale[0]);
+    assert_int_equal(w->verdict[0], GATE_LET_IN);
     assert_int_equal(w->let_in[1], 0);
     assert_int_equal(w->stats.reads, 1);
     assert_int_equal(w->stats.asks, 1);
@@ -122,7 +123,7 @@ static void test_who_asks_waits_until_the_news_is_published(void **state)
     gate_published(&w->gate, 12);
 
     assert_int_equal(w->let_in[1], 7);
-    assert_false(w->is_stale[1]);
+    assert_int_equal(w->verdict[1], GATE_LET_IN);
 }
 
 static void test_who_comes_while_a_read_is_under_way_waits_for_the_next_one(void **state)
@@ -144,7 +145,7 @@ static void test_who_comes_while_a_read_is_under_way_waits_for_the_next_one(void
     assert_int_equal(w->stats.reads, 2);
 }
 
-static void test_a_store_that_takes_too_long_keeps_nobody_out(void **state)
+static void test_when_the_store_takes_too_long_others_are_to_be_asked(void **state)
 {
     struct world *w = *state;
     gate_ask(&w->gate, 0, 1);
@@ -153,10 +154,10 @@ static void test_a_store_that_takes_too_long_keeps_nobody_out(void **state)
 
     assert_int_equal(w->cancelled, 1);
     assert_int_equal(w->let_in[0], 1);
-    assert_true(w->is_stale[0]);
+    assert_int_equal(w->verdict[0], GATE_TURN_AWAY);
 }
 
-static void test_news_that_do_not_come_keep_nobody_out(void **state)
+static void test_when_news_do_not_come_others_are_to_be_asked(void **state)
 {
     struct world *w = *state;
     gate_ask(&w->gate, 0, 1);
@@ -165,11 +166,11 @@ static void test_news_that_do_not_come_keep_nobody_out(void **state)
     let_time_pass(w);
 
     assert_int_equal(w->let_in[0], 1);
-    assert_true(w->is_stale[0]);
+    assert_int_equal(w->verdict[0], GATE_TURN_AWAY);
     gate_published(&w->gate, 12); /* nobody waits for it any more */
 }
 
-static void test_an_error_of_the_store_keeps_nobody_out(void **state)
+static void test_when_the_store_fails_others_are_to_be_asked(void **state)
 {
     static const struct error err = { .code = ERROR_UNREACHABLE };
     struct world *w = *state;
@@ -177,7 +178,7 @@ static void test_an_error_of_the_store_keeps_nobody_out(void **state)
 
     answer(w, 0, &err);
 
-    assert_true(w->is_stale[0]);
+    assert_int_equal(w->verdict[0], GATE_TURN_AWAY);
     assert_int_equal(w->let_in[0], 1);
 }
 
@@ -189,9 +190,11 @@ static void test_a_store_that_is_cut_off_is_not_asked(void **state)
 
     gate_cut_off(&w->gate, true);
     assert_int_equal(w->cancelled, 1);
-    assert_true(w->is_stale[0] && w->is_stale[1]);
+    assert_int_equal(w->verdict[0], GATE_TURN_AWAY);
+    assert_int_equal(w->verdict[1], GATE_TURN_AWAY);
     gate_ask(&w->gate, 0, 2);
     assert_int_equal(w->let_in[0], 2);
+    assert_int_equal(w->verdict[0], GATE_LET_IN_STALE);
 
     gate_cut_off(&w->gate, false);
     gate_ask(&w->gate, 0, 3);
@@ -199,7 +202,7 @@ static void test_a_store_that_is_cut_off_is_not_asked(void **state)
     let_time_pass(w);
     answer(w, 10, NULL);
     assert_int_equal(w->let_in[0], 3);
-    assert_false(w->is_stale[0]);
+    assert_int_equal(w->verdict[0], GATE_LET_IN);
 }
 
 static void test_before_anything_is_published_nobody_can_be_served(void **state)
@@ -214,7 +217,7 @@ static void test_before_anything_is_published_nobody_can_be_served(void **state)
     answer(w, 3, NULL);
 
     assert_int_equal(w->let_in[0], 1);
-    assert_false(w->is_stale[0]);
+    assert_int_equal(w->verdict[0], GATE_LET_IN);
 }
 
 static void test_without_a_shared_store_nobody_is_ahead(void **state)
@@ -224,7 +227,7 @@ static void test_without_a_shared_store_nobody_is_ahead(void **state)
     gate_ask(&w->gate, 1, 1);
 
     assert_int_equal(w->let_in[1], 1);
-    assert_false(w->is_stale[1]);
+    assert_int_equal(w->verdict[1], GATE_LET_IN);
 }
 
 int main(void)
@@ -235,9 +238,9 @@ int main(void)
         TEST(test_who_asks_is_let_in_by_a_read_that_brings_no_news),
         TEST(test_who_asks_waits_until_the_news_is_published),
         TEST(test_who_comes_while_a_read_is_under_way_waits_for_the_next_one),
-        TEST(test_a_store_that_takes_too_long_keeps_nobody_out),
-        TEST(test_news_that_do_not_come_keep_nobody_out),
-        TEST(test_an_error_of_the_store_keeps_nobody_out),
+        TEST(test_when_the_store_takes_too_long_others_are_to_be_asked),
+        TEST(test_when_news_do_not_come_others_are_to_be_asked),
+        TEST(test_when_the_store_fails_others_are_to_be_asked),
         TEST(test_a_store_that_is_cut_off_is_not_asked),
         ALONE(test_before_anything_is_published_nobody_can_be_served),
         ALONE(test_without_a_shared_store_nobody_is_ahead),

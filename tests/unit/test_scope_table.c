@@ -85,7 +85,7 @@ static void wait_for(struct stream *s, const struct scope *scope, uint64_t ticke
 static void join(struct stream *s, const struct scope *scope)
 {
     wait_for(s, scope, 1);
-    scope_table_let_in(&s->world->table, 1);
+    scope_table_decide(&s->world->table, 1, true);
 }
 
 static void leave(struct stream *s)
@@ -262,7 +262,7 @@ static void test_who_waits_is_told_nothing_until_let_in(void **state)
     leave(&gone);
     assert_int_equal(first.views + second.views, 0);
 
-    assert_int_equal(scope_table_let_in(&w->table, 3), 1);
+    assert_int_equal(scope_table_decide(&w->table, 3, true), 1);
     assert_int_equal(first.views, 1);
     assert_int_equal(first.revision, 3);
     assert_int_equal(second.views, 0);
@@ -270,7 +270,7 @@ static void test_who_waits_is_told_nothing_until_let_in(void **state)
 
     tell(w, w->scope, 4);
     assert_int_equal(first.revision, 4);
-    assert_int_equal(scope_table_let_in(&w->table, 9), 1);
+    assert_int_equal(scope_table_decide(&w->table, 9, true), 1);
     assert_int_equal(second.revision, 4);
     assert_false(scope_table_has_waiting(&w->table));
     leave(&first);
@@ -288,7 +288,7 @@ static void test_who_is_let_in_may_leave_and_take_another_along(void **state)
     one.leaves = &two;
     three.leaves = &three;
 
-    assert_int_equal(scope_table_let_in(&w->table, 1), 2);
+    assert_int_equal(scope_table_decide(&w->table, 1, true), 2);
 
     assert_int_equal(two.views, 0);
     leave(&one);
