@@ -20,6 +20,7 @@ from model import Model, service_of
 PATIENCE_S = 10.0  # for history to tell of what a proxy was sent
 MISSING_S, STALE_S, HEARD_S = 2.0, 4.0, 8.0
 DESCRIPTORS_MAX, RESIDENT_MAX = 250, 400 << 20  # one replica may have all the proxies
+CAUSE_S = 5.0
 TICK_S = 0.25
 SPANS_MAX = 400
 WEB_HOST = "web.default.svc.cluster.local:8080"
@@ -56,9 +57,10 @@ class Checker(threading.Thread):
         self.by_hash = {}  # (type, hash) -> what a proxy holds
         self.violations = collections.OrderedDict()  # invariant -> [text]
         self.counts = collections.Counter()
-        self.failovers, self.bad_requests, self.problems = [], [], {}
-        self.polls, self.refresh = {}, 0.0
-        self.excused, self.history_heard = {}, 0.0
+        self.faults = []  # when they began
+        self.failovers, self.bad_requests = [], []
+        self.polls = {}
+        self.history_heard = 0.0
         self.is_over, self.ended, self.stopping = False, threading.Event(), threading.Event()
 
     # ---- the thread ----
@@ -144,7 +146,7 @@ class Checker(threading.Thread):
 
     def take_response(self, number, proxy, event):
         if event["first"] and proxy.closed_at:
-            self.failovers.append((event["t"], event["t"] - proxy.closed_at))
+            self.failovers.append((event["t"], event["t"] - self.cause_of(proxy.closed_at)))
             proxy.closed_at = None
         proxy.replica, kind = event["replica"], event["type"]
         self.counts["responses"] += 1
@@ -165,6 +167,11 @@ class Checker(threading.Thread):
             proxy.waiting.append((event["t"], dict(proxy.endpoints) if kind == "EDS" else {},
                                   proxy.weights if kind == "RDS" else None, event["replica"]))
             self.settle(number, proxy, event["t"])
+
+    def cause_of(self, closed_at):
+        """When the fault began that ended a stream: a stopped replica is noticed later."""
+        before = [at for at in self.faults if closed_at - CAUSE_S < at <= closed_at]
+        return before[-1] if before else closed_at
 
     def take_resource(self, proxy, kind, name, version):
         proxy.versions[kind, name] = version

@@ -17,6 +17,7 @@ from model import cluster_name
 from scenario import Fault, seconds
 
 CLOCK_S, WEIGHTS_EVERY = 0.5, 4
+FAULTS = ("kill", "term", "stop", "cut", "reconnect")  # what ends streams
 CONVERGE_S = 5.0
 GIVE_UP_S = 60.0
 
@@ -63,6 +64,8 @@ class Steps:
             verb = getattr(self, "do_" + words[0].replace("-", "_"), None)
             if not verb:
                 raise Fault(f"{place}: no such verb: {words[0]}")
+            if words[0] in FAULTS:
+                self.checker.faults.append(time.monotonic())
             try:
                 verb(*words[1:])
             except (TypeError, ValueError, KeyError) as problem:
