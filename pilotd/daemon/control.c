@@ -196,6 +196,8 @@ static void hear_record(struct control *c, const struct store_entry *entry, stru
     const char *id = entry->key + strlen("replicas/");
     if (!record_decode(d->arena, entry->value, entry->size, &record, d))
         return;
+    if (record.revision > entry->mod_revision)
+        record.has_snapshot = false; /* of a history that this store has no more */
     if (strcmp(record.id, id) != 0)
         diag_add(d, DIAG_ERROR, DIAG_KEY_MISMATCH, "id", NULL, "must be \"%s\", as the key", id);
     else if (strcmp(id, c->options->id) != 0)
@@ -244,6 +246,7 @@ static void hear_revision(struct control *c, int64_t revision)
             "the store's revision has gone back",
             LOG_INT("revision", revision),
             LOG_INT("former", c->revision));
+        peers_forget(&c->peers);
         c->is_dirty = true;
     }
     c->revision = revision;

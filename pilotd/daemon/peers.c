@@ -137,6 +137,23 @@ void peers_heard(struct peers *p, const struct replica_record *record, uint64_t 
     count_all(p);
 }
 
+static void forget(const char *id, void *value, void *context)
+{
+    struct peer *peer = value;
+    (void)id;
+    (void)context;
+    peer->record.has_snapshot = false;
+    peer->agreement = AGREEMENT_UNKNOWN;
+}
+
+void peers_forget(struct peers *p)
+{
+    memset(p->spans, 0, sizeof p->spans);
+    map_each (&p->by_id, forget, NULL)
+        ;
+    count_all(p);
+}
+
 void peers_gone(struct peers *p, const char *id)
 {
     free_peer(map_remove(&p->by_id, id));

@@ -49,6 +49,8 @@ void peers_serving(struct peers *p, const struct served_span *now);
 
 /* A record was written, or (by peers_gone) is no more. Texts of `record` are copied. */
 void peers_heard(struct peers *p, const struct replica_record *record, uint64_t now_ms);
+/* The store's history is another one: what was told of the former cannot be compared any more. */
+void peers_forget(struct peers *p);
 void peers_gone(struct peers *p, const char *id);
 
 #endif

@@ -100,6 +100,22 @@ static void test_a_record_is_read_as_it_was_written(void **state)
     buf_fini(&json);
 }
 
+static void test_another_history_is_not_compared_with(void **state)
+{
+    struct world *w = *state;
+    const struct served_span before = { 10, 20, 1, HASH_A }, after = { 12, 15, 1, HASH_B };
+    peers_serving(&w->p, &before);
+    hear(w, "pilotd-2", 10, 20, HASH_A);
+    assert_int_equal(agreement_with(w, "pilotd-2"), AGREEMENT_AGREES);
+
+    peers_forget(&w->p);
+    peers_serving(&w->p, &after);
+    assert_int_equal(agreement_with(w, "pilotd-2"), AGREEMENT_UNKNOWN);
+    assert_int_equal(w->p.differing, 0);
+    hear(w, "pilotd-2", 12, 15, HASH_B);
+    assert_int_equal(agreement_with(w, "pilotd-2"), AGREEMENT_AGREES);
+}
+
 static void test_what_is_no_record_is_told_with_its_place(void **state)
 {
     struct world *w = *state;
@@ -251,6 +267,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_a_record_is_read_as_it_was_written),
+        TEST(test_another_history_is_not_compared_with),
         TEST(test_what_is_no_record_is_told_with_its_place),
         TEST(test_spans_that_meet_with_one_hash_agree),
         TEST(test_spans_that_meet_with_two_hashes_differ),
