@@ -11,7 +11,6 @@
 #include "mesh/service.h"
 #include "model/mesh_config.h"
 
-
 struct snapshot_index; /* index.h, private to mesh/ */
 
 struct object_list {
