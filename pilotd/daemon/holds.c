@@ -17,7 +17,6 @@ static void write_hold(struct holds *h, const char *key, const struct buf *value
         value->size ? "the last good value is held in place of a rejected one"
                     : "a held value is needed no longer",
         LOG_STR("key", key));
-    h->is_writing = true;
     store_txn(h->store, &write, 1, &h->call);
     arena_free(a);
 }
@@ -25,23 +24,38 @@ static void write_hold(struct holds *h, const char *key, const struct buf *value
 static void write_next(struct holds *h)
 {
     char *key;
-    while (!h->is_writing && (key = keyspace_take_unsettled(h->keyspace))) {
+    while (!h->writing && !h->is_failing && (key = keyspace_take_unsettled(h->keyspace))) {
         struct buf value = { 0 };
         int64_t expected;
-        if (keyspace_hold_wanted(h->keyspace, key, &value, &expected))
+        if (keyspace_hold_wanted(h->keyspace, key, &value, &expected)) {
+            h->writing = key;
             write_hold(h, key, &value, expected);
+        } else {
+            free(key);
+        }
         buf_fini(&value);
-        free(key);
     }
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+    struct holds *h = container_of(timer, struct holds, retry);
+    h->is_failing = false;
+    write_next(h);
 }
 
 /* Whose condition did not hold has been forestalled; the watch tells by what. */
 static void on_written(struct store_call *call, const struct store_reply *reply)
 {
     struct holds *h = container_of(call, struct holds, call);
-    h->is_writing = false;
-    if (reply->err)
+    if (reply->err) {
         log_warn(h->log, "a hold cannot be written", LOG_STR("why", reply->err->text));
+        keyspace_note_unsettled(h->keyspace, h->writing);
+        h->is_failing = true;
+        uv_timer_start(&h->retry, on_retry, HOLDS_RETRY_MS, 0);
+    }
+    free(h->writing);
+    h->writing = NULL;
     write_next(h);
 }
 
@@ -72,11 +86,14 @@ void holds_open(struct holds *h, uv_loop_t *loop, struct store *store, bool is_s
     };
     h->call.on_reply = on_written;
     INVARIANT(uv_timer_init(loop, &h->grace) == 0);
+    INVARIANT(uv_timer_init(loop, &h->retry) == 0);
 }
 
 void holds_close(struct holds *h)
 {
-    if (h->is_writing)
+    if (h->writing)
         store_cancel(h->store, &h->call);
+    free(h->writing);
     uv_close((uv_handle_t *)&h->grace, NULL);
+    uv_close((uv_handle_t *)&h->retry, NULL);
 }

@@ -4,7 +4,8 @@
  * through, and the watch tells all. One write at a time, on the control loop.
  *
  * A replica that has the last good value publishes nothing until the hold is there, so that nobody
- * sees the value go and come back; after HOLDS_GRACE_MS without it nothing is in force for the key.
+ * sees the value go and come back; after HOLDS_GRACE_MS what the store has is in force: nothing, or
+ * an older hold. A write that fails is tried again every HOLDS_RETRY_MS.
  */
 #ifndef DAEMON_HOLDS_H
 #define DAEMON_HOLDS_H
@@ -13,7 +14,7 @@
 
 #include <uv.h>
 
-enum { HOLDS_GRACE_MS = 500 };
+enum { HOLDS_GRACE_MS = 500, HOLDS_RETRY_MS = 1000 };
 
 struct holds_owner {
     void (*on_gave_up)(struct holds_owner *o, bool is_changed); /* the grace is over */
@@ -24,9 +25,10 @@ struct holds {
     struct keyspace *keyspace;
     struct holds_owner *owner;
     const struct log_scope *log;
-    uv_timer_t grace;
+    uv_timer_t grace, retry;
     struct store_call call;
-    bool is_writing, is_shared;
+    char *writing; /* the key whose hold is being written; NULL: none */
+    bool is_failing, is_shared;
 };
 
 /* A store that is not shared is not written to: what is in force stays so, in this process. */

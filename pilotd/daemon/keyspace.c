@@ -8,7 +8,7 @@
 
 #define HOLDS_PREFIX "holds/"
 
-enum { HOLD_LIMIT_BYTES = STORE_VALUE_LIMIT_BYTES };
+enum { HOLD_LIMIT_BYTES = STORE_VALUE_LIMIT_BYTES + 128 }; /* a value, and what is around it */
 
 void keyspace_init(struct keyspace *k, struct keyspace_stats *stats, const struct log_scope *log)
 {
@@ -59,7 +59,7 @@ static void set_waiting(struct keyspace *k, struct reject *r, bool is_waiting)
     r->is_waiting = is_waiting;
 }
 
-static void note_unsettled(struct keyspace *k, const char *key)
+void keyspace_note_unsettled(struct keyspace *k, const char *key)
 {
     struct key_queue *q = &k->unsettled;
     if (q->first == q->count)
@@ -203,19 +203,21 @@ static bool is_good_enough(const struct held *h, const struct reject *r)
     return h && (!r->former || h->of >= r->former->mod_revision);
 }
 
+/* After the grace an older hold is in force as well, as it is for those that know no newer value.
+ */
 static bool settle(struct keyspace *k, struct reject *r)
 {
     const struct held *h = map_find(&k->holds, r->key);
     struct object *object = NULL;
     set_waiting(k, r, false);
-    if (is_good_enough(h, r)) {
+    if (is_good_enough(h, r) || (h && r->has_waited)) {
         object = decode_held(h, r);
     } else if (r->former && !r->has_waited) {
         set_waiting(k, r, true);
         object = object_retain(r->former);
     }
     if (r->former)
-        note_unsettled(k, r->key);
+        keyspace_note_unsettled(k, r->key);
     return object ? put_object(k, object) : drop_object(k, r->key);
 }
 
@@ -310,7 +312,7 @@ static bool hear_hold(struct keyspace *k, const struct store_change *change)
         keyspace_reject(k, &change->entry, &d);
     arena_free(a);
     free_held(h ? map_put(&k->holds, key, h) : map_remove(&k->holds, key));
-    note_unsettled(k, key);
+    keyspace_note_unsettled(k, key);
     struct reject *r = map_find(&k->rejects, key);
     return r && settle(k, r);
 }
@@ -360,7 +362,7 @@ static bool apply(struct keyspace *k, const struct store_change *change)
     if (strncmp(key, HOLDS_PREFIX, strlen(HOLDS_PREFIX)) == 0)
         return hear_hold(k, change);
     if (map_find(&k->holds, key))
-        note_unsettled(k, key);
+        keyspace_note_unsettled(k, key);
     if (!change->is_gone)
         return apply_value(k, &change->entry);
     drop_reject(k, key);
@@ -395,12 +397,17 @@ static void note_missing(const char *key, void *value, void *context)
 bool keyspace_keep(struct keyspace *k, const struct map *keys)
 {
     struct missing m = { .keys = keys, .a = arena_new() };
+    bool is_changed = false;
     map_each (&k->by_key, note_missing, &m)
         ;
-    for (list_each (const char *const, key, &m.list))
-        drop_object(k, *key);
-    bool is_changed = m.list.count > 0;
+    map_each (&k->rejects, note_missing, &m)
+        ;
+    for (list_each (const char *const, key, &m.list)) {
+        drop_reject(k, *key);
+        is_changed |= drop_object(k, *key);
+    }
     metric_set(&k->stats->objects, (int64_t)k->by_key.count);
+    metric_set(&k->stats->rejected, (int64_t)k->rejects.count);
     arena_free(m.a);
     return is_changed;
 }

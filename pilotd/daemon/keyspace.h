@@ -69,7 +69,8 @@ void keyspace_fini(struct keyspace *k);
 /* True when the objects are others than before. */
 bool keyspace_apply(struct keyspace *k, const struct store_change *change);
 
-/* Drops the objects whose keys are not in `keys`. True when there were some. */
+/* Drops the values whose keys are not in `keys`, rejected ones too. True when the objects are
+ * others than before. */
 bool keyspace_keep(struct keyspace *k, const struct map *keys);
 
 /* For a value of pilotd's own keys that is not what it must be. */
@@ -77,6 +78,9 @@ void keyspace_reject(struct keyspace *k, const struct store_entry *entry, const 
 
 /* Rejected values wait for their holds no longer. True when the objects are others than before. */
 bool keyspace_stop_waiting(struct keyspace *k);
+
+/* The key's hold is to be looked at once more. */
+void keyspace_note_unsettled(struct keyspace *k, const char *key);
 
 /* The next unsettled key, the caller's to free; NULL: there is none. */
 char *keyspace_take_unsettled(struct keyspace *k);

@@ -353,6 +353,67 @@ static void test_replicas_have_the_same_in_force_when_none_waits(void **state)
     }
 }
 
+/* Its hold cannot be replaced; whoever begins now knows nothing newer. */
+static void test_after_the_grace_an_older_hold_is_in_force_for_all(void **state)
+{
+    struct world *w = *state, *late;
+    setup((void **)&late);
+    put(w, KEY, VALUE);
+    put(w, KEY, INVALID);
+    put(w, "holds/" KEY, HOLD(1, VALUE));
+    put(w, KEY, OTHER);
+    put(w, KEY, INVALID);
+    put(late, KEY, INVALID);
+    put(late, "holds/" KEY, HOLD(1, VALUE));
+
+    assert_true(keyspace_stop_waiting(&w->k));
+
+    assert_non_null(in_force(w));
+    assert_true(hash128_equal(&in_force(w)->digest, &in_force(late)->digest));
+    int64_t expected;
+    assert_string_equal(wanted(w, &expected), HOLD_SINCE(4, 5, OTHER)); /* still */
+    teardown((void **)&late);
+}
+
+static void test_what_is_not_kept_is_forgotten_rejected_or_not(void **state)
+{
+    struct world *w = *state;
+    struct map none = { 0 };
+    put(w, KEY, INVALID);
+    assert_false(keyspace_keep(&w->k, &none));
+    assert_null(reject_of(w, KEY));
+    assert_int_equal(w->stats.rejected, 0);
+
+    put(w, KEY, VALUE);
+    put(w, KEY, INVALID);
+    assert_true(keyspace_keep(&w->k, &none));
+    assert_null(in_force(w));
+    assert_int_equal(w->k.waiting, 0);
+}
+
+/* A value of the greatest size that counts can be held. */
+static void test_the_largest_value_can_be_held(void **state)
+{
+    struct world *w = *state;
+    struct buf value = { 0 }, hold = { 0 };
+    int64_t expected;
+    buf_append(&value, VALUE, strlen(VALUE) - 1);
+    while (value.size < STORE_VALUE_LIMIT_BYTES - 1)
+        buf_text(&value, " ");
+    buf_text(&value, "}");
+    assert_true(put_bytes(w, KEY, value.data, value.size, 1));
+    put(w, KEY, INVALID);
+    assert_true(keyspace_hold_wanted(&w->k, KEY, &hold, &expected));
+
+    put_bytes(w, "holds/" KEY, hold.data, hold.size, 1);
+
+    assert_null(reject_of(w, "holds/" KEY));
+    assert_int_equal(w->k.waiting, 0);
+    assert_non_null(in_force(w));
+    buf_fini(&value);
+    buf_fini(&hold);
+}
+
 static void test_a_rejected_value_touches_no_other(void **state)
 {
     struct world *w = *state;
@@ -438,6 +499,9 @@ int main(void)
         TEST(test_the_last_good_value_waits_to_be_held),
         TEST(test_what_cannot_be_held_is_absent),
         TEST(test_who_comes_later_finds_the_hold),
+        TEST(test_after_the_grace_an_older_hold_is_in_force_for_all),
+        TEST(test_what_is_not_kept_is_forgotten_rejected_or_not),
+        TEST(test_the_largest_value_can_be_held),
         TEST(test_a_good_value_or_a_deletion_ends_a_hold),
         TEST(test_a_hold_of_an_older_value_is_replaced),
         TEST(test_a_hold_that_is_none_is_told),
