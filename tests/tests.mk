@@ -22,6 +22,15 @@ $(BUILD)/tools/config_fuzz: $(FUZZ_OBJ) $(BUILD)/libpilot.a
 	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 TEST_TOOLS += $(BUILD)/tools/config_fuzz
 
+# The simulator: pilotd over a libuv, an HTTP client and an HTTP/2 server of its own; so without libuv.
+SIM_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/sim/*.c))
+$(SIM_OBJ): $(GEN_H)
+$(BUILD)/tools/sim: $(SIM_OBJ) $(BUILD)/libdaemon.a $(BUILD)/libpilot.a
+	@mkdir -p $(dir $@)
+	$(call say,LINK,$@)
+	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(filter-out -luv -lcurl -lnghttp2,$(LDLIBS))
+TEST_TOOLS += $(BUILD)/tools/sim
+
 # The next release as far as translation levels go, for tests of upgrades.
 $(BUILD)/obj/next_level.o: pilotd/mesh/level.c pilotd/mesh/level.h
 	@mkdir -p $(dir $@)
@@ -35,7 +44,7 @@ TEST_TOOLS += $(BUILD)/tools/pilotd-next
 test: ## build and test everything: checks, unit tests, end-to-end with real etcd, HAProxy, Envoys
 	@tests/tools/deps
 	@$(MAKE) --no-print-directory all test-programs
-	@PILOT_BUILD=$(BUILD) $(RUN_TESTS) --checks --unit $(TESTS) --e2e
+	@PILOT_BUILD=$(BUILD) $(RUN_TESTS) --checks --unit $(TESTS) --sim $(BUILD)/tools/sim --e2e
 
 test-programs: $(TESTS) $(TEST_TOOLS)
 
@@ -73,6 +82,11 @@ T ?= 60
 fuzz-config: deps ## random resources through the core, under sanitizers, to an Envoy for T=60 seconds (SEED=first)
 	@$(MAKE) --no-print-directory BUILD=build/asan SAN=address,undefined build/asan/tools/config_fuzz
 	@PILOT_BUILD=build/asan $(VENV)/bin/python tests/fuzz/fuzz.py --seconds $(T) $(if $(SEED),--seed $(SEED))
+
+SEEDS ?= 1000
+.PHONY: sim
+sim: $(BUILD)/tools/sim ## pilotd in a made world: SEEDS=1000 random histories of writes and faults; SEED=n tells one
+	@$(BUILD)/tools/sim $(if $(SEED),--seed $(SEED),$(SEEDS))
 
 bench: deps ## measure: change to 500 proxies, CPU, memory a proxy, start to ready
 	@$(MAKE) --no-print-directory all $(BUILD)/tools/xds_load

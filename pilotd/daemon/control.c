@@ -260,6 +260,7 @@ static void on_changes(struct store_listener *listener, const struct store_chang
     hear_revision(c, revision);
     for (size_t i = 0; i < count; i++) {
         is_changed |= keyspace_apply(&c->keyspace, &changes[i]);
+        had_to_wait |= must_wait(c);
         hear_own_key(c, &changes[i]);
         if (c->is_recalled)
             map_put(&c->listed, changes[i].entry.key, c);

@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 """Runs the tests and closes with one line: N passed, N failed.
 
-  run_tests.py [--checks] [--unit PROGRAM…] [--e2e] [-k EXPR]
+  run_tests.py [--checks] [--unit PROGRAM…] [--sim PROGRAM] [--e2e] [-k EXPR]
 
 --checks  the checks of the tree itself (layers, size, docs)
 --unit    each of the programs (cmocka, read as TAP)
+--sim     a few hundred histories of the simulator: one test
 --e2e     pytest over tests/e2e, with the environment's PILOT_BUILD (default build)
 """
 
@@ -18,6 +19,7 @@ import time
 import xml.etree.ElementTree as ET
 
 UNIT_TIMEOUT_S = 300
+SIM_SEEDS = 200
 E2E_TIMEOUT_S = 3000
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -51,6 +53,11 @@ def unit(programs):
         passed += good
         failed += bad
     return passed, failed
+
+
+def sim(program):
+    done = subprocess.run([program, str(SIM_SEEDS)], cwd=ROOT, timeout=UNIT_TIMEOUT_S)
+    return int(done.returncode == 0), [f"sim: exit {done.returncode}"] if done.returncode else []
 
 
 def e2e(expression):
@@ -94,11 +101,13 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--checks", action="store_true")
     parser.add_argument("--unit", nargs="+")
+    parser.add_argument("--sim")
     parser.add_argument("--e2e", action="store_true")
     parser.add_argument("-k", default="")
     args = parser.parse_args()
     passed, failed = 0, []
     for wanted, run in ((args.checks, checks), (args.unit, lambda: unit(args.unit)),
+                        (args.sim, lambda: sim(args.sim)),
                         (args.e2e, lambda: e2e(args.k))):
         if wanted:
             good, bad = run()

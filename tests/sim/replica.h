@@ -1,0 +1,34 @@
+/*
+ * replica: one pilotd in a sim: all of it from the control loop down, as lifecycle.c puts it
+ * together, but for the admin port and signals.
+ */
+#ifndef SIM_REPLICA_H
+#define SIM_REPLICA_H
+
+#include "daemon/control.h"
+#include "sim.h"
+
+struct replica_process {
+    struct sim_process process;
+    struct sim *sim;
+    struct options options;
+    char id[16];
+    bool is_up, is_leaving;
+    size_t drained;
+    uv_timer_t leaving;
+    struct sim_event gone; /* it has left: to be taken down */
+    struct serving *servings[2];
+    struct control control;
+    uint64_t started_us;
+};
+
+void replica_init(struct replica_process *r, struct sim *sim, size_t index);
+void replica_start(struct replica_process *r);
+void replica_kill(struct replica_process *r);                  /* as kill -9 */
+void replica_leave(struct replica_process *r);                 /* as SIGTERM */
+void replica_stop_for(struct replica_process *r, uint64_t us); /* as SIGSTOP, SIGCONT */
+
+/* What /ready says: fit for new streams. */
+bool replica_is_ready(const struct replica_process *r);
+
+#endif

@@ -1,0 +1,56 @@
+/*
+ * world: one run: an etcd, some replicas, those who write, what goes wrong, and when it is over.
+ *
+ *     trouble: random writes and faults         calm: no more of either; all must come to rest
+ */
+#ifndef SIM_WORLD_H
+#define SIM_WORLD_H
+
+#include "fake_http.h"
+#include "replica.h"
+#include "truth.h"
+#include "vocabulary.h"
+
+enum { REPLICAS_MAX = 4 };
+
+struct registrar { /* one instance of a service, and its lease */
+    int64_t lease;
+    bool is_alive; /* renews it */
+};
+
+/* What the checks remember of a replica. */
+struct witness {
+    const struct publication *published;
+    int64_t served;
+    size_t generation; /* of etcd's history that it follows */
+};
+
+struct world {
+    struct sim *sim;
+    struct fake_etcd etcd;
+    struct fake_net net;
+    struct truth truth;
+    struct replica_process replicas[REPLICAS_MAX];
+    struct witness witnesses[REPLICAS_MAX];
+    size_t replica_count;
+    struct registrar registrars[SERVICES][INSTANCES];
+    struct sim_event write, fault, renewal;
+    unsigned moods; /* which kinds of faults this history has: a bit each */
+    bool is_calm;
+    struct arena *a;
+};
+
+void world_run(struct world *w, struct sim *sim);
+
+/* ---- history.c: what happens to it ---- */
+
+void history_begin(struct world *w);
+void history_end(struct world *w); /* every fault is mended, every replica is up */
+
+/* ---- checker.c ---- */
+
+void check_step(struct world *w); /* after each event */
+bool world_is_at_rest(const struct world *w);
+void check_rest(struct world *w); /* at the end */
+
+#endif
