@@ -152,6 +152,7 @@ static void log_other_history(struct etcd_store *e, const struct etcd_header *se
     if (e->has_other_history)
         return;
     e->has_other_history = true;
+    e->base.status.histories++;
     metric_add(&e->base.stats->histories, 1);
     log_error(&e->base.log,
         "etcd has another history than was followed, as after a restored backup: all is read again",

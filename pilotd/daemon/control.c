@@ -95,11 +95,17 @@ static bool must_wait(const struct control *c)
     return c->has_shared_store && c->keyspace.waiting > 0;
 }
 
+/* Of a former history nothing can be said that means something in this one. */
+static bool serves_this_history(const struct control *c)
+{
+    return c->published && c->served_history == c->history;
+}
+
 /* What is served stays right while nothing but records changes. */
 static void review_served(struct control *c)
 {
     struct served_span span = { 0 };
-    if (!c->published)
+    if (!serves_this_history(c))
         return;
     span.level = c->published->snapshot->level;
     if (!c->is_dirty && !c->is_building_whole && !must_wait(c))
@@ -126,6 +132,8 @@ static void build_next(struct control *c)
         order.objects = keyspace_objects(&c->keyspace, &order.object_count);
     order.scopes = scopes_list(&c->scopes, !order.is_whole, &order.scope_count);
     c->is_building_whole = order.is_whole;
+    if (order.is_whole)
+        c->built_history = c->history;
     c->is_dirty = false;
     builder_order(c->builder, &order);
 }
@@ -163,6 +171,7 @@ static void publish_whole(struct control *c, const struct build_result *result)
     publication_release(c->published);
     c->published = publication_retain(result->publication);
     c->served_revision = c->published->snapshot->revision;
+    c->served_history = c->built_history;
     c->is_building_whole = false;
     log_published(c, result);
     review_served(c);
@@ -238,17 +247,22 @@ static void hear_own_key(struct control *c, const struct store_change *change)
     arena_free(a);
 }
 
-/* A restored backup: the revision counts anew, and so must what is built from it. */
+/* A restored backup: the revision counts anew, and so must what is built from it. Until that is
+ * published, what is served proves nothing to peers or to the gate. */
 static void hear_revision(struct control *c, int64_t revision)
 {
-    if (revision < c->revision) {
+    unsigned histories = store_status(c->store)->histories;
+    if (revision < c->revision || histories != c->told_histories) {
         log_warn(&c->log,
-            "the store's revision has gone back",
+            "the store's history is another one",
             LOG_INT("revision", revision),
             LOG_INT("former", c->revision));
         peers_forget(&c->peers);
+        gate_published(&c->gate, 0);
+        c->history++;
         c->is_dirty = true;
     }
+    c->told_histories = histories;
     c->revision = revision;
 }
 
@@ -415,10 +429,10 @@ static void on_compose(struct replica_owner *owner, struct replica_record *recor
         .level = c->published ? c->published->snapshot->level : control_level(c),
         .level_least = level_least,
         .level_newest = level_newest,
-        .has_snapshot = c->published,
+        .has_snapshot = serves_this_history(c),
         .streams = c->stats.xds.streams_sotw + c->stats.xds.streams_delta,
     };
-    if (!c->published)
+    if (!record->has_snapshot)
         return;
     record->snapshot_revision = c->published->snapshot->revision;
     record->revision = c->served_revision;

@@ -44,6 +44,8 @@ struct control {
     struct holds_owner holds_owner;
     struct map faults;       /* of a store of files: file → text */
     int64_t revision;        /* all up to here is known */
+    unsigned history;        /* counts those that revisions are of: one more after a restore */
+    unsigned told_histories; /* as the store counted when it last told something */
     uint64_t lost_store_ms;  /* since when it is not followed; 0: it is */
     uint64_t stale_since_ms; /* 0: it is fresh */
     bool has_told_waiting;
@@ -68,6 +70,8 @@ struct control {
     bool is_building_whole;
     struct publication *published; /* the last whole one; NULL before the first */
     int64_t served_revision;       /* it is right up to here */
+    unsigned built_history;        /* of the last order, and of what is published */
+    unsigned served_history;
     struct scopes scopes;
 
     /* Who serves it. */

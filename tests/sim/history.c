@@ -163,6 +163,16 @@ static void compact(struct world *w)
     etcd_compact(&w->etcd, w->etcd.revision - (int64_t)sim_below(w->sim, 5));
 }
 
+static void back_up_or_restore(struct world *w)
+{
+    if (w->etcd.backup == 0 || sim_chance(w->sim, 600)) {
+        etcd_backup(&w->etcd);
+        return;
+    }
+    etcd_restore(&w->etcd);
+    fake_http_reset(&w->net, NULL, ETCD_MEMBERS);
+}
+
 static void lose_registrars(struct world *w)
 {
     size_t s = sim_below(w->sim, SERVICES), all = sim_below(w->sim, 2);
@@ -198,6 +208,7 @@ static void (*const faults[])(struct world *w) = {
     hurt_member,
     lose_quorum,
     compact,
+    back_up_or_restore,
     lose_registrars,
     lose_answers,
     fill,

@@ -316,6 +316,7 @@ static void test_a_restored_backup_is_told_as_a_difference(void **state)
 
     assert_log(&w->r, "+again=1 +back=old -never-was ");
     assert_int_equal(w->r.stats.histories, 1);
+    assert_int_equal(store_status(w->r.store)->histories, 1);
     world_put(w, "after", "1");
     recorder_until(&w->r, recorder_value(&w->r, "after"));
 }
@@ -345,6 +346,7 @@ static void test_a_restored_backup_that_grew_since_is_noticed(void **state)
 
     assert_log(&w->r, "+b=after +c=1 ");
     assert_int_equal(w->r.stats.histories, 1);
+    assert_int_equal(store_status(w->r.store)->histories, 1);
 }
 
 /* Neither the revision nor the term tells: only what stands at the revision that was followed. */
@@ -369,6 +371,7 @@ static void test_a_restored_backup_of_the_same_term_is_noticed(void **state)
 
     assert_log(&w->r, "+b=after +c=1 ");
     assert_int_equal(w->r.stats.histories, 1);
+    assert_int_equal(store_status(w->r.store)->histories, 1);
 }
 
 static void test_a_backup_restored_under_a_listing_is_not_mixed_with_it(void **state)
@@ -390,6 +393,7 @@ static void test_a_backup_restored_under_a_listing_is_not_mixed_with_it(void **s
     assert_int_equal(w->r.values.count, 1);
     assert_string_equal(recorder_value(&w->r, "old"), "1");
     assert_int_equal(w->r.stats.histories, 1);
+    assert_int_equal(store_status(w->r.store)->histories, 1);
 }
 
 /* Wherever it is cut, what came is not taken for all there is. */
@@ -416,6 +420,7 @@ static void test_answers_that_are_cut_off_are_asked_for_again(void **state)
     assert_int_equal(w->r.values.count, 100);
     assert_log(&w->r, "+news=1 -many/000005 ");
     assert_int_equal(w->r.stats.histories, 0);
+    assert_int_equal(store_status(w->r.store)->histories, 0);
     assert_true(w->relay.accepted > 5);
     buf_fini(&listed.text);
 }
@@ -479,6 +484,7 @@ static void test_what_differs_from_etcd_is_counted_and_mended(void **state)
     assert_log(&w->r, "+a=2 +c=1 -b ");
     assert_int_equal(w->r.stats.divergences, 3);
     assert_int_equal(w->r.stats.histories, 0);
+    assert_int_equal(store_status(w->r.store)->histories, 0);
 }
 
 /* ---- members ---- */
