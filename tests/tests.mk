@@ -23,12 +23,13 @@ $(BUILD)/tools/config_fuzz: $(FUZZ_OBJ) $(BUILD)/libpilot.a
 TEST_TOOLS += $(BUILD)/tools/config_fuzz
 
 # The simulator: pilotd over a libuv, an HTTP client and an HTTP/2 server of its own; so without libuv.
+SIM_WRAP := -Wl,--wrap=xds_stream_new,--wrap=xds_stream_view
 SIM_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/sim/*.c))
 $(SIM_OBJ): $(GEN_H)
 $(BUILD)/tools/sim: $(SIM_OBJ) $(BUILD)/libdaemon.a $(BUILD)/libpilot.a
 	@mkdir -p $(dir $@)
 	$(call say,LINK,$@)
-	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(filter-out -luv -lcurl -lnghttp2,$(LDLIBS))
+	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(SIM_WRAP) $(filter-out -luv -lcurl -lnghttp2,$(LDLIBS))
 TEST_TOOLS += $(BUILD)/tools/sim
 
 # The next release as far as translation levels go, for tests of upgrades.

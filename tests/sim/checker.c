@@ -52,8 +52,10 @@ static void check_replica(struct world *w, size_t i)
 {
     const struct control *c = &w->replicas[i].control;
     struct witness *seen = &w->witnesses[i];
+    if (w->replicas[i].is_up && c->gate.is_cut_off)
+        seen->stale_us = w->sim->now_us;
     if (!w->replicas[i].is_up || !c->published)
-        *seen = (struct witness){ 0 };
+        *seen = (struct witness){ .stale_us = seen->stale_us };
     else if (seen->published != c->published || seen->served != c->served_revision) {
         char text[HASH128_TEXT_BYTES];
         if (seen->published != c->published)

@@ -57,6 +57,7 @@ static void on_closing(struct sim_event *event)
     }
     if (c->client) {
         c->client->server = NULL;
+        c->client->up.event.loop = NULL;
         wire_send(&c->client->down, CLOSE, NULL, 0);
     }
     c->handlers->on_closed(c, false);
@@ -180,6 +181,13 @@ static bool accept_channel(struct channel *c)
     return true;
 }
 
+static struct channel *opening;
+
+void *channel_opening(void)
+{
+    return opening && !opening->is_abandoned ? opening->owner : NULL;
+}
+
 static void open_stream(struct channel *c)
 {
     const struct h2_request request = {
@@ -190,7 +198,9 @@ static void open_stream(struct channel *c)
         return;
     }
     c->server->stream.is_open = true;
+    opening = c;
     c->server->handlers->on_request(&c->server->stream, &request);
+    opening = NULL;
 }
 
 static void on_up(struct wire *w, struct parcel *p)

@@ -17,6 +17,8 @@ struct channel_handlers {
 /* To whoever of the process listens; what is not accepted is closed. `path` is gRPC's. */
 struct channel *channel_open(struct sim *sim, struct sim_process *process, const char *path,
     const struct channel_handlers *handlers, void *owner);
+/* Whose stream is being opened at the server's end right now; NULL: none, or it has gone. */
+void *channel_opening(void);
 void *channel_owner(const struct channel *c);
 void channel_send(struct channel *c, const void *message, size_t size_bytes);
 void channel_close(struct channel *c); /* frees; nothing comes any more */

@@ -198,6 +198,18 @@ static void fill(struct world *w)
     sim_trace(w->sim, "fault: etcd is full: %d", w->etcd.is_full);
 }
 
+static void lose_stream(struct world *w)
+{
+    struct proxy *p = &w->proxies[sim_below(w->sim, w->proxy_count)];
+    uint64_t us = about_ms(w, 2000);
+    if (sim_chance(w->sim, 500) || !p->channel) {
+        proxy_hang_up(p);
+        return;
+    }
+    sim_trace(w->sim, "fault: %s hears nothing for %llu us", p->id, (unsigned long long)us);
+    channel_cut(p->channel, w->sim->now_us + us);
+}
+
 static void (*const faults[])(struct world *w) = {
     kill_or_start,
     leave,
@@ -211,6 +223,7 @@ static void (*const faults[])(struct world *w) = {
     back_up_or_restore,
     lose_registrars,
     lose_answers,
+    lose_stream,
     fill,
 };
 
@@ -266,6 +279,14 @@ void history_end(struct world *w)
     w->etcd.is_full = false;
     for (size_t m = 0; m < ETCD_MEMBERS; m++)
         w->etcd.members[m] = (struct etcd_member){ 0 };
+    for (size_t i = 0; i < w->proxy_count; i++) {
+        struct proxy *p = &w->proxies[i];
+        p->refused_of_1000 = 0;
+        if (p->channel)
+            channel_cut(p->channel, 0);
+        if (p->has_refused) /* what it refused is sent again on a new stream alone */
+            proxy_hang_up(p);
+    }
     for (size_t i = 0; i < w->replica_count; i++) {
         struct replica_process *r = &w->replicas[i];
         if (r->is_leaving)

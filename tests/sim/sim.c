@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+enum { STEPS_MAX = 1000 * 1000 };
 enum { START_US = 1000 * SIM_SECOND }; /* 0 stands for "never" in many places */
 
 void sim_init(struct sim *sim, uint64_t seed, bool is_tracing)
@@ -117,7 +118,7 @@ void sim_schedule(struct sim *sim, struct sim_event *e, uint64_t in_us)
 static void run(struct sim *sim, struct sim_event *e)
 {
     sim_cancel(sim, e);
-    sim->steps++;
+    INVARIANT(++sim->steps < STEPS_MAX);
     e->run(e);
 }
 

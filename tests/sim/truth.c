@@ -15,6 +15,8 @@ void truth_init(struct truth *t, struct fake_etcd *etcd)
 void truth_fini(struct truth *t)
 {
     translator_free(t->translator);
+    if (t->fresh)
+        translator_free(t->fresh);
     for (size_t i = 0; i < t->generations; i++)
         free(t->histories[i]);
     free(t->histories);
@@ -127,14 +129,18 @@ const struct truth_moment *truth_now(const struct truth *t)
     return &t->histories[g][t->counts[g] - 1];
 }
 
-struct xds_view *truth_view(const struct truth *t, const struct scope *scope)
+struct xds_view *truth_view(struct truth *t, const struct scope *scope)
 {
-    size_t count;
-    struct translator *translator = translator_new(NULL);
-    struct snapshot *s = build_snapshot(t, &count);
-    translator_begin(translator, s);
-    struct xds_view *view = translator_view(translator, scope);
-    snapshot_release(s);
-    translator_free(translator);
-    return view;
+    const struct truth_moment *now = truth_now(t);
+    if (!t->fresh || memcmp(&t->fresh_of, now, sizeof *now) != 0) {
+        size_t count;
+        struct snapshot *s = build_snapshot(t, &count);
+        if (t->fresh)
+            translator_free(t->fresh);
+        t->fresh = translator_new(NULL);
+        t->fresh_of = *now;
+        translator_begin(t->fresh, s);
+        snapshot_release(s);
+    }
+    return translator_view(t->fresh, scope);
 }

@@ -22,6 +22,9 @@ struct truth {
     struct truth_moment **histories; /* of each generation of etcd; in order of revision */
     size_t *counts;
     size_t generations;
+    /* Of the newest moment, with no memory of anything before; made when it is first asked for. */
+    struct translator *fresh;
+    struct truth_moment fresh_of;
 };
 
 void truth_init(struct truth *t, struct fake_etcd *etcd);
@@ -35,8 +38,7 @@ const struct truth_moment *truth_at(const struct truth *t, size_t generation, in
 /* The newest. */
 const struct truth_moment *truth_now(const struct truth *t);
 
-/* The view of a proxy by the newest revision, and the hash, with no memory of anything before;
- * the caller's to release. */
-struct xds_view *truth_view(const struct truth *t, const struct scope *scope);
+/* The view of a proxy by the newest revision, made from nothing; the caller's to release. */
+struct xds_view *truth_view(struct truth *t, const struct scope *scope);
 
 #endif

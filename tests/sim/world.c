@@ -24,6 +24,18 @@ static void begin(struct world *w, struct sim *sim)
     w->replica_count = sim_between(sim, 2, REPLICAS_MAX);
     for (size_t i = 0; i < w->replica_count; i++)
         replica_init(&w->replicas[i], sim, i);
+    check_proxies_begin(w);
+    w->proxy_count = sim_between(sim, 1, PROXIES_MAX);
+    for (size_t i = 0; i < w->proxy_count; i++)
+        proxy_init(&w->proxies[i], sim, i, &w->proxy_owner);
+    w->balancer = (struct balancer){
+        .sim = sim,
+        .replicas = w->replicas,
+        .proxies = w->proxies,
+        .replica_count = w->replica_count,
+        .proxy_count = w->proxy_count,
+    };
+    balancer_begin(&w->balancer);
     history_begin(w);
 }
 
@@ -37,11 +49,17 @@ static void run_for(struct world *w, uint64_t us)
 static void end(struct world *w)
 {
     w->sim->is_over = true;
+    balancer_end(&w->balancer);
+    for (size_t i = 0; i < w->proxy_count; i++)
+        proxy_fini(&w->proxies[i]);
     for (size_t i = 0; i < w->replica_count; i++)
         replica_kill(&w->replicas[i]);
     sim_cancel(w->sim, &w->write);
     sim_cancel(w->sim, &w->fault);
     sim_cancel(w->sim, &w->renewal);
+    sim_cancel(w->sim, &w->etcd.expiry);
+    while (sim_step(w->sim, UINT64_MAX)) /* what is still on its way */
+        ;
     w->etcd.on_commit = NULL;
     truth_fini(&w->truth);
     fake_etcd_fini(&w->etcd);
@@ -55,8 +73,9 @@ void world_run(struct world *w, struct sim *sim)
     history_end(w);
     for (unsigned ms = 0, rest_ms = 0; ms < CALM_MS && rest_ms < REST_MS; ms += LOOK_MS) {
         run_for(w, LOOK_MS * SIM_MS);
-        rest_ms = world_is_at_rest(w) ? rest_ms + LOOK_MS : 0;
+        rest_ms = world_is_at_rest(w) && proxies_are_at_rest(w, false) ? rest_ms + LOOK_MS : 0;
     }
     check_rest(w);
+    proxies_are_at_rest(w, true);
     end(w);
 }

@@ -6,8 +6,10 @@
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
 
+#include "balancer.h"
 #include "fake_http.h"
 #include "replica.h"
+#include "spy.h"
 #include "truth.h"
 #include "vocabulary.h"
 
@@ -23,6 +25,7 @@ struct witness {
     const struct publication *published;
     int64_t served;
     size_t generation; /* of etcd's history that it follows */
+    uint64_t stale_us; /* when it last let in who came, knowing nothing of news; 0: never */
 };
 
 struct world {
@@ -33,6 +36,11 @@ struct world {
     struct replica_process replicas[REPLICAS_MAX];
     struct witness witnesses[REPLICAS_MAX];
     size_t replica_count;
+    struct proxy proxies[PROXIES_MAX];
+    size_t proxy_count;
+    struct proxy_owner proxy_owner;
+    struct spy_owner spy_owner;
+    struct balancer balancer;
     struct registrar registrars[SERVICES][INSTANCES];
     struct sim_event write, fault, renewal;
     unsigned moods; /* which kinds of faults this history has: a bit each */
@@ -52,5 +60,10 @@ void history_end(struct world *w); /* every fault is mended, every replica is up
 void check_step(struct world *w); /* after each event */
 bool world_is_at_rest(const struct world *w);
 void check_rest(struct world *w); /* at the end */
+
+/* ---- check_proxies.c ---- */
+
+void check_proxies_begin(struct world *w);
+bool proxies_are_at_rest(struct world *w, bool is_told);
 
 #endif

@@ -1,0 +1,23 @@
+/*
+ * sent: a resource as a proxy has it: which bytes, and what they refer to.
+ */
+#ifndef SIM_SENT_H
+#define SIM_SENT_H
+
+#include "base/arena.h"
+#include "xds/resource.h"
+
+struct sent {
+    struct hash128 hash;   /* of the bytes */
+    const char *version;   /* as it was told (Delta), or "" */
+    const char *endpoints; /* a cluster's: of which name; NULL: it needs none */
+    string_list tables;    /* a listener's: route tables */
+    string_list clusters;  /* a listener's or a route table's */
+    struct arena *arena;
+};
+
+struct sent *sent_new(
+    enum xds_type type, const char *version, const uint8_t *bytes, size_t size_bytes);
+void sent_free(struct sent *s); /* NULL is fine */
+
+#endif
