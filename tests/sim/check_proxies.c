@@ -130,8 +130,8 @@ static void check_references(const char *name, void *value, void *context)
  * missing at once, though its routes may refer to them until they come. */
 static bool is_resuming(const struct proxy *p)
 {
-    bool has_routes = p->asked[XDS_ROUTE].count == 0 || p->nonce[XDS_ROUTE][0];
-    return p->variant == XDS_SOTW && !(p->nonce[XDS_LISTENER][0] && has_routes);
+    bool has_routes = p->asked[XDS_ROUTE].count == 0 || p->has_taken[XDS_ROUTE];
+    return p->variant == XDS_SOTW && !(p->has_taken[XDS_LISTENER] && has_routes);
 }
 
 static void on_applied(struct proxy_owner *o, struct proxy *p, enum xds_type type)

@@ -24,6 +24,20 @@ static void write_instance(struct world *w, size_t service, size_t instance)
     etcd_put_text(&w->etcd, key, vocabulary_instance(w->sim, w->a, service, instance), r->lease);
 }
 
+static void write_value(struct world *w, const char *key)
+{
+    bool is_bad = sim_chance(w->sim, 120);
+    const char *value = vocabulary_value(w->sim, w->a, key, is_bad);
+    etcd_put_text(&w->etcd, key, value, 0);
+    check_holds_written(w, key, value, is_bad);
+}
+
+static void delete_value(struct world *w, const char *key)
+{
+    etcd_delete_key(&w->etcd, key);
+    check_holds_written(w, key, NULL, false);
+}
+
 static void write_something(struct world *w)
 {
     const char *key = vocabulary_key(w->sim, w->a);
@@ -34,10 +48,9 @@ static void write_something(struct world *w)
     else if (at < 32)
         etcd_delete_key(&w->etcd, vocabulary_instance_key(w->a, service, instance));
     else if (at < 42)
-        etcd_delete_key(&w->etcd, key);
+        delete_value(w, key);
     else
-        etcd_put_text(
-            &w->etcd, key, vocabulary_value(w->sim, w->a, key, sim_chance(w->sim, 120)), 0);
+        write_value(w, key);
 }
 
 static void on_write(struct sim_event *event)
@@ -170,6 +183,7 @@ static void back_up_or_restore(struct world *w)
         return;
     }
     etcd_restore(&w->etcd);
+    check_holds_forget(w);
     fake_http_reset(&w->net, NULL, ETCD_MEMBERS);
 }
 
@@ -257,8 +271,14 @@ void history_begin(struct world *w)
     w->write.run = on_write;
     w->fault.run = on_fault;
     w->renewal.run = on_renewal;
+    static const unsigned slownesses[] = { 1, 1, 4, 15 };
+    w->sim->slowness = slownesses[sim_below(w->sim, ARRAY_COUNT(slownesses))];
     w->moods = draw_moods(w);
-    sim_trace(w->sim, "%zu replicas, faults %x", w->replica_count, w->moods);
+    sim_trace(w->sim,
+        "%zu replicas, faults %x, slowness %u",
+        w->replica_count,
+        w->moods,
+        w->sim->slowness);
     for (size_t i = sim_below(w->sim, 12); i > 0; i--)
         write_something(w);
     for (size_t i = 0; i < w->replica_count; i++)
@@ -272,7 +292,6 @@ void history_end(struct world *w)
 {
     struct fake_net *net = &w->net;
     sim_trace(w->sim, "calm: every fault is mended");
-    w->is_calm = true;
     sim_cancel(w->sim, &w->write);
     sim_cancel(w->sim, &w->fault);
     *net = (struct fake_net){ .sim = w->sim, .etcd = &w->etcd, .jobs = net->jobs };

@@ -273,6 +273,7 @@ static void answer_clusters(struct proxy *p)
 static void have_applied(struct proxy *p, enum xds_type type, const char *nonce)
 {
     snprintf(p->nonce[type], sizeof p->nonce[type], "%s", nonce);
+    p->has_taken[type] = true;
     p->owner->on_applied(p->owner, p, type);
     if (!is_by_name(type))
         follow(p, type);
@@ -397,6 +398,7 @@ static void forget_stream(struct proxy *p)
     sim_cancel(p->sim, &p->patience);
     memset(p->nonce, 0, sizeof p->nonce);
     memset(p->has_asked, 0, sizeof p->has_asked);
+    memset(p->has_taken, 0, sizeof p->has_taken);
 }
 
 static void on_closed(struct channel *c, const char *why)

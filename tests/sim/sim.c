@@ -8,7 +8,8 @@ enum { START_US = 1000 * SIM_SECOND }; /* 0 stands for "never" in many places */
 
 void sim_init(struct sim *sim, uint64_t seed, bool is_tracing)
 {
-    *sim = (struct sim){ .seed = seed, .is_tracing = is_tracing, .now_us = START_US };
+    *sim =
+        (struct sim){ .seed = seed, .is_tracing = is_tracing, .now_us = START_US, .slowness = 1 };
     sim->dice = seed * 0x9e3779b97f4a7c15u + 1;
     sim->trace_hash = 0xcbf29ce484222325u;
 }
@@ -45,7 +46,7 @@ bool sim_chance(struct sim *sim, unsigned of_1000)
 
 uint64_t sim_delay(struct sim *sim, uint64_t most_us)
 {
-    uint64_t most = sim_chance(sim, 50) ? most_us : most_us / 20;
+    uint64_t most = sim->slowness * (sim_chance(sim, 50) ? most_us : most_us / 20);
     return 20 + sim_below(sim, most + 1);
 }
 
@@ -142,7 +143,8 @@ bool sim_step_of(struct sim *sim, const void *loop)
 {
     struct sim_event *first = NULL;
     for (size_t i = 0; i < sim->count; i++)
-        if (sim->queue[i]->loop == loop && (!first || is_before(sim->queue[i], first)))
+        if (sim->queue[i]->loop == loop && !sim->queue[i]->is_from_outside &&
+            (!first || is_before(sim->queue[i], first)))
             first = sim->queue[i];
     if (first)
         run(sim, first);

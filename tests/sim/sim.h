@@ -24,7 +24,8 @@ struct sim_process {
 struct sim_event {
     void (*run)(struct sim_event *e);
     struct sim_process *process;
-    const void *loop; /* of the process: who drains one loop runs its events alone */
+    const void *loop;     /* of the process: who drains one loop runs its events alone */
+    bool is_from_outside; /* the dead hear it no more */
     uint64_t at_us, tie;
     size_t place; /* in the queue, from 1; 0: not in it */
 };
@@ -33,8 +34,9 @@ struct sim {
     uint64_t seed, dice, now_us, steps, trace_hash;
     struct sim_event **queue; /* a heap */
     size_t count, capacity;
-    bool is_tracing; /* prints what happens */
-    bool is_over;    /* being taken down: nothing is checked any more */
+    unsigned slowness; /* of networks and threads: delays are so many times longer */
+    bool is_tracing;   /* prints what happens */
+    bool is_over;      /* being taken down: nothing is checked any more */
     bool has_failed;
     const char *broken; /* the invariant */
     char failure[1024];
@@ -60,7 +62,7 @@ void sim_cancel(struct sim *sim, struct sim_event *e);
 
 /* The next event; false: there is none before `until_us`, and that is the time now. */
 bool sim_step(struct sim *sim, uint64_t until_us);
-/* The next event of one loop, whatever the time; false: it has none. */
+/* The next event of one loop of a dead process, whatever the time; false: it has none. */
 bool sim_step_of(struct sim *sim, const void *loop);
 
 /* ---- what is told ---- */

@@ -30,7 +30,9 @@ void wire_open(struct wire *w, struct sim *sim, const struct wire_handlers *hand
     struct sim_process *process, const void *loop)
 {
     *w = (struct wire){ .sim = sim, .handlers = handlers, .most_us = MOST_US };
-    w->event = (struct sim_event){ .run = on_arrival, .process = process, .loop = loop };
+    w->event = (struct sim_event){
+        .run = on_arrival, .process = process, .loop = loop, .is_from_outside = true
+    };
 }
 
 void wire_send(struct wire *w, int tag, const void *bytes, size_t size_bytes)

@@ -13,7 +13,7 @@ static void on_commit(struct fake_etcd *e, void *owner)
 
 static void begin(struct world *w, struct sim *sim)
 {
-    *w = (struct world){ .sim = sim, .a = arena_new() };
+    *w = (struct world){ .sim = sim, .a = arena_new(), .began_us = sim->now_us };
     fake_uv_begin(sim);
     fake_etcd_init(&w->etcd, sim);
     w->net = (struct fake_net){ .sim = sim, .etcd = &w->etcd };
@@ -61,6 +61,7 @@ static void end(struct world *w)
     while (sim_step(w->sim, UINT64_MAX)) /* what is still on its way */
         ;
     w->etcd.on_commit = NULL;
+    check_holds_forget(w);
     truth_fini(&w->truth);
     fake_etcd_fini(&w->etcd);
     arena_free(w->a);
@@ -77,5 +78,6 @@ void world_run(struct world *w, struct sim *sim)
     }
     check_rest(w);
     proxies_are_at_rest(w, true);
+    check_holds_rest(w);
     end(w);
 }

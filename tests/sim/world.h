@@ -43,8 +43,9 @@ struct world {
     struct balancer balancer;
     struct registrar registrars[SERVICES][INSTANCES];
     struct sim_event write, fault, renewal;
-    unsigned moods; /* which kinds of faults this history has: a bit each */
-    bool is_calm;
+    unsigned moods;      /* which kinds of faults this history has: a bit each */
+    struct map writings; /* of configuration: key → check_holds.c's own */
+    uint64_t began_us;
     struct arena *a;
 };
 
@@ -60,6 +61,13 @@ void history_end(struct world *w); /* every fault is mended, every replica is up
 void check_step(struct world *w); /* after each event */
 bool world_is_at_rest(const struct world *w);
 void check_rest(struct world *w); /* at the end */
+
+/* ---- check_holds.c ---- */
+
+/* Somebody wrote that; NULL: deleted it. */
+void check_holds_written(struct world *w, const char *key, const char *value, bool is_bad);
+void check_holds_forget(struct world *w); /* a backup was restored */
+void check_holds_rest(struct world *w);
 
 /* ---- check_proxies.c ---- */
 
