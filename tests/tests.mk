@@ -23,13 +23,14 @@ $(BUILD)/tools/config_fuzz: $(FUZZ_OBJ) $(BUILD)/libpilot.a
 TEST_TOOLS += $(BUILD)/tools/config_fuzz
 
 # The simulator: pilotd over a libuv, an HTTP client and an HTTP/2 server of its own; so without libuv.
-SIM_WRAP := -Wl,--wrap=xds_stream_new,--wrap=xds_stream_view
+SIM_LIBS := -Wl,--wrap=xds_stream_new,--wrap=xds_stream_view \
+    $(filter-out -luv -lcurl -lnghttp2,$(LDLIBS))
 SIM_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/sim/*.c))
 $(SIM_OBJ): $(GEN_H)
 $(BUILD)/tools/sim: $(SIM_OBJ) $(BUILD)/libdaemon.a $(BUILD)/libpilot.a
 	@mkdir -p $(dir $@)
 	$(call say,LINK,$@)
-	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(SIM_WRAP) $(filter-out -luv -lcurl -lnghttp2,$(LDLIBS))
+	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(SIM_LIBS)
 TEST_TOOLS += $(BUILD)/tools/sim
 
 # The next release as far as translation levels go, for tests of upgrades.
@@ -85,9 +86,14 @@ fuzz-config: deps ## random resources through the core, under sanitizers, to an 
 	@PILOT_BUILD=build/asan $(VENV)/bin/python tests/fuzz/fuzz.py --seconds $(T) $(if $(SEED),--seed $(SEED))
 
 SEEDS ?= 1000
-.PHONY: sim
+.PHONY: sim sim-mutants
 sim: $(BUILD)/tools/sim ## pilotd in a made world: SEEDS=1000 random histories of writes and faults; SEED=n tells one
 	@$(BUILD)/tools/sim $(if $(SEED),--seed $(SEED),$(SEEDS))
+
+sim-mutants: $(BUILD)/tools/sim ## break pilotd in two dozen places, one after the other: the simulator must find each
+	@MUTANT_CC='$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS)' MUTANT_LINK='$(CXX) $(LDFLAGS)' \
+	    MUTANT_LIBS='$(SIM_OBJ) $(BUILD)/libdaemon.a $(BUILD)/libpilot.a $(SIM_LIBS)' \
+	    /usr/bin/python3 tests/sim/mutants.py $(MUTANT)
 
 bench: deps ## measure: change to 500 proxies, CPU, memory a proxy, start to ready
 	@$(MAKE) --no-print-directory all $(BUILD)/tools/xds_load

@@ -108,10 +108,14 @@ static bool is_nowhere(
     return false;
 }
 
+/* A new stream of state-of-the-world does not say what the proxy has: clusters that are gone are
+ * missing at once, though what it took of a former stream may refer to them. */
 static void check_references(const char *name, void *value, void *context)
 {
     struct referring *r = context;
     const struct sent *sent = value;
+    if (r->p->variant == XDS_SOTW && sent->stream != r->p->streams)
+        return;
     for (list_each (const char *const, cluster, &sent->clusters)) {
         const struct sent *to = map_find(&r->p->held[XDS_CLUSTER], *cluster);
         bool is_cold = to && to->endpoints && !map_find(&r->p->held[XDS_ENDPOINT], to->endpoints);
@@ -126,19 +130,9 @@ static void check_references(const char *name, void *value, void *context)
     }
 }
 
-/* A new stream of state-of-the-world does not say what the proxy has: clusters that are gone are
- * missing at once, though its routes may refer to them until they come. */
-static bool is_resuming(const struct proxy *p)
-{
-    bool has_routes = p->asked[XDS_ROUTE].count == 0 || p->has_taken[XDS_ROUTE];
-    return p->variant == XDS_SOTW && !(p->has_taken[XDS_LISTENER] && has_routes);
-}
-
 static void on_applied(struct proxy_owner *o, struct proxy *p, enum xds_type type)
 {
     struct referring r = { world_of(o), p, XDS_LISTENER, type > XDS_ENDPOINT };
-    if (is_resuming(p))
-        return;
     map_each (&p->held[XDS_LISTENER], check_references, &r)
         ;
     r.type = XDS_ROUTE;

@@ -1,6 +1,15 @@
 #include "world.h"
 
-enum { WRITE_MS = 400, FAULT_MS = 1200, RENEWAL_MS = 1500, INSTANCE_TTL_MS = 6000 };
+#include <string.h>
+
+enum {
+    WRITE_MS = 400,
+    BURST_WRITE_MS = 8,
+    BURST_MS = 120,
+    FAULT_MS = 1200,
+    RENEWAL_MS = 1500,
+    INSTANCE_TTL_MS = 6000
+};
 
 static uint64_t about_ms(struct world *w, uint64_t ms)
 {
@@ -14,9 +23,15 @@ static struct replica_process *any_replica(struct world *w)
 
 /* ---- writing ---- */
 
+/* Of every other service, all instances hang on one lease. */
+static struct registrar *registrar_of(struct world *w, size_t service, size_t instance)
+{
+    return &w->registrars[service][service % 2 ? 0 : instance];
+}
+
 static void write_instance(struct world *w, size_t service, size_t instance)
 {
-    struct registrar *r = &w->registrars[service][instance];
+    struct registrar *r = registrar_of(w, service, instance);
     const char *key = vocabulary_instance_key(w->a, service, instance);
     if (!etcd_lease_find(&w->etcd, r->lease))
         r->lease = etcd_lease_grant(&w->etcd, INSTANCE_TTL_MS);
@@ -30,6 +45,24 @@ static void write_value(struct world *w, const char *key)
     const char *value = vocabulary_value(w->sim, w->a, key, is_bad);
     etcd_put_text(&w->etcd, key, value, 0);
     check_holds_written(w, key, value, is_bad);
+}
+
+/* As one file of several resources is applied. */
+static void write_several(struct world *w)
+{
+    struct etcd_commit c = etcd_begin(&w->etcd);
+    struct map keys = { 0 };
+    for (size_t i = sim_between(w->sim, 2, 5); i > 0; i--) {
+        const char *key = vocabulary_key(w->sim, w->a);
+        const char *value = vocabulary_value(w->sim, w->a, key, false);
+        if (map_put(&keys, key, w))
+            continue;
+        sim_trace(w->sim, "etcd: put %s at %lld: %s", key, (long long)c.revision, value);
+        etcd_put(&c, key, value, strlen(value), 0);
+        check_holds_written(w, key, value, false);
+    }
+    map_fini(&keys, NULL);
+    etcd_commit(&c);
 }
 
 static void delete_value(struct world *w, const char *key)
@@ -49,6 +82,8 @@ static void write_something(struct world *w)
         etcd_delete_key(&w->etcd, vocabulary_instance_key(w->a, service, instance));
     else if (at < 42)
         delete_value(w, key);
+    else if (at < 50)
+        write_several(w);
     else
         write_value(w, key);
 }
@@ -59,7 +94,8 @@ static void on_write(struct sim_event *event)
     do /* at times several at once */
         write_something(w);
     while (sim_chance(w->sim, 300));
-    sim_schedule(w->sim, event, about_ms(w, WRITE_MS));
+    bool is_burst = w->burst_until_us > w->sim->now_us;
+    sim_schedule(w->sim, event, about_ms(w, is_burst ? BURST_WRITE_MS : WRITE_MS));
 }
 
 static void on_renewal(struct sim_event *event)
@@ -224,6 +260,16 @@ static void lose_stream(struct world *w)
     channel_cut(p->channel, w->sim->now_us + us);
 }
 
+/* A balancer dies, and something is written while all come back at once. */
+static void lose_balancer(struct world *w)
+{
+    sim_trace(w->sim, "fault: a balancer dies");
+    for (size_t i = 0; i < w->proxy_count; i++)
+        proxy_hang_up(&w->proxies[i]);
+    w->burst_until_us = w->sim->now_us + BURST_MS * SIM_MS;
+    sim_schedule(w->sim, &w->write, sim_below(w->sim, BURST_MS * SIM_MS / 2));
+}
+
 static void (*const faults[])(struct world *w) = {
     kill_or_start,
     leave,
@@ -238,6 +284,7 @@ static void (*const faults[])(struct world *w) = {
     lose_registrars,
     lose_answers,
     lose_stream,
+    lose_balancer,
     fill,
 };
 

@@ -236,6 +236,7 @@ static void take(struct proxy *p, enum xds_type type, const char *name, const ch
     if (is_by_name(type) && !map_find(&p->asked[type], name))
         return; /* it was on its way when the proxy said that it needs it no longer */
     struct sent *sent = sent_new(type, version, bytes->data, bytes->len);
+    sent->stream = p->streams;
     sim_trace(p->sim, "    %s %s", xds_type_short(type), name);
     const struct sent *former = map_find(&p->held[type], name);
     bool is_sure = former && *version && !p->has_refused; /* what of a refused one it took is not */
@@ -273,7 +274,6 @@ static void answer_clusters(struct proxy *p)
 static void have_applied(struct proxy *p, enum xds_type type, const char *nonce)
 {
     snprintf(p->nonce[type], sizeof p->nonce[type], "%s", nonce);
-    p->has_taken[type] = true;
     p->owner->on_applied(p->owner, p, type);
     if (!is_by_name(type))
         follow(p, type);
@@ -398,7 +398,6 @@ static void forget_stream(struct proxy *p)
     sim_cancel(p->sim, &p->patience);
     memset(p->nonce, 0, sizeof p->nonce);
     memset(p->has_asked, 0, sizeof p->has_asked);
-    memset(p->has_taken, 0, sizeof p->has_taken);
 }
 
 static void on_closed(struct channel *c, const char *why)
@@ -429,6 +428,7 @@ static void on_reconnect(struct sim_event *event)
         return;
     }
     sim_trace(p->sim, "%s connects to %s", p->id, p->process->name);
+    p->streams++;
     p->channel = channel_open(p->sim, p->process, paths[p->variant], &handlers, p);
     for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++)
         if (!is_by_name(type) || p->asked[type].count > 0)

@@ -12,7 +12,7 @@
 #include "xds/stream.h"
 #include "xds/view.h"
 
-enum { PROXIES_MAX = 5, VIEWS_SEEN = 32 };
+enum { PROXIES_MAX = 5, VIEWS_SEEN = 256 };
 
 struct proxy;
 struct proxy_owner {
@@ -40,9 +40,10 @@ struct proxy {
     struct channel *channel;     /* NULL: not connected */
     struct sim_process *process; /* the replica it is, or was, connected to */
     struct sim_event reconnect, patience;
-    struct map held[XDS_TYPE_COUNT];                           /* name → struct sent */
-    struct map asked[XDS_TYPE_COUNT];                          /* by name; → the proxy */
-    bool has_asked[XDS_TYPE_COUNT], has_taken[XDS_TYPE_COUNT]; /* on this stream */
+    struct map held[XDS_TYPE_COUNT];  /* name → struct sent */
+    struct map asked[XDS_TYPE_COUNT]; /* by name; → the proxy */
+    bool has_asked[XDS_TYPE_COUNT];   /* on this stream */
+    unsigned streams;                 /* until now */
     char nonce[XDS_TYPE_COUNT][40], version_info[XDS_TYPE_COUNT][64];
     char warming_nonce[40]; /* of clusters that are not acknowledged yet */
     bool has_node_told, has_refused;

@@ -10,6 +10,7 @@
 struct sent {
     struct hash128 hash;   /* of the bytes */
     const char *version;   /* as it was told (Delta), or "" */
+    unsigned stream;       /* on which it came: the proxy's first, second, … */
     const char *endpoints; /* a cluster's: of which name; NULL: it needs none */
     string_list tables;    /* a listener's: route tables */
     string_list clusters;  /* a listener's or a route table's */

@@ -43,9 +43,9 @@ struct world {
     struct balancer balancer;
     struct registrar registrars[SERVICES][INSTANCES];
     struct sim_event write, fault, renewal;
-    unsigned moods;      /* which kinds of faults this history has: a bit each */
-    struct map writings; /* of configuration: key → check_holds.c's own */
-    uint64_t began_us;
+    unsigned moods;                    /* which kinds of faults this history has: a bit each */
+    struct map writings;               /* of configuration: key → check_holds.c's own */
+    uint64_t began_us, burst_until_us; /* of writes */
     struct arena *a;
 };
 
