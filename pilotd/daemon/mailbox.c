@@ -43,17 +43,22 @@ void mailbox_open(uv_loop_t *loop, struct mailbox *m)
 /* Takes out the letter that one of this kind makes pointless, or returns NULL. */
 static struct letter *remove_stale(struct mailbox *m, const struct letter_kind *kind)
 {
-    struct letter *before = NULL;
+    struct letter *before = NULL, *stale = NULL, *before_stale = NULL;
     for (struct letter *l = m->first; l; before = l, l = l->next) {
-        if (l->kind != kind)
-            continue;
-        *(before ? &before->next : &m->first) = l->next;
-        if (m->last == l)
-            m->last = before;
-        l->next = NULL;
-        return l;
+        if (l->kind->is_barrier) {
+            stale = NULL;
+        } else if (l->kind == kind) {
+            stale = l;
+            before_stale = before;
+        }
     }
-    return NULL;
+    if (!stale)
+        return NULL;
+    *(before_stale ? &before_stale->next : &m->first) = stale->next;
+    if (m->last == stale)
+        m->last = before_stale;
+    stale->next = NULL;
+    return stale;
 }
 
 static struct letter *append(struct mailbox *m, struct letter *letter)

@@ -23,6 +23,10 @@ struct letter_kind {
     /* Only the newest counts: one that has not been delivered is dropped for the next of its kind,
      * so that a loop that hangs is owed one letter and not a queue of them. */
     bool is_state;
+    /* Means something only after all that was sent before it: a state letter before it stays,
+     * although a newer one follows. Whoever sends these has no more of them on the way than it can
+     * count. */
+    bool is_barrier;
 };
 
 struct letter { /* first in the struct of each kind */

@@ -288,7 +288,9 @@ static const struct letter_kind question_kind = { question_arrived, free_order }
 static const struct letter_kind health_kind = { health_arrived, free_order };
 static const struct letter_kind log_level_kind = { log_level_arrived, free_order };
 static const struct letter_kind drain_kind = { drain_arrived, free_order };
-static const struct letter_kind entry_kind = { entry_arrived, free_order };
+/* What the verdict lets in to was published before it. A loop asks again only after the verdict, so
+ * there is one on the way. */
+static const struct letter_kind entry_kind = { entry_arrived, free_order, .is_barrier = true };
 static const struct letter_kind close_kind = { close_arrived, free_order };
 
 static void send_order(struct serving *s, const struct letter_kind *kind, struct order_letter order)

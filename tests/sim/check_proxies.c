@@ -174,6 +174,8 @@ static void compare(const char *name, void *value, void *context)
     const struct xds_resource *r = xds_view_find(c->view, c->type, name);
     if (!r || !hash128_equal(&r->version, &sent->hash))
         c->differs = name;
+    if (sent->is_warming && xds_view_find(c->view, XDS_ENDPOINT, sent->endpoints))
+        c->differs = arena_printf(sent->arena, "%s, which waits for endpoints: it", name);
 }
 
 static void compare_asked(const char *name, void *value, void *context)

@@ -230,15 +230,31 @@ static void follow(struct proxy *p, enum xds_type type)
 
 /* ---- responses ---- */
 
+/* Envoy warms a cluster that is new or changed: until endpoints come, be they the same. */
+static bool is_unchanged(const struct sent *former, const struct sent *sent)
+{
+    return former && !former->is_warming && hash128_equal(&former->hash, &sent->hash);
+}
+
+static void have_endpoints(struct proxy *p, const char *name)
+{
+    struct sent *cluster = map_find(&p->held[XDS_CLUSTER], name);
+    if (cluster)
+        cluster->is_warming = false;
+}
+
 static void take(struct proxy *p, enum xds_type type, const char *name, const char *version,
     const ProtobufCBinaryData *bytes)
 {
     if (is_by_name(type) && !map_find(&p->asked[type], name))
         return; /* it was on its way when the proxy said that it needs it no longer */
     struct sent *sent = sent_new(type, version, bytes->data, bytes->len);
-    sent->stream = p->streams;
-    sim_trace(p->sim, "    %s %s", xds_type_short(type), name);
     const struct sent *former = map_find(&p->held[type], name);
+    sent->stream = p->streams;
+    sent->is_warming = sent->endpoints && !is_unchanged(former, sent);
+    if (type == XDS_ENDPOINT)
+        have_endpoints(p, name);
+    sim_trace(p->sim, "    %s %s", xds_type_short(type), name);
     bool is_sure = former && *version && !p->has_refused; /* what of a refused one it took is not */
     if (is_sure && strcmp(former->version, version) == 0)
         p->owner->on_sent_twice(p->owner, p, type, name);
@@ -250,7 +266,7 @@ static void check_warm(const char *key, void *value, void *context)
     struct proxy **p = context;
     const struct sent *sent = value;
     (void)key;
-    if (*p && sent->endpoints && !map_find(&(*p)->held[XDS_ENDPOINT], sent->endpoints))
+    if (sent->is_warming)
         *p = NULL;
 }
 
@@ -342,6 +358,7 @@ static const char *name_of(struct arena *a, enum xds_type type, const ProtobufCB
 static void apply_sotw(
     struct proxy *p, struct arena *a, enum xds_type type, const pb_DiscoveryResponse *r)
 {
+    struct following f = { .p = p, .type = type, .a = a };
     sim_trace(p->sim,
         "%s is sent %s %s: %zu at %s",
         p->id,
@@ -354,12 +371,17 @@ static void apply_sotw(
         answer(p, type, r->nonce, true);
         return;
     }
-    if (!is_by_name(type)) {
-        map_fini(&p->held[type], free_sent);
-        p->held[type] = (struct map){ 0 };
+    for (size_t i = 0; i < r->n_resources; i++) {
+        const char *name = name_of(a, type, &r->resources[i]->value);
+        map_put(&f.wanted, name, p);
+        take(p, type, name, "", &r->resources[i]->value);
     }
-    for (size_t i = 0; i < r->n_resources; i++)
-        take(p, type, name_of(a, type, &r->resources[i]->value), "", &r->resources[i]->value);
+    if (!is_by_name(type))
+        map_each (&p->held[type], note_less, &f)
+            ;
+    for (list_each (const char *const, gone, &f.less))
+        sent_free(map_remove(&p->held[type], *gone));
+    map_fini(&f.wanted, NULL);
     snprintf(p->version_info[type], sizeof p->version_info[type], "%s", r->version_info);
     have_applied(p, type, r->nonce);
 }

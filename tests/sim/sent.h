@@ -12,6 +12,7 @@ struct sent {
     const char *version;   /* as it was told (Delta), or "" */
     unsigned stream;       /* on which it came: the proxy's first, second, … */
     const char *endpoints; /* a cluster's: of which name; NULL: it needs none */
+    bool is_warming;       /* a cluster: none came after it */
     string_list tables;    /* a listener's: route tables */
     string_list clusters;  /* a listener's or a route table's */
     struct arena *arena;

@@ -20,7 +20,8 @@ struct world {
     struct mailbox mailbox;
     int next[SENDERS]; /* the number that must come from each */
     int arrived, last; /* arrivals; the newest number */
-    int close_at;      /* close the mailbox on that arrival; 0: never */
+    int last_before_barrier;
+    int close_at; /* close the mailbox on that arrival; 0: never */
     atomic_int freed;
     uv_thread_t threads[SENDERS];
     const struct letter_kind *kind;
@@ -32,6 +33,8 @@ static void on_arrival(struct mailbox *at, struct letter *letter)
     struct world *w = container_of(at, struct world, mailbox);
     struct note *note = container_of(letter, struct note, letter);
     assert_int_equal(note->number, w->next[note->sender]++);
+    if (letter->kind->is_barrier)
+        w->last_before_barrier = w->last;
     w->last = note->number;
     if (++w->arrived == w->close_at)
         mailbox_close(at);
@@ -51,6 +54,7 @@ static void on_newest(struct mailbox *at, struct letter *letter)
     w->last = container_of(letter, struct note, letter)->number;
 }
 
+static const struct letter_kind barrier = { on_arrival, free_note, .is_barrier = true };
 static const struct letter_kind plain = { on_arrival, free_note };
 static const struct letter_kind newest = { on_newest, free_note, .is_state = true };
 
@@ -162,6 +166,25 @@ static void test_a_newer_state_leaves_other_letters_as_they_are(void **state)
     uv_run(&w->loop, UV_RUN_DEFAULT);
 }
 
+static void test_a_state_before_a_barrier_is_delivered_before_it(void **state)
+{
+    struct world *w = *state;
+
+    send_note(w, &newest, 0, 10); /* replaced */
+    send_note(w, &newest, 0, 11); /* kept for the barrier */
+    send_note(w, &barrier, 0, 0);
+    send_note(w, &newest, 0, 12); /* replaced */
+    send_note(w, &newest, 0, 13);
+    uv_run(&w->loop, UV_RUN_NOWAIT);
+
+    assert_int_equal(w->last, 13);
+    assert_int_equal(w->arrived, 3);
+    assert_int_equal(w->last_before_barrier, 11);
+    mailbox_close(&w->mailbox);
+    uv_run(&w->loop, UV_RUN_DEFAULT);
+    assert_int_equal(w->freed, 5);
+}
+
 static void test_closing_frees_what_waits(void **state)
 {
     struct world *w = *state;
@@ -184,6 +207,7 @@ int main(void)
         TEST(test_letters_to_a_closed_mailbox_are_freed_unread),
         TEST(test_of_a_state_only_the_newest_is_delivered),
         TEST(test_a_newer_state_leaves_other_letters_as_they_are),
+        TEST(test_a_state_before_a_barrier_is_delivered_before_it),
         TEST(test_closing_frees_what_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
