@@ -125,6 +125,8 @@ static void start_replica(struct world *w)
     struct replica_process *r = any_replica(w);
     if (r->is_up)
         return;
+    if (sim_chance(w->sim, 200))
+        replica_wipe(r);
     sim_trace(w->sim, "%s starts", r->id);
     replica_start(r);
 }

@@ -16,6 +16,11 @@
 
 static struct sim sim;
 
+static struct {
+    unsigned ms;
+    uint64_t seed;
+} slowest; /* to come to rest after the last fault */
+
 /* An invariant of pilotd's own, or a crash: the history that leads to it is told all the same. */
 static void on_crash(int number)
 {
@@ -39,6 +44,10 @@ static uint64_t run_seed(uint64_t seed, bool is_tracing)
     struct world *w = xcalloc(1, sizeof *w);
     sim_init(&sim, seed, is_tracing);
     world_run(w, &sim);
+    if (w->recovery_ms > slowest.ms) {
+        slowest.ms = w->recovery_ms;
+        slowest.seed = seed;
+    }
     if (sim.has_failed)
         fprintf(stderr,
             "sim: seed %llu: broken: %s\n    %s\n    replay: make sim SEED=%llu\n",
@@ -74,11 +83,14 @@ static int run_many(uint64_t first, uint64_t count)
         }
     }
     double seconds = seconds_since(&began);
-    printf("sim: %llu histories from seed %llu hold, %llu steps, %.0f histories a minute\n",
+    printf("sim: %llu histories from seed %llu hold, %llu steps, %.0f histories a minute;"
+           " the slowest to recover took %.1f s (seed %llu)\n",
         (unsigned long long)count,
         (unsigned long long)first,
         (unsigned long long)steps,
-        (double)count * 60 / seconds);
+        (double)count * 60 / seconds,
+        slowest.ms / 1000.0,
+        (unsigned long long)slowest.seed);
     return 0;
 }
 

@@ -3,6 +3,9 @@
 #include "fake_uv.h"
 #include "replication/store_impl.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 enum { LEAVE_MS = 3000, DRAIN_SPREAD_MS = 500, DRAIN_GRACE_MS = 1000, TTL_MS = 5000 };
 
 /* There are no folders in a sim. */
@@ -31,7 +34,9 @@ void replica_init(struct replica_process *r, struct sim *sim, size_t index)
     *r = (struct replica_process){ .sim = sim };
     snprintf(r->id, sizeof r->id, "r%zu", index);
     r->process = (struct sim_process){ .name = r->id, .index = index };
+    snprintf(r->data_dir, sizeof r->data_dir, "/dev/shm/pilot-sim-%d-%s", (int)getpid(), r->id);
     r->options = (struct options){
+        .data_dir = r->data_dir,
         .id = r->id,
         .store = "etcd://m0,m1,m2",
         .xds = "127.0.0.1:15010",
@@ -40,6 +45,15 @@ void replica_init(struct replica_process *r, struct sim *sim, size_t index)
         .replica_ttl_ms = TTL_MS,
     };
     r->gone.run = on_gone;
+    replica_wipe(r);
+}
+
+void replica_wipe(struct replica_process *r)
+{
+    char file[sizeof r->data_dir + 16];
+    snprintf(file, sizeof file, "%s/last-good", r->data_dir);
+    unlink(file);
+    rmdir(r->data_dir);
 }
 
 /* ---- leaving, as in lifecycle.c ---- */
@@ -128,6 +142,7 @@ void replica_start(struct replica_process *r)
     r->is_leaving = false;
     r->drained = 0;
     r->started_us = r->sim->now_us;
+    mkdir(r->data_dir, 0700);
     fake_uv_enter(&r->process);
     INVARIANT(uv_loop_init(&c->loop) == 0);
     c->store_url = r->options.store;
@@ -177,8 +192,10 @@ static void take_down(struct replica_process *r)
 
 void replica_kill(struct replica_process *r)
 {
-    if (r->is_up)
-        take_down(r);
+    if (!r->is_up)
+        return;
+    r->control.keeper.dir = NULL; /* what it would still write to its disk, it does not */
+    take_down(r);
 }
 
 void replica_stop_for(struct replica_process *r, uint64_t us)

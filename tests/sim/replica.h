@@ -12,7 +12,7 @@ struct replica_process {
     struct sim_process process;
     struct sim *sim;
     struct options options;
-    char id[16];
+    char id[16], data_dir[64];
     bool is_up, is_leaving;
     size_t drained;
     uv_timer_t leaving;
@@ -27,6 +27,9 @@ void replica_start(struct replica_process *r);
 void replica_kill(struct replica_process *r);                  /* as kill -9 */
 void replica_leave(struct replica_process *r);                 /* as SIGTERM */
 void replica_stop_for(struct replica_process *r, uint64_t us); /* as SIGSTOP, SIGCONT */
+
+/* Its disk is a new one; only while it is down. */
+void replica_wipe(struct replica_process *r);
 
 /* What /ready says: fit for new streams. */
 bool replica_is_ready(const struct replica_process *r);

@@ -54,6 +54,8 @@ static void end(struct world *w)
         proxy_fini(&w->proxies[i]);
     for (size_t i = 0; i < w->replica_count; i++)
         replica_kill(&w->replicas[i]);
+    for (size_t i = 0; i < w->replica_count; i++)
+        replica_wipe(&w->replicas[i]);
     sim_cancel(w->sim, &w->write);
     sim_cancel(w->sim, &w->fault);
     sim_cancel(w->sim, &w->renewal);
@@ -74,6 +76,7 @@ void world_run(struct world *w, struct sim *sim)
     history_end(w);
     for (unsigned ms = 0, rest_ms = 0; ms < CALM_MS && rest_ms < REST_MS; ms += LOOK_MS) {
         run_for(w, LOOK_MS * SIM_MS);
+        w->recovery_ms = ms + LOOK_MS - rest_ms;
         rest_ms = world_is_at_rest(w) && proxies_are_at_rest(w, false) ? rest_ms + LOOK_MS : 0;
     }
     check_rest(w);

@@ -43,8 +43,9 @@ struct world {
     struct balancer balancer;
     struct registrar registrars[SERVICES][INSTANCES];
     struct sim_event write, fault, renewal;
-    unsigned moods;                    /* which kinds of faults this history has: a bit each */
-    struct map writings;               /* of configuration: key → check_holds.c's own */
+    unsigned moods;       /* which kinds of faults this history has: a bit each */
+    struct map writings;  /* of configuration: key → check_holds.c's own */
+    unsigned recovery_ms; /* from the last fault's end until all were at rest for good */
     uint64_t began_us, burst_until_us; /* of writes */
     struct arena *a;
 };
