@@ -1,5 +1,6 @@
 #include "xds/stream.h"
 
+#include "proto/pb.h"
 #include "xds/known.h"
 
 #include <string.h>
@@ -145,6 +146,12 @@ static known_entry share(const struct xds_stream *s, struct xds_resource *r, kno
     return shared;
 }
 
+/* Endpoints that a cluster which was sent waits for. */
+static bool is_waited_for(known_entry e)
+{
+    return (e & KNOWN_RESEND) && (e & KNOWN_ASKED);
+}
+
 /* One name: what the view has (or NULL) and what is known (or 0); what is known from then on. */
 static known_entry compare_name(const struct xds_stream *s, const struct type_state *t,
     struct xds_resource *wanted, known_entry e, struct comparison *c)
@@ -156,10 +163,10 @@ static known_entry compare_name(const struct xds_stream *s, const struct type_st
         c->has_additions |= is_asked;
         return e;
     }
-    bool is_held = known_is_held(e);
+    bool is_held = known_is_held(e), is_awaited = t == &s->types[XDS_ENDPOINT] && is_waited_for(e);
     bool owes_denial = (e & KNOWN_ASKED) && !known_is_told_absent(e);
     c->has_removals |= is_held;
-    c->has_additions |= !is_held && owes_denial;
+    c->has_additions |= is_held ? is_awaited : owes_denial;
     return e;
 }
 
@@ -215,21 +222,64 @@ static void add_resource(struct building *b, struct xds_resource *r)
         list_push(b->out->arena, &b->response->versions, wire_version(b->s, r));
 }
 
+/* A cluster warms until it has an answer, and nothing more is said of clusters meanwhile: so where
+ * its endpoints have gone since it was sent, it is told those that it had before, or that there are
+ * none. State-of-the-world has no word for that but an empty assignment. */
+static void add_no_endpoints(struct building *b, const char *name)
+{
+    const known_entry *cluster = known_find(&b->s->types[XDS_CLUSTER].known, name);
+    struct buf bytes = { 0 };
+    if (!cluster || !known_is_held(*cluster))
+        return;
+    pb_append_field(&bytes, 1, name, strlen(name)); /* cluster_name */
+    struct xds_resource *none =
+        xds_resource_new(XDS_ENDPOINT, name, (const uint8_t *)bytes.data, bytes.size);
+    add_resource(b, none);
+    xds_resource_release(none);
+    buf_fini(&bytes);
+}
+
+static bool answer_awaited(struct building *b, known_entry e)
+{
+    struct xds_resource *kept = known_resource(e);
+    if (b->removes || !kept)
+        return false;
+    add_resource(b, kept);
+    known_append(b->next, e & ~(known_entry)KNOWN_RESEND);
+    return true;
+}
+
+/* Says that there is none. */
+static void deny(struct building *b, known_entry e)
+{
+    if (b->s->variant == XDS_DELTA) {
+        const char *name = arena_strdup(b->out->arena, known_name(e));
+        list_push(b->out->arena, &b->response->removed, name);
+    } else if (b->type == XDS_ENDPOINT) {
+        add_no_endpoints(b, known_name(e));
+    }
+}
+
+static void keep(struct building *b, known_entry e)
+{
+    struct xds_resource *kept = known_resource(e);
+    if (b->is_whole && kept)
+        add_resource(b, kept);
+    known_append(b->next, e);
+}
+
 static void build_absent(struct building *b, known_entry e)
 {
     bool is_asked = e & KNOWN_ASKED, is_held = known_is_held(e);
-    if (is_held && !b->removes) {
-        struct xds_resource *kept = known_resource(e);
-        if (b->is_whole && kept)
-            add_resource(b, kept);
-        known_append(b->next, e);
+    bool is_awaited = b->type == XDS_ENDPOINT && is_waited_for(e);
+    if (is_awaited && answer_awaited(b, e))
+        return;
+    if (is_held && !b->removes && !is_awaited) {
+        keep(b, e);
         return;
     }
-    bool is_news = is_held || (is_asked && !known_is_told_absent(e));
-    if (is_news && b->s->variant == XDS_DELTA) {
-        const char *name = arena_strdup(b->out->arena, known_name(e));
-        list_push(b->out->arena, &b->response->removed, name);
-    }
+    if (is_held || (is_asked && !known_is_told_absent(e)))
+        deny(b, e);
     if (is_asked)
         known_append(b->next, known_nothing(known_name(e), KNOWN_ASKED, true));
     known_drop(e);

@@ -17,6 +17,9 @@
  *   it;
  * - so the version of endpoints (Delta) is made of theirs and of their cluster's: a proxy that was
  * cut off between the two is sent them when it comes back;
+ * - where a cluster that was sent waits for endpoints that are gone since, it is told the former
+ *   ones, or that there are none (SotW: by an empty assignment): until then Envoy says nothing more
+ *   of clusters;
  * - a version that was refused (NACK) is not sent again; a later one is;
  * - Delta: versions the proxy has already (initial_resource_versions) are not sent; if nothing
  *   differs, one empty response is, since Envoy resets its reconnect backoff only then; a wildcard

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+enum { PATIENT_US = 4 * SIM_SECOND };
 enum { STALE_US = 3 * SIM_SECOND }; /* how long after it a stale stream may still be let in */
 
 static struct world *world_of(struct proxy_owner *o)
@@ -140,6 +141,17 @@ static void on_applied(struct proxy_owner *o, struct proxy *p, enum xds_type typ
         ;
 }
 
+/* Envoy says nothing more of clusters while one of them warms, so the stream would stand still. */
+static void on_cold(struct proxy_owner *o, struct proxy *p)
+{
+    struct world *w = world_of(o);
+    bool is_heard = p->cut_until_us + PATIENT_US < w->sim->now_us &&
+                    p->process->stopped_until_us + PATIENT_US < w->sim->now_us;
+    if (is_heard)
+        sim_fail(
+            w->sim, "no cluster warms for ever", "%s, connected to %s", p->id, p->process->name);
+}
+
 static void on_sent_twice(
     struct proxy_owner *o, struct proxy *p, enum xds_type type, const char *name)
 {
@@ -153,7 +165,7 @@ static void on_sent_twice(
 
 void check_proxies_begin(struct world *w)
 {
-    w->proxy_owner = (struct proxy_owner){ on_connect, on_applied, on_sent_twice };
+    w->proxy_owner = (struct proxy_owner){ on_connect, on_applied, on_cold, on_sent_twice };
     w->spy_owner = (struct spy_owner){ on_stream, on_view };
     spy_begin(&w->spy_owner);
 }

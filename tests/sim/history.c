@@ -259,7 +259,8 @@ static void lose_stream(struct world *w)
         return;
     }
     sim_trace(w->sim, "fault: %s hears nothing for %llu us", p->id, (unsigned long long)us);
-    channel_cut(p->channel, w->sim->now_us + us);
+    p->cut_until_us = w->sim->now_us + us;
+    channel_cut(p->channel, p->cut_until_us);
 }
 
 /* A balancer dies, and something is written while all come back at once. */

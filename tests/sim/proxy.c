@@ -329,8 +329,11 @@ static void apply_delta(struct proxy *p, enum xds_type type, const pb_DeltaDisco
             r->resources[i]->name,
             r->resources[i]->version,
             &r->resources[i]->resource->value);
-    for (size_t i = 0; i < r->n_removed_resources; i++)
+    for (size_t i = 0; i < r->n_removed_resources; i++) {
         sent_free(map_remove(&p->held[type], r->removed_resources[i]));
+        if (type == XDS_ENDPOINT) /* that there are none is an answer */
+            have_endpoints(p, r->removed_resources[i]);
+    }
     have_applied(p, type, r->nonce);
 }
 
@@ -479,7 +482,9 @@ bool proxy_is_connected(const struct proxy *p)
 
 static void on_patience(struct sim_event *event)
 {
-    answer_clusters(container_of(event, struct proxy, patience));
+    struct proxy *p = container_of(event, struct proxy, patience);
+    p->owner->on_cold(p->owner, p);
+    answer_clusters(p);
 }
 
 void proxy_init(struct proxy *p, struct sim *sim, size_t index, struct proxy_owner *owner)

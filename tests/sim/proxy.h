@@ -20,6 +20,8 @@ struct proxy_owner {
     struct sim_process *(*on_connect)(struct proxy_owner *o, struct proxy *p);
     /* A response was applied. */
     void (*on_applied)(struct proxy_owner *o, struct proxy *p, enum xds_type type);
+    /* A cluster that it was sent has waited for its endpoints for too long. */
+    void (*on_cold)(struct proxy_owner *o, struct proxy *p);
     /* It has that very version already. */
     void (*on_sent_twice)(
         struct proxy_owner *o, struct proxy *p, enum xds_type type, const char *name);
@@ -47,6 +49,7 @@ struct proxy {
     char nonce[XDS_TYPE_COUNT][40], version_info[XDS_TYPE_COUNT][64];
     char warming_nonce[40]; /* of clusters that are not acknowledged yet */
     bool has_node_told, has_refused;
+    uint64_t cut_until_us; /* nothing of its stream gets through */
 
     /* What the checks remember of it. */
     struct {

@@ -434,8 +434,8 @@ static bool is_quiet(const struct run *r)
     return r->delivered == r->requests.count && r->received == r->out.responses.count;
 }
 
-/* Until nobody has anything to say, even when patience ends: Envoy's with the endpoints of a
- * cluster that is gone (SotW cannot say so), and that of who drives the stream. */
+/* Until nobody has anything to say, even when patience ends: that of who drives the stream, and
+ * Envoy's with the endpoints of a cluster that it came back with and that is gone. */
 static void run_dry(struct run *r)
 {
     bool has_waited = false;
@@ -443,7 +443,7 @@ static void run_dry(struct run *r)
         has_waited = is_quiet(r);
         deliver(r);
         receive(r);
-        for (size_t at = 0; has_waited && at < CLUSTERS; at++)
+        for (size_t at = 0; has_waited && r->habits->reconnects && at < CLUSTERS; at++)
             r->warming[at] &= r->mesh.clusters[at] != 0;
         end_warming(r);
         if (has_waited && xds_stream_awaits_names(r->stream))

@@ -8,7 +8,8 @@
  *                         v: (SotW) version_info is that of the last response; again: a new stream,
  *                         which the versions of the last one survive (noview: it has no view yet)
  *   late                  the proxy never asked for endpoints: who drives stops the waiting
- *   < C a=1 -b            what must have come out since, in this order and nothing else
+ *   < C a=1 -b            what must have come out since, in this order and nothing else;
+ *                         a= is an assignment without endpoints
  */
 #include "xds/stream.h"
 #include "xds_views.h"
@@ -203,6 +204,23 @@ static const struct conversation conversations[] = {
         XDS_DELTA,
         "view E:a=1\n> E +a\n< E a=1\n> E ack\nview E:a=2\n< E a=2\n> E stale nack\n> E ack\n"
         "view E:a=3\n< E a=3\n" },
+    { "test_sotw_a_cluster_whose_endpoints_have_gone_is_told_that_there_are_none",
+        XDS_SOTW,
+        "view C:a=1 E:a=1\n> C\n< C a=1\nview C:b=1\n> E +a\n< E a=\n> E ack +a\n"
+        "> C ack\n< C a=1 b=1\n" },
+    { "test_sotw_a_changed_cluster_whose_endpoints_have_gone_is_told_the_former_ones",
+        XDS_SOTW,
+        "view C:a=1 E:a=1 E:b=1\n> C\n< C a=1\n> C ack\n> E +a +b\n< E a=1 b=1\n"
+        "view C:a=2 E:a=1 E:b=1\n< C a=2\nview E:b=1\n> E ack +a +b\n< E a=1\n" },
+    { "test_delta_a_changed_cluster_whose_endpoints_have_gone_is_told_the_former_ones",
+        XDS_DELTA,
+        "view C:a=1 E:a=1 E:b=1\n> C\n< C a=1\n> C ack\n> E +a +b\n< E a=1 b=1\n"
+        "view C:a=2 E:a=1 E:b=1\n< C a=2\nview E:b=1\n> E ack\n< E a=1\n> E ack\n"
+        "> C ack\n< C -a\n> C ack\n< E -a\n" },
+    { "test_delta_a_cluster_that_comes_and_goes_is_told_that_it_has_no_endpoints",
+        XDS_DELTA,
+        "view C:a=1 E:a=1\n> C\n< C a=1\nview C:b=1\n> E +a\n< E -a\n> E ack\n"
+        "> C ack\n< C b=1\n> C ack\n< C -a\n" },
     { "test_sotw_endpoints_that_go_are_not_spoken_of",
         XDS_SOTW,
         "view E:a=1 E:b=1\n> E +a +b\n< E a=1 b=1\n> E ack +a +b\nview E:a=1\nview E:a=1 E:b=1\n"
@@ -230,7 +248,10 @@ static const char *response_text(struct arena *a, const struct xds_response *res
     buf_printf(&text, "< %c", xds_type_letter(response->type));
     for (size_t i = 0; i < response->resources.count; i++) {
         const struct xds_resource *r = response->resources.items[i];
-        buf_printf(&text, " %.*s", (int)r->size_bytes, (const char *)r->bytes);
+        if (r->bytes[0] == '\n') /* of protobuf: only what the stream itself makes */
+            buf_printf(&text, " %s=", r->name);
+        else
+            buf_printf(&text, " %.*s", (int)r->size_bytes, (const char *)r->bytes);
     }
     for (size_t i = 0; i < response->removed.count; i++)
         buf_printf(&text, " -%s", response->removed.items[i]);
