@@ -3,7 +3,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { WAKE_US = 500, WORK_US = 20 * SIM_MS, PORT = 15010 };
+enum { WAKE_US = 3000, WORK_US = 20 * SIM_MS, PORT = 15010 };
 
 struct fake_loop {
     uv_loop_t *loop;

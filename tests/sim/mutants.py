@@ -29,10 +29,11 @@ TWICE = "nothing is sent twice"
 HOLE = "nothing refers to a cluster that is not there"
 REST = "all replicas come to serve the newest revision"
 PROXY_REST = "every proxy has what a build from nothing gives it"
+LOST = "what a replica holds is what etcd has"
 HELD = "the last good value is held in place of a rejected one"
 
 # What breaks the first may break the other before.
-SHOWN_TOO = {OPENED: BACK}
+SHOWN_TOO = {OPENED: BACK, LOST: SERVED}
 
 MUTANTS = [
     Mutant("lets-everybody-in", "pilotd/daemon/gate.c",
@@ -68,7 +69,7 @@ MUTANTS = [
            "    if (!watch.is_fragment)\n        tell_events(e);", "    tell_events(e);", SERVED),
     Mutant("forgets-what-went-while-it-was-away", "replication/etcd_store.c",
            "    key_index_gone(e->index, e->held_arena, e->listed.revision, &e->held);", "",
-           "what a replica holds is what etcd has"),
+           LOST),
     Mutant("watches-on-after-a-compaction", "replication/etcd_store.c",
            "    e->must_list = true;\n    rest(e, e->member, problem);",
            "    e->base.status.revision += 5;\n    rest(e, e->member, problem);", SERVED),
