@@ -284,7 +284,7 @@ static void on_changes(struct store_listener *listener, const struct store_chang
     if (!c->is_synced)
         return;
     holds_review(&c->holds);
-    if (is_changed)
+    if (is_changed || had_to_wait)
         keeper_touch(&c->keeper);
     build_next(c);
     review_served(c);
@@ -358,6 +358,7 @@ static void on_gave_up(struct holds_owner *owner, bool is_changed)
 {
     struct control *c = container_of(owner, struct control, holds_owner);
     c->is_dirty |= is_changed;
+    keeper_touch(&c->keeper);
     build_next(c);
     review_served(c);
 }
@@ -402,11 +403,12 @@ static void on_recall(uv_timer_t *timer)
     arena_free(a);
 }
 
-/* Objects alone: what is rejected would be again, and replicas' records are of the moment. */
+/* Objects alone: what is rejected would be again, and replicas' records are of the moment. What is
+ * not published while it waits for a hold is not kept either. */
 static bool on_gather(struct keeper_owner *owner, struct keeper_state *state)
 {
     struct control *c = container_of(owner, struct control, keeper_owner);
-    if (!c->is_synced || !c->epoch.text[0])
+    if (!c->is_synced || !c->epoch.text[0] || must_wait(c))
         return false;
     snprintf(state->epoch, sizeof state->epoch, "%s", c->epoch.text);
     state->revision = c->revision;
