@@ -41,6 +41,9 @@ struct rpc {
     char *node_id, *user_agent;
     uint64_t opened_ms;
     uv_timer_t patience; /* while the stream awaits names */
+    struct admission_place place;
+    bool has_entered;         /* the first view has come */
+    struct xds_view *awaited; /* the newest, while it waits for its place */
 };
 
 /* What a client did. */
@@ -70,11 +73,25 @@ static metric_value *streams_gauge(const struct rpc *rpc)
     return rpc->method == ADS_DELTA ? &rpc->shared->stats->streams_delta : NULL;
 }
 
+/* Later, and not from within whatever gave room: that may be another stream's last moment. */
+static void pace(struct rpc_shared *shared);
+
+static void leave_place(struct rpc *rpc)
+{
+    if (rpc->place.state == ADMISSION_OUTSIDE)
+        return;
+    admission_leave(&rpc->shared->admission, &rpc->place);
+    xds_view_release(rpc->awaited);
+    rpc->awaited = NULL;
+    pace(rpc->shared);
+}
+
 static void end(struct rpc *rpc, enum grpc_status status, const char *message)
 {
     if (rpc->is_ended)
         return;
     rpc->is_ended = true;
+    leave_place(rpc);
     if (status == GRPC_INVALID_ARGUMENT || status == GRPC_RESOURCE_EXHAUSTED ||
         status == GRPC_UNIMPLEMENTED) {
         metric_add(&rpc->shared->stats->protocol_errors, 1);
@@ -110,6 +127,8 @@ static void write_out(struct rpc *rpc, struct xds_out *out)
         uv_timer_stop(&rpc->patience);
     else if (!uv_is_active((uv_handle_t *)&rpc->patience))
         uv_timer_start(&rpc->patience, on_patience, XDS_AWAIT_NAMES_MS, 0);
+    if (rpc->place.state == ADMISSION_JOINING && xds_stream_has_joined(rpc->xds))
+        leave_place(rpc);
 }
 
 static void on_patience(uv_timer_t *timer)
@@ -124,16 +143,56 @@ static void on_patience(uv_timer_t *timer)
     xds_out_fini(&out);
 }
 
-static void on_view(struct xds_subscriber *subscriber, struct xds_view *view)
+static void show_view(struct rpc *rpc, struct xds_view *view)
 {
-    struct rpc *rpc = container_of(subscriber, struct rpc, subscriber);
     struct xds_out out;
-    if (rpc->is_ended)
-        return;
     xds_out_init(&out);
     xds_stream_view(rpc->xds, view, &out);
     write_out(rpc, &out);
     xds_out_fini(&out);
+}
+
+static void on_pace(uv_timer_t *timer)
+{
+    struct rpc_shared *shared = container_of(timer, struct rpc_shared, pace);
+    struct admission_place *place;
+    admission_expire(&shared->admission, uv_now(shared->loop));
+    while ((place = admission_next(&shared->admission, uv_now(shared->loop)))) {
+        struct rpc *rpc = container_of(place, struct rpc, place);
+        struct xds_view *view = rpc->awaited;
+        rpc->awaited = NULL;
+        show_view(rpc, view);
+        xds_view_release(view);
+    }
+    pace(shared);
+}
+
+static void pace(struct rpc_shared *shared)
+{
+    int64_t due_ms = admission_due_ms(&shared->admission, uv_now(shared->loop));
+    if (due_ms >= 0)
+        uv_timer_start(&shared->pace, on_pace, (uint64_t)due_ms, 0);
+    else
+        uv_timer_stop(&shared->pace);
+}
+
+static void on_view(struct xds_subscriber *subscriber, struct xds_view *view)
+{
+    struct rpc *rpc = container_of(subscriber, struct rpc, subscriber);
+    struct admission *admission = &rpc->shared->admission;
+    if (rpc->is_ended)
+        return;
+    if (!rpc->has_entered) {
+        rpc->has_entered = true;
+        admission_enter(admission, &rpc->place, uv_now(rpc->shared->loop));
+        pace(rpc->shared);
+    }
+    if (rpc->place.state != ADMISSION_WAITING) {
+        show_view(rpc, view);
+        return;
+    }
+    xds_view_release(rpc->awaited);
+    rpc->awaited = xds_view_retain(view);
 }
 
 /* The connection with it: on that, the proxy would come here again. */
@@ -400,6 +459,7 @@ static void on_patience_closed(uv_handle_t *handle)
 
 void rpc_closed(struct rpc *rpc)
 {
+    leave_place(rpc);
     if (rpc->is_subscribed)
         rpc->shared->source->unsubscribe(rpc->shared->source, &rpc->subscriber);
     if (streams_gauge(rpc))

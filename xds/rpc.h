@@ -7,6 +7,7 @@
 #ifndef XDS_RPC_H
 #define XDS_RPC_H
 
+#include "xds/admission.h"
 #include "xds/h2.h"
 #include "xds/server.h"
 
@@ -20,6 +21,8 @@ struct rpc_shared { /* of one server */
     const struct log_scope *log;
     struct log_limit log_limit; /* of lines that clients cause */
     bool is_serving;
+    struct admission admission;
+    uv_timer_t pace; /* its owner opens and closes it; rpc.c lets in by it */
 };
 
 struct rpc_list {

@@ -236,11 +236,13 @@ bool xds_server_open(uv_loop_t *loop, const struct xds_server_options *options,
         .source = options->source,
         .stats = options->stats,
         .log = options->log,
+        .admission = { .limit = options->max_joining, .stats = &options->stats->admission },
     };
-    s->handles = 2;
+    s->handles = 3;
     bool is_v6 = options->address[0] == '[';
     uv_tcp_init_ex(loop, &s->listener, is_v6 ? AF_INET6 : AF_INET);
     uv_timer_init(loop, &s->deadline);
+    uv_timer_init(loop, &s->shared.pace);
     if (listen_on(s, options->address, err)) {
         *out = s;
         return true;
@@ -317,8 +319,9 @@ void xds_server_close(struct xds_server *s)
     s->is_closing = true;
     s->on_drained = NULL;
     close_listener(s);
-    s->deadline.data = s;
+    s->deadline.data = s->shared.pace.data = s;
     uv_close((uv_handle_t *)&s->deadline, on_handle_closed);
+    uv_close((uv_handle_t *)&s->shared.pace, on_handle_closed);
     on_deadline(&s->deadline);
 }
 

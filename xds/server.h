@@ -10,7 +10,7 @@
 #define XDS_SERVER_H
 
 #include "base/log.h"
-#include "base/metrics.h"
+#include "xds/admission.h"
 #include "xds/source.h"
 
 #include <uv.h>
@@ -21,6 +21,7 @@ struct xds_stats { /* shared by all loops; read by /metrics */
     metric_value connections, streams_sotw, streams_delta; /* gauges */
     metric_value accepted, refused_connections, aged;
     metric_value requests, unserved, responses, resources_sent, bytes_sent, acks, nacks;
+    struct admission_stats admission;
     metric_value protocol_errors; /* not HTTP/2, not gRPC, undecodable, over a limit */
 };
 
@@ -41,6 +42,7 @@ struct xds_server_options {
     const struct log_scope *log;
     struct xds_stats *stats;
     uint64_t max_age_ms; /* of a connection, 20 % more or less; 0: any */
+    size_t max_joining;  /* streams that are sent their first configuration at once; 0: any */
 };
 
 bool xds_server_open(uv_loop_t *loop, const struct xds_server_options *options,

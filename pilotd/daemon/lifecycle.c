@@ -167,6 +167,7 @@ static bool open_servings(struct lifecycle *l, struct error *err)
             .address = c->xds_address,
             .id = l->options->id,
             .max_stream_age_ms = (uint64_t)l->options->max_stream_age_ms,
+            .max_joining = ((size_t)l->options->max_joining + count - 1) / count,
             .owner = &c->serving_owner,
             .log = &c->log,
             .xds = &c->stats.xds,

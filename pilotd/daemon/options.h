@@ -21,6 +21,7 @@ struct options {
     enum log_level log_level;
     int64_t threads; /* serving loops */
     int64_t drain_spread_ms, drain_grace_ms, replica_ttl_ms, max_stream_age_ms;
+    int64_t max_joining;
     struct arena *arena; /* of the texts */
 };
 

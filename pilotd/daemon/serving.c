@@ -422,6 +422,7 @@ static bool listen_there(struct serving *s, struct error *err)
         .log = &s->log,
         .stats = s->options.xds,
         .max_age_ms = s->options.max_stream_age_ms,
+        .max_joining = s->options.max_joining,
     };
     return xds_server_open(&s->loop, &options, &s->server, err);
 }

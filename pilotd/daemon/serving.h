@@ -43,6 +43,7 @@ struct serving_options {
     size_t index; /* of this loop */
     const char *address, *id;
     uint64_t max_stream_age_ms; /* 0: any */
+    size_t max_joining;         /* of this loop; 0: any */
     struct serving_owner *owner;
     const struct log_scope *log; /* copied */
     struct xds_stats *xds;

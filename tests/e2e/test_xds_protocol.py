@@ -43,9 +43,9 @@ ADS = "/envoy.service.discovery.v3.AggregatedDiscoveryService/"
 
 
 class Fixture:
-    def __init__(self):
+    def __init__(self, *arguments):
         self.process = subprocess.Popen(
-            [os.path.join(BUILD, "tools", "xds_fixture")], stdin=subprocess.PIPE,
+            [os.path.join(BUILD, "tools", "xds_fixture"), *arguments], stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.log = []
         threading.Thread(target=self._read_log, daemon=True).start()
@@ -100,8 +100,8 @@ class Fixture:
 
 
 @pytest.fixture
-def fixture():
-    f = Fixture()
+def fixture(request):
+    f = Fixture(*getattr(request, "param", ()))
     yield f
     f.close()
 
@@ -608,6 +608,81 @@ def test_200_streams_over_several_connections(fixture, open_ads):
     for channel in channels:
         channel.close()
     fixture.until(lambda s: s["connections"] == 0 and s["streams"] == 0)
+
+
+two_at_once = pytest.mark.parametrize("fixture", [("2",)], indirect=True)
+
+
+def ask(ads):
+    ads.subscribe("CDS")
+    ads.subscribe("LDS")
+
+
+def has_taken(fixture, responses, **counts):
+    fixture.until(lambda s: s["responses"] == responses and all(s[k] == v for k, v in counts.items()))
+
+
+@two_at_once
+def test_streams_over_the_limit_wait_in_order_and_get_the_newest(fixture, open_ads):
+    fixture.publish("set CDS a one", "set LDS l one")
+    joining = [open_ads("delta"), open_ads("sotw")]
+    for number, ads in enumerate(joining):
+        ask(ads)
+        has_taken(fixture, number + 1, joining=number + 1)
+    late = []
+    for number in range(3):
+        late.append(open_ads(("delta", "sotw", "delta")[number]))
+        ask(late[-1])
+        has_taken(fixture, 2, joining=2, waiting=number + 1)
+    fixture.publish("set CDS a two")
+
+    joining[0].take_ack("CDS")
+    has_taken(fixture, 3, waiting=3)  # the change, and listeners after it
+    joining[0].take_ack("CDS")
+    joining[0].take_ack("LDS")
+    assert texts(late[0].take_ack("CDS")) == {"a": "two"}
+    has_taken(fixture, 6, joining=2, waiting=2)
+    late[1].assert_silent()
+    late[0].take_ack("LDS")
+    assert texts(late[1].take_ack("CDS")) == {"a": "two"}
+    late[2].assert_silent()
+
+
+@two_at_once
+def test_who_leaves_makes_room_waiting_or_not(fixture, open_ads):
+    fixture.publish("set CDS a one", "set LDS l one")
+    streams = []
+    for number in range(5):
+        streams.append(open_ads("delta"))
+        ask(streams[-1])
+        fixture.until(lambda s: s["joining"] + s["waiting"] == number + 1)
+
+    streams[2].close()
+    fixture.until(lambda s: s["waiting"] == 2)
+    streams[0].close()
+    streams[1].send("type.example.com/unknown")
+    assert streams[1].take() and streams[1].error().code() == grpc.StatusCode.INVALID_ARGUMENT
+
+    for ads in streams[3:]:
+        assert texts(ads.take_ack("CDS")) == {"a": "one"}
+    fixture.until(lambda s: s["waiting"] == 0)
+
+
+@two_at_once
+def test_who_never_answers_keeps_nobody_waiting_for_ever(fixture, open_ads):
+    fixture.publish("set CDS a one", "set LDS l one")
+    silent = [open_ads("delta"), open_ads("delta")]
+    for ads in silent:
+        ask(ads)
+    first = [ads.take() for ads in silent]
+    late = open_ads("delta")
+    begin = time.monotonic()
+    ask(late)
+
+    assert texts(late.take_ack("CDS")) == {"a": "one"} and time.monotonic() - begin > 2
+    assert fixture.stats()["overdue"] == 2
+    silent[0].answer(first[0])
+    assert silent[0].take().type_url == TYPES["LDS"], "it is served on"
 
 
 def test_a_drain_sends_goaway_and_ends_streams_as_unavailable(fixture, open_ads):

@@ -1,5 +1,6 @@
 /*
- * xds_fixture: an xds_server on a free port of 127.0.0.1, whose one view is told by standard input.
+ * xds_fixture [MAX_JOINING]: an xds_server on a free port of 127.0.0.1, whose one view is told by
+ * standard input.
  *
  *   set TYPE NAME TEXT      a small valid resource (CDS, EDS, LDS, RDS) that carries TEXT
  *   raw TYPE NAME BASE64    a resource of these bytes
@@ -237,7 +238,7 @@ static bool run_stats(struct fixture *f, char *const *words)
     (void)words;
     printf(
         "connections=%ld streams=%ld requests=%ld responses=%ld resources=%ld acks=%ld nacks=%ld "
-        "protocol_errors=%ld\n",
+        "protocol_errors=%ld joining=%ld waiting=%ld overdue=%ld\n",
         (long)s->connections,
         (long)(s->streams_sotw + s->streams_delta),
         (long)s->requests,
@@ -245,7 +246,10 @@ static bool run_stats(struct fixture *f, char *const *words)
         (long)s->resources_sent,
         (long)s->acks,
         (long)s->nacks,
-        (long)s->protocol_errors);
+        (long)s->protocol_errors,
+        (long)s->admission.joining,
+        (long)s->admission.waiting,
+        (long)s->admission.overdue);
     return true;
 }
 
@@ -324,7 +328,7 @@ static void close_all(struct fixture *f)
     INVARIANT(uv_loop_close(&f->loop) == 0);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     struct fixture f = { .source = { on_subscribe, on_unsubscribe }, .a = arena_new() };
     struct log_scope log = { .level = LOG_LEVEL_INFO };
@@ -334,6 +338,7 @@ int main(void)
         .source = &f.source,
         .log = &log,
         .stats = &f.stats,
+        .max_joining = argc > 1 ? strtoul(argv[1], NULL, 10) : 0,
     };
     struct error err;
     signal(SIGPIPE, SIG_IGN);

@@ -7,7 +7,8 @@
  *     xds_load HOST PORT CLIENTS ROUTE[,ROUTE…] [NAMESPACE]
  *
  * Prints one JSON object a line, with CLOCK_MONOTONIC times in nanoseconds:
- *     {"event":"ready","clients":500,"ns":…,"bytes":…}       every client has all four types
+ *     {"event":"ready","clients":500,"half_ns":…,"ns":…,"bytes":…}   half of them, then every
+ *                                                            client has all four types
  *     {"event":"change","name":…,"version":…,"first_ns":…,"last_ns":…}   the last client has it
  * Ends when its standard input closes. Reads the wire by hand: independent of the code it measures.
  */
@@ -58,6 +59,7 @@ struct load {
     char *routes;
     struct client *clients;
     int count, ready;
+    uint64_t half_ns; /* when half of them were ready */
     uint64_t bytes;
     struct tracked tracked[MAX_TRACKED];
     size_t tracked_count;
@@ -265,9 +267,13 @@ static void mark(struct client *c, int type)
     if (c->is_ready || !(c->has[CDS] && c->has[EDS] && c->has[LDS] && c->has[RDS]))
         return;
     c->is_ready = true;
-    if (++load->ready == load->count) {
-        printf("{\"event\":\"ready\",\"clients\":%d,\"ns\":%llu,\"bytes\":%llu}\n",
+    if (++load->ready == (load->count + 1) / 2)
+        load->half_ns = now_ns();
+    if (load->ready == load->count) {
+        printf("{\"event\":\"ready\",\"clients\":%d,\"half_ns\":%llu,\"ns\":%llu,"
+               "\"bytes\":%llu}\n",
             load->count,
+            (unsigned long long)load->half_ns,
             (unsigned long long)now_ns(),
             (unsigned long long)load->bytes);
         fflush(stdout);

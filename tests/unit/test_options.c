@@ -33,7 +33,9 @@ static int setup(void **state)
         "CONFIG",
         "DEV",
         "XDS_TLS",
-        "DATA_DIR" };
+        "DATA_DIR",
+        "MAX_STREAM_AGE",
+        "MAX_JOINING" };
     struct world *w = xcalloc(1, sizeof *w);
     for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
         char name[64];
@@ -111,6 +113,8 @@ static void test_without_a_word_all_have_their_defaults(void **state)
     assert_in_range(w->o.threads, 1, THREADS_MAX);
     assert_int_equal(w->o.replica_ttl_ms, 10000);
     assert_int_equal(w->o.drain_spread_ms, 10000);
+    assert_int_equal(w->o.max_stream_age_ms, 1800000);
+    assert_int_equal(w->o.max_joining, 100);
     assert_int_equal(w->o.log_level, LOG_LEVEL_INFO);
     assert_false(w->o.is_dev);
 }

@@ -8,6 +8,7 @@
  *                         v: (SotW) version_info is that of the last response; again: a new stream,
  *                         which the versions of the last one survive (noview: it has no view yet)
  *   late                  the proxy never asked for endpoints: who drives stops the waiting
+ *   joined, joining       whether it has its first configuration
  *   < C a=1 -b            what must have come out since, in this order and nothing else;
  *                         a= is an assignment without endpoints
  */
@@ -39,6 +40,21 @@ static const struct conversation conversations[] = {
         "view C:a=1 E:a=1 L:l=1 R:r=1\n"
         "> C\n< C a=1\n> L\n> E +a\n< E a=1\n> R +r\n"
         "> C ack\n> E ack +a\n< L l=1\n> L ack\n< R r=1\n> R ack +r\n" },
+    { "test_who_starts_has_joined_once_its_listeners_are_taken",
+        XDS_DELTA,
+        "joining\nview C:a=1 E:a=1 L:l=1 R:r=1\njoining\n> C\n< C a=1\njoining\n> C ack\njoining\n"
+        "> E +a\n< E a=1\n> L\njoining\n> E ack\n< L l=1\njoining\n> L ack\njoined\n" },
+    { "test_who_comes_back_with_everything_has_joined_at_one_acknowledgement",
+        XDS_DELTA,
+        "view C:a=1 E:a=1 L:l=1 R:r=1\n> C a=1\n< C\n> L l=1\n> E +a a=1/a=1\n> R +r r=1\n"
+        "joining\n> C ack\njoined\n" },
+    { "test_sotw_who_comes_back_with_everything_has_joined_without_an_answer",
+        XDS_SOTW,
+        "view C:a=1 L:l=1\n> C\n< C a=1\n> C ack\n> L\n< L l=1\n> L ack\njoined\n"
+        "> C again v\njoining\n> L v\njoined\n" },
+    { "test_who_refuses_its_first_configuration_has_joined",
+        XDS_DELTA,
+        "view C:a=1 L:l=1\n> C\n< C a=1\n> L\n> C nack\n< L l=1\njoining\n> L nack\njoined\n" },
     { "test_what_was_asked_before_the_first_view_is_remembered",
         XDS_DELTA,
         "> C\n> E +a\nview C:a=1 E:a=1\n< C a=1\n< E a=1\n" },
@@ -351,6 +367,9 @@ static void play_line(struct talk *t, const char *line)
     } else if (strcmp(line, "late") == 0) {
         assert_true(xds_stream_awaits_names(t->stream));
         xds_stream_stop_awaiting(t->stream, &t->out);
+    } else if (strcmp(line, "joined") == 0 || strcmp(line, "joining") == 0) {
+        if (xds_stream_has_joined(t->stream) != (strcmp(line, "joined") == 0))
+            fail_at(t, "not so", "");
     } else {
         xds_view_release(t->view);
         t->view = xds_view_of(++t->revision, NULL, line + strlen("view "));
