@@ -533,6 +533,7 @@ bool control_start(struct control *c, struct error *err)
     c->gate_owner = (struct gate_owner){ on_verdict, on_behind };
     c->has_shared_store = !is_below(c->store_url, "file:");
     keyspace_init(&c->keyspace, &c->stats.keyspace, &c->log);
+    c->keyspace.tells_lives = c->has_shared_store;
     peers_init(&c->peers, &c->log);
     if (!store_open(&c->loop, &options, &c->listener, &c->store, err))
         return false;

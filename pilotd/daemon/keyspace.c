@@ -198,6 +198,15 @@ static struct object *decode_held(const struct held *h, const struct reject *r)
     return object;
 }
 
+/* A hold of a value from before the key was deleted and made anew counts no more than a malformed
+ * one. */
+static const struct held *find_hold(const struct keyspace *k, const struct reject *r)
+{
+    const struct held *h = map_find(&k->holds, r->key);
+    bool is_former = h && k->tells_lives && h->of < r->create_revision;
+    return h && h->value && !is_former ? h : NULL;
+}
+
 static bool is_good_enough(const struct held *h, const struct reject *r)
 {
     return h && (!r->former || h->of >= r->former->mod_revision);
@@ -207,7 +216,7 @@ static bool is_good_enough(const struct held *h, const struct reject *r)
  */
 static bool settle(struct keyspace *k, struct reject *r)
 {
-    const struct held *h = map_find(&k->holds, r->key);
+    const struct held *h = find_hold(k, r);
     struct object *object = NULL;
     set_waiting(k, r, false);
     if (is_good_enough(h, r) || (h && r->has_waited)) {
@@ -227,7 +236,9 @@ static bool refuse(struct keyspace *k, const struct store_entry *entry, const st
     bool is_new = !map_find(&k->rejects, entry->key);
     keyspace_reject(k, entry, d);
     struct reject *r = map_find(&k->rejects, entry->key);
-    if (is_new && in_force)
+    bool is_former =
+        in_force && k->tells_lives && in_force->create_revision != entry->create_revision;
+    if (is_new && in_force && !is_former)
         r->former = object_retain(in_force);
     return settle(k, r);
 }
@@ -270,7 +281,8 @@ static bool read_revision(const cJSON *json, const char *name, int64_t *out)
     return *out > 0;
 }
 
-/* The value stands last, and is taken byte for byte: it must give the same digest. */
+/* The value stands last, and is taken byte for byte: it must give the same digest. A malformed hold
+ * has none, but can be replaced. */
 static struct held *read_held(const struct store_entry *entry, struct diags *d)
 {
     struct arena *a = arena_new();
@@ -294,8 +306,7 @@ static struct held *read_held(const struct store_entry *entry, struct diags *d)
             "",
             NULL,
             "must be {\"of\": REVISION, \"since\": REVISION, \"value\": VALUE}");
-    arena_free(a);
-    return NULL;
+    return h;
 }
 
 static bool hear_hold(struct keyspace *k, const struct store_change *change)
@@ -321,11 +332,12 @@ bool keyspace_hold_wanted(
     const struct keyspace *k, const char *key, struct buf *value, int64_t *expected)
 {
     const struct reject *r = map_find(&k->rejects, key);
-    const struct held *h = map_find(&k->holds, key);
-    *expected = h ? h->mod_revision : 0;
-    if (!r)
-        return h;
-    if (!r->former || is_good_enough(h, r))
+    const struct held *there = map_find(&k->holds, key);
+    const struct held *h = r ? find_hold(k, r) : NULL;
+    *expected = there ? there->mod_revision : 0;
+    if (!r || !r->former)
+        return there && !h;
+    if (is_good_enough(h, r))
         return false;
     buf_printf(value,
         "{\"of\":%" PRId64 ",\"since\":%" PRId64 "," HOLD_VALUE,

@@ -34,7 +34,7 @@ struct reject {
 
 /* What `holds/<key>` has: {"of": …, "since": …, "value": …}. */
 struct held {
-    const char *value; /* as it stood under the key, byte for byte */
+    const char *value; /* as it stood under the key, byte for byte; NULL: the hold is malformed */
     size_t size;
     int64_t of;           /* revision of that value */
     int64_t mod_revision; /* of the hold */
@@ -59,6 +59,7 @@ struct keyspace {
     struct map holds;           /* key → struct held */
     struct key_queue unsettled; /* keys whose hold may have to be written or removed */
     size_t waiting;             /* rejects */
+    bool tells_lives; /* a key made anew has another create_revision; files have none to tell by */
     struct keyspace_stats *stats;
     const struct log_scope *log;
 };

@@ -118,6 +118,7 @@ static void open_servings(struct replica_process *r)
             .index = i,
             .address = c->xds_address,
             .id = r->options.id,
+            .max_joining = 2, /* so that some of these few proxies have to wait */
             .owner = &c->serving_owner,
             .log = &c->log,
             .xds = &c->stats.xds,

@@ -243,6 +243,55 @@ static void test_a_hold_that_is_none_is_told(void **state)
     assert_null(in_force(w));
 }
 
+static void test_a_malformed_hold_is_replaced_or_removed(void **state)
+{
+    struct world *w = *state;
+    int64_t expected;
+    put(w, "holds/" KEY, "{}");
+    assert_string_equal(wanted(w, &expected), "");
+    assert_int_equal(expected, 1);
+
+    put(w, KEY, VALUE);
+    put(w, KEY, INVALID);
+
+    assert_string_equal(wanted(w, &expected), HOLD_SINCE(2, 3, VALUE));
+    assert_int_equal(expected, 1);
+}
+
+static void test_what_was_before_a_deletion_is_not_brought_back(void **state)
+{
+    struct world *w = *state;
+    int64_t expected;
+    w->k.tells_lives = true;
+    put_bytes(w, KEY, VALUE, strlen(VALUE), 1);
+    put_bytes(w, KEY, INVALID, strlen(INVALID), 1);
+    put(w, "holds/" KEY, HOLD(1, VALUE));
+    assert_non_null(in_force(w));
+    assert_null(wanted(w, &expected));
+
+    del(w, KEY);
+    put_bytes(w, KEY, INVALID, strlen(INVALID), 5); /* the hold is still there */
+
+    assert_null(in_force(w));
+    assert_int_equal(w->k.waiting, 0);
+    assert_string_equal(wanted(w, &expected), "");
+    assert_int_equal(expected, 3);
+}
+
+/* Who has missed the deletion has a value that the others have not. */
+static void test_a_value_from_before_a_missed_deletion_is_not_held(void **state)
+{
+    struct world *w = *state;
+    int64_t expected;
+    w->k.tells_lives = true;
+    put_bytes(w, KEY, VALUE, strlen(VALUE), 1);
+
+    put_bytes(w, KEY, INVALID, strlen(INVALID), 5);
+
+    assert_null(in_force(w));
+    assert_null(wanted(w, &expected));
+}
+
 /* A store, and replicas that take its changes in order, each at its own pace; some begin late. */
 enum { REPLICAS = 3, STEPS = 60, HISTORIES = 300 };
 
@@ -505,6 +554,9 @@ int main(void)
         TEST(test_a_good_value_or_a_deletion_ends_a_hold),
         TEST(test_a_hold_of_an_older_value_is_replaced),
         TEST(test_a_hold_that_is_none_is_told),
+        TEST(test_a_malformed_hold_is_replaced_or_removed),
+        TEST(test_what_was_before_a_deletion_is_not_brought_back),
+        TEST(test_a_value_from_before_a_missed_deletion_is_not_held),
         TEST(test_replicas_have_the_same_in_force_when_none_waits),
         TEST(test_a_rejected_value_touches_no_other),
         TEST(test_a_value_over_the_limit_is_told_and_not_decoded),
