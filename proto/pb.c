@@ -49,6 +49,29 @@ void pb_pack_append(struct buf *out, const ProtobufCMessage *message)
     out->data[out->size] = '\0';
 }
 
+static void *arena_provide(void *arena, size_t size_bytes)
+{
+    return arena_alloc(arena, size_bytes + 1, _Alignof(max_align_t));
+}
+
+static void arena_ignore(void *arena, void *memory)
+{
+    (void)arena, (void)memory;
+}
+
+void *pb_unpack(
+    struct arena *a, const ProtobufCMessageDescriptor *type, const void *bytes, size_t size_bytes)
+{
+    ProtobufCAllocator allocator = { arena_provide, arena_ignore, a };
+    return protobuf_c_message_unpack(type, &allocator, size_bytes, bytes);
+}
+
+bool pb_any_is(const pb_Any *any, const ProtobufCMessageDescriptor *type)
+{
+    const char *name = any ? strrchr(any->type_url, '/') : NULL;
+    return name && strcmp(name + 1, type->name) == 0;
+}
+
 pb_Any *pb_any(struct arena *a, const ProtobufCMessage *message)
 {
     struct pb_bytes bytes = pb_pack(a, message);

@@ -58,6 +58,15 @@ struct pb_bytes {
 struct pb_bytes pb_pack(struct arena *a, const ProtobufCMessage *message);
 void pb_pack_append(struct buf *out, const ProtobufCMessage *message);
 
+/* The message in the arena, never to be freed; NULL when the bytes are none of this type. One byte
+ * follows each string and each bytes field, and it is zero: so a key without a NUL is a C string.
+ */
+void *pb_unpack(
+    struct arena *a, const ProtobufCMessageDescriptor *type, const void *bytes, size_t size_bytes);
+
+/* Whether an Any (or NULL) holds a message of this type. */
+bool pb_any_is(const pb_Any *any, const ProtobufCMessageDescriptor *type);
+
 /* Appends a length-delimited field by hand (tag, length, bytes): tables put together from parts. */
 void pb_append_field(struct buf *out, unsigned field_number, const void *bytes, size_t size_bytes);
 

@@ -141,25 +141,12 @@ void etcd_encode_login(struct buf *out, const char *user, const char *password)
         &pb_new_AuthenticateRequest(a, .name = pb_str(user), .password = pb_str(password))->base);
 }
 
-/* ---- decoding: protobuf-c's allocations go to the arena ---- */
-
-/* One byte more, and it is zero: so the bytes of a key or a value are also a string. */
-static void *arena_provide(void *arena, size_t size)
-{
-    return arena_alloc(arena, size + 1, _Alignof(max_align_t));
-}
-
-static void arena_ignore(void *arena, void *memory)
-{
-    (void)arena;
-    (void)memory;
-}
+/* ---- decoding ---- */
 
 static void *unpack(
     struct arena *a, const ProtobufCMessageDescriptor *type, struct grpc_message message)
 {
-    ProtobufCAllocator allocator = { arena_provide, arena_ignore, a };
-    return protobuf_c_message_unpack(type, &allocator, message.size, message.bytes);
+    return pb_unpack(a, type, message.bytes, message.size);
 }
 
 /* Every answer of etcd has one, with a cluster and a revision (1 in an empty etcd). */

@@ -6,17 +6,7 @@
 
 #include <string.h>
 
-/* ---- decoding: protobuf-c allocates from the arena ---- */
-
-static void *allocate(void *arena, size_t size)
-{
-    return arena_alloc(arena, size, _Alignof(max_align_t));
-}
-
-static void release(void *arena, void *pointer)
-{
-    (void)arena, (void)pointer;
-}
+/* ---- decoding ---- */
 
 static string_list names_of(struct arena *a, char **names, size_t count)
 {
@@ -72,10 +62,7 @@ static bool take_node(
 static bool decode_sotw(struct arena *a, const uint8_t *bytes, size_t size,
     struct discovery_request *out, struct error *err)
 {
-    ProtobufCAllocator allocator = { allocate, release, a };
-    const pb_DiscoveryRequest *r =
-        (const pb_DiscoveryRequest *)(const void *)protobuf_c_message_unpack(
-            &pb_DiscoveryRequest_desc, &allocator, size, bytes);
+    const pb_DiscoveryRequest *r = pb_unpack(a, &pb_DiscoveryRequest_desc, bytes, size);
     if (!r)
         return error_set(err, ERROR_GARBLED, "not a DiscoveryRequest");
     out->type_url = r->type_url;
@@ -89,10 +76,7 @@ static bool decode_sotw(struct arena *a, const uint8_t *bytes, size_t size,
 static bool decode_delta(struct arena *a, const uint8_t *bytes, size_t size,
     struct discovery_request *out, struct error *err)
 {
-    ProtobufCAllocator allocator = { allocate, release, a };
-    const pb_DeltaDiscoveryRequest *r =
-        (const pb_DeltaDiscoveryRequest *)(const void *)protobuf_c_message_unpack(
-            &pb_DeltaDiscoveryRequest_desc, &allocator, size, bytes);
+    const pb_DeltaDiscoveryRequest *r = pb_unpack(a, &pb_DeltaDiscoveryRequest_desc, bytes, size);
     if (!r)
         return error_set(err, ERROR_GARBLED, "not a DeltaDiscoveryRequest");
     out->type_url = r->type_url;

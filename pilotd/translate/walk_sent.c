@@ -2,22 +2,11 @@
 
 #include <string.h>
 
-static void *take(void *arena, size_t size_bytes)
-{
-    return arena_alloc(arena, size_bytes, _Alignof(max_align_t));
-}
-
-static void keep(void *arena, void *memory)
-{
-    (void)arena, (void)memory;
-}
-
 /* Of bytes that we made: what does not come apart is our own fault. */
 static const void *unpack(struct arena *a, const ProtobufCMessageDescriptor *type,
     const uint8_t *bytes, size_t size_bytes)
 {
-    ProtobufCAllocator allocator = { take, keep, a };
-    const void *message = protobuf_c_message_unpack(type, &allocator, size_bytes, bytes);
+    const void *message = pb_unpack(a, type, bytes, size_bytes);
     INVARIANT(message);
     return message;
 }
@@ -48,10 +37,7 @@ sent_listener_list sent_listeners(const struct walking *w)
 const void *sent_any(
     const struct walking *w, const pb_Any *any, const ProtobufCMessageDescriptor *type)
 {
-    const char *name = any ? strrchr(any->type_url, '/') : NULL;
-    if (!name || strcmp(name + 1, type->name) != 0)
-        return NULL;
-    return unpack(w->a, type, any->value.data, any->value.len);
+    return pb_any_is(any, type) ? unpack(w->a, type, any->value.data, any->value.len) : NULL;
 }
 
 const char *sent_address(struct arena *a, const pb_Address *address)

@@ -7,21 +7,10 @@
 enum { UNAVAILABLE = 14, NOT_FOUND = 5, OUT_OF_RANGE = 11, RESOURCE_EXHAUSTED = 8 };
 enum { PUMP_US = 10 * SIM_MS, EVENTS_MAX = 8 /* of one message, to have several */ };
 
-static void *take(void *arena, size_t size_bytes)
-{
-    return arena_alloc(arena, size_bytes + 1, _Alignof(max_align_t));
-}
-
-static void keep(void *arena, void *memory)
-{
-    (void)arena, (void)memory;
-}
-
 static const void *unpack(
     struct arena *a, const ProtobufCMessageDescriptor *type, const void *bytes, size_t size_bytes)
 {
-    ProtobufCAllocator allocator = { take, keep, a };
-    const void *message = protobuf_c_message_unpack(type, &allocator, size_bytes, bytes);
+    const void *message = pb_unpack(a, type, bytes, size_bytes);
     INVARIANT(message);
     return message;
 }

@@ -53,10 +53,12 @@ static pb_Node *node_of(struct proxy *p, struct arena *a)
 
 /* ---- requests ---- */
 
+typedef LIST(pb_DeltaDiscoveryRequest_InitialResourceVersionsEntry *) version_list;
+
 struct gathering {
     struct arena *a;
     string_list names;
-    LIST(pb_DeltaDiscoveryRequest_InitialResourceVersionsEntry *) versions;
+    version_list versions;
 };
 
 static void gather_name(const char *key, void *value, void *context)
@@ -121,7 +123,7 @@ static void ask_delta(struct proxy *p, struct arena *a, enum xds_type type, cons
     if (is_first)
         map_each (&p->asked[type], gather_name, &g)
             ;
-    if (is_first && !p->is_forgetful)
+    if (is_first)
         map_each (&p->held[type], gather_version, &g)
             ;
     p->has_asked[type] = true;
@@ -243,13 +245,14 @@ static void have_endpoints(struct proxy *p, const char *name)
         cluster->is_warming = false;
 }
 
-static void take(struct proxy *p, enum xds_type type, const char *name, const char *version,
-    const ProtobufCBinaryData *bytes)
+static void take(struct proxy *p, enum xds_type type, struct sent *sent)
 {
-    if (is_by_name(type) && !map_find(&p->asked[type], name))
-        return; /* it was on its way when the proxy said that it needs it no longer */
-    struct sent *sent = sent_new(type, version, bytes->data, bytes->len);
+    const char *name = sent->name, *version = sent->version;
     const struct sent *former = map_find(&p->held[type], name);
+    if (is_by_name(type) && !map_find(&p->asked[type], name)) {
+        sent_free(sent); /* it was on its way when the proxy said that it needs it no longer */
+        return;
+    }
     sent->stream = p->streams;
     sent->is_warming = sent->endpoints && !is_unchanged(former, sent);
     if (type == XDS_ENDPOINT)
@@ -323,38 +326,18 @@ static void apply_delta(struct proxy *p, enum xds_type type, const pb_DeltaDisco
         answer(p, type, r->nonce, true);
         return;
     }
-    for (size_t i = 0; i < r->n_resources; i++)
-        take(p,
-            type,
-            r->resources[i]->name,
-            r->resources[i]->version,
-            &r->resources[i]->resource->value);
+    for (size_t i = 0; i < r->n_resources; i++) {
+        const ProtobufCBinaryData *value = &r->resources[i]->resource->value;
+        struct sent *sent = sent_new(type, r->resources[i]->version, value->data, value->len);
+        INVARIANT(strcmp(sent->name, r->resources[i]->name) == 0);
+        take(p, type, sent);
+    }
     for (size_t i = 0; i < r->n_removed_resources; i++) {
         sent_free(map_remove(&p->held[type], r->removed_resources[i]));
         if (type == XDS_ENDPOINT) /* that there are none is an answer */
             have_endpoints(p, r->removed_resources[i]);
     }
     have_applied(p, type, r->nonce);
-}
-
-static const char *name_of(struct arena *a, enum xds_type type, const ProtobufCBinaryData *bytes)
-{
-    static const ProtobufCMessageDescriptor *const types[] = {
-        [XDS_CLUSTER] = &pb_Cluster_desc,
-        [XDS_ENDPOINT] = &pb_ClusterLoadAssignment_desc,
-        [XDS_LISTENER] = &pb_Listener_desc,
-        [XDS_ROUTE] = &pb_RouteConfiguration_desc,
-    };
-    ProtobufCMessage *m = protobuf_c_message_unpack(types[type], NULL, bytes->len, bytes->data);
-    INVARIANT(m);
-    const char *name = type == XDS_CLUSTER ? ((pb_Cluster *)(void *)m)->name
-                       : type == XDS_ENDPOINT
-                           ? ((pb_ClusterLoadAssignment *)(void *)m)->cluster_name
-                       : type == XDS_LISTENER ? ((pb_Listener *)(void *)m)->name
-                                              : ((pb_RouteConfiguration *)(void *)m)->name;
-    name = arena_strdup(a, name);
-    protobuf_c_message_free_unpacked(m, NULL);
-    return name;
 }
 
 /* Clusters and listeners that are not in it are gone. */
@@ -375,9 +358,10 @@ static void apply_sotw(
         return;
     }
     for (size_t i = 0; i < r->n_resources; i++) {
-        const char *name = name_of(a, type, &r->resources[i]->value);
-        map_put(&f.wanted, name, p);
-        take(p, type, name, "", &r->resources[i]->value);
+        const ProtobufCBinaryData *value = &r->resources[i]->value;
+        struct sent *sent = sent_new(type, "", value->data, value->len);
+        map_put(&f.wanted, sent->name, p);
+        take(p, type, sent);
     }
     if (!is_by_name(type))
         map_each (&p->held[type], note_less, &f)
@@ -394,22 +378,16 @@ static void on_message(struct channel *c, const uint8_t *bytes, size_t size_byte
     struct proxy *p = channel_owner(c);
     struct arena *a = arena_new();
     enum xds_type type;
-    ProtobufCMessage *m = protobuf_c_message_unpack(
-        p->variant == XDS_SOTW ? &pb_DiscoveryResponse_desc : &pb_DeltaDiscoveryResponse_desc,
-        NULL,
-        size_bytes,
-        bytes);
-    INVARIANT(m);
     if (p->variant == XDS_SOTW) {
-        const pb_DiscoveryResponse *r = (const pb_DiscoveryResponse *)(const void *)m;
-        INVARIANT(xds_type_from_url(r->type_url, &type));
+        const pb_DiscoveryResponse *r = pb_unpack(a, &pb_DiscoveryResponse_desc, bytes, size_bytes);
+        INVARIANT(r && xds_type_from_url(r->type_url, &type));
         apply_sotw(p, a, type, r);
     } else {
-        const pb_DeltaDiscoveryResponse *r = (const pb_DeltaDiscoveryResponse *)(const void *)m;
-        INVARIANT(xds_type_from_url(r->type_url, &type));
+        const pb_DeltaDiscoveryResponse *r =
+            pb_unpack(a, &pb_DeltaDiscoveryResponse_desc, bytes, size_bytes);
+        INVARIANT(r && xds_type_from_url(r->type_url, &type));
         apply_delta(p, type, r);
     }
-    protobuf_c_message_free_unpacked(m, NULL);
     arena_free(a);
 }
 

@@ -37,7 +37,6 @@ struct proxy {
     enum xds_variant variant;
     unsigned refused_of_1000; /* responses with listeners or routes */
     bool warms;               /* acknowledges clusters when it has their endpoints */
-    bool is_forgetful;        /* a mutant: reconnects as if it had nothing */
 
     struct channel *channel;     /* NULL: not connected */
     struct sim_process *process; /* the replica it is, or was, connected to */

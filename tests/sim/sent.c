@@ -2,31 +2,12 @@
 
 #include "proto/pb.h"
 
-#include <string.h>
-
-static void *take(void *arena, size_t size_bytes)
-{
-    return arena_alloc(arena, size_bytes, _Alignof(max_align_t));
-}
-
-static void keep(void *arena, void *memory)
-{
-    (void)arena, (void)memory;
-}
-
 static const void *unpack(struct arena *a, const ProtobufCMessageDescriptor *type,
     const uint8_t *bytes, size_t size_bytes)
 {
-    ProtobufCAllocator allocator = { take, keep, a };
-    const void *message = protobuf_c_message_unpack(type, &allocator, size_bytes, bytes);
+    const void *message = pb_unpack(a, type, bytes, size_bytes);
     INVARIANT(message);
     return message;
-}
-
-static bool is_a(const pb_Any *any, const ProtobufCMessageDescriptor *type)
-{
-    const char *name = strrchr(any->type_url, '/');
-    return name && strcmp(name + 1, type->name) == 0;
 }
 
 /* ---- routes ---- */
@@ -80,16 +61,17 @@ static void refer_chain(struct sent *s, const pb_FilterChain *chain)
 {
     for (size_t i = 0; chain && i < chain->n_filters; i++) {
         const pb_Any *any = chain->filters[i]->typed_config;
-        if (is_a(any, &pb_HttpConnectionManager_desc))
+        if (pb_any_is(any, &pb_HttpConnectionManager_desc))
             refer_manager(s,
                 unpack(s->arena, &pb_HttpConnectionManager_desc, any->value.data, any->value.len));
-        else if (is_a(any, &pb_TcpProxy_desc))
+        else if (pb_any_is(any, &pb_TcpProxy_desc))
             refer_tcp(s, unpack(s->arena, &pb_TcpProxy_desc, any->value.data, any->value.len));
     }
 }
 
 static void refer_listener(struct sent *s, const pb_Listener *listener)
 {
+    s->name = listener->name;
     for (size_t i = 0; i < listener->n_filter_chains; i++)
         refer_chain(s, listener->filter_chains[i]);
     refer_chain(s, listener->default_filter_chain);
@@ -97,12 +79,24 @@ static void refer_listener(struct sent *s, const pb_Listener *listener)
 
 static void refer_cluster(struct sent *s, const pb_Cluster *cluster)
 {
+    s->name = cluster->name;
     if (cluster->cluster_discovery_type_case !=
             ENVOY__CONFIG__CLUSTER__V3__CLUSTER__CLUSTER_DISCOVERY_TYPE_TYPE ||
         cluster->type != PB_Cluster_DiscoveryType_EDS)
         return;
     const pb_Cluster_EdsClusterConfig *eds = cluster->eds_cluster_config;
     s->endpoints = eds && *eds->service_name ? eds->service_name : cluster->name;
+}
+
+static void take_endpoints(struct sent *s, const pb_ClusterLoadAssignment *endpoints)
+{
+    s->name = endpoints->cluster_name;
+}
+
+static void take_table(struct sent *s, const pb_RouteConfiguration *table)
+{
+    s->name = table->name;
+    refer_table(s, table);
 }
 
 struct sent *sent_new(
@@ -114,10 +108,12 @@ struct sent *sent_new(
     s->version = arena_strdup(a, version);
     if (type == XDS_CLUSTER)
         refer_cluster(s, unpack(a, &pb_Cluster_desc, bytes, size_bytes));
+    else if (type == XDS_ENDPOINT)
+        take_endpoints(s, unpack(a, &pb_ClusterLoadAssignment_desc, bytes, size_bytes));
     else if (type == XDS_LISTENER)
         refer_listener(s, unpack(a, &pb_Listener_desc, bytes, size_bytes));
-    else if (type == XDS_ROUTE)
-        refer_table(s, unpack(a, &pb_RouteConfiguration_desc, bytes, size_bytes));
+    else
+        take_table(s, unpack(a, &pb_RouteConfiguration_desc, bytes, size_bytes));
     return s;
 }
 

@@ -8,6 +8,7 @@
 #include "xds/resource.h"
 
 struct sent {
+    const char *name;      /* as the resource itself says */
     struct hash128 hash;   /* of the bytes */
     const char *version;   /* as it was told (Delta), or "" */
     unsigned stream;       /* on which it came: the proxy's first, second, … */

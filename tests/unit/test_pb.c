@@ -75,9 +75,7 @@ static void test_a_built_message_comes_back_from_its_bytes(void **state)
     (void)state;
 
     struct pb_bytes bytes = pb_pack(a, &a_cluster()->base);
-    ProtobufCMessage *message =
-        protobuf_c_message_unpack(&pb_Cluster_desc, NULL, bytes.size, bytes.data);
-    const pb_Cluster *cluster = (const void *)message;
+    const pb_Cluster *cluster = pb_unpack(a, &pb_Cluster_desc, bytes.data, bytes.size);
 
     assert_non_null(cluster);
     assert_int_equal(cluster->cluster_discovery_type_case,
@@ -87,7 +85,7 @@ static void test_a_built_message_comes_back_from_its_bytes(void **state)
     assert_int_equal(cluster->connect_timeout->nanos, 500000000);
     assert_int_equal(cluster->circuit_breakers->thresholds[0]->max_retries->value, UINT32_MAX);
     assert_string_equal(cluster->alt_stat_name, "");
-    protobuf_c_message_free_unpacked(message, NULL);
+    assert_null(pb_unpack(a, &pb_Cluster_desc, bytes.data, bytes.size - 1));
 }
 
 static void test_an_any_names_its_type(void **state)
@@ -99,6 +97,9 @@ static void test_an_any_names_its_type(void **state)
     assert_string_equal(any->type_url, "type.googleapis.com/google.protobuf.Duration");
     assert_int_equal(any->value.len, 5);
     assert_memory_equal(any->value.data, "\x10\xc0\x8d\xb7\x01", 5); /* 2: 3,000,000 */
+    assert_true(pb_any_is(any, &pb_Duration_desc));
+    assert_false(pb_any_is(any, &pb_Cluster_desc));
+    assert_false(pb_any_is(NULL, &pb_Duration_desc));
 }
 
 /* A table is its head and its parts, one after the other: what lets parts be packed once. */
