@@ -1,5 +1,6 @@
 #include "daemon/control.h"
 
+#include "daemon/address.h"
 #include "daemon/version.h"
 
 #include <string.h>
@@ -506,6 +507,46 @@ static void on_answer(
     roll_call_answered(call, serving_index(serving), answer);
 }
 
+/* ---- the serving loops ---- */
+
+bool control_open_servings(struct control *c, struct arena *a, struct error *err)
+{
+    size_t count = (size_t)c->options->threads;
+    c->servings = ARENA_ARRAY(a, struct serving *, count);
+    c->xds_address = c->options->xds;
+    for (size_t i = 0; i < count; i++) {
+        const struct serving_options options = {
+            .index = i,
+            .address = c->xds_address,
+            .id = c->options->id,
+            .max_stream_age_ms = (uint64_t)c->options->max_stream_age_ms,
+            .max_joining = ((size_t)c->options->max_joining + count - 1) / count,
+            .owner = &c->serving_owner,
+            .log = &c->log,
+            .xds = &c->stats.xds,
+            .scopes = &c->stats.scopes,
+            .refused_scopes = &c->stats.refused_scopes,
+            .stale_streams = &c->stats.gate.stale_streams,
+            .turned_away = &c->stats.gate.turned_away,
+        };
+        if (!serving_open(&options, &c->servings[i], err))
+            return error_context(err, "--xds");
+        c->serving_count++;
+        c->xds_address = address_with_port(a, c->options->xds, serving_port(c->servings[i]));
+    }
+    roll_call_open(&c->pulse, &c->loop, SERVING_PULSE, c->servings, c->serving_count);
+    roll_call_open(&c->census, &c->loop, SERVING_REPORT, c->servings, c->serving_count);
+    return true;
+}
+
+void control_close_servings(struct control *c)
+{
+    for (size_t i = 0; i < c->serving_count; i++)
+        serving_stop(c->servings[i]);
+    roll_call_close(&c->pulse);
+    roll_call_close(&c->census);
+}
+
 /* ---- beginning and end ---- */
 
 bool control_start(struct control *c, struct error *err)
@@ -532,6 +573,7 @@ bool control_start(struct control *c, struct error *err)
     c->serving_owner.on_answer = on_answer;
     c->gate_owner = (struct gate_owner){ on_verdict, on_behind };
     c->has_shared_store = !is_below(c->store_url, "file:");
+    mailbox_open(&c->loop, &c->serving_owner.mailbox);
     keyspace_init(&c->keyspace, &c->stats.keyspace, &c->log);
     c->keyspace.tells_lives = c->has_shared_store;
     peers_init(&c->peers, &c->log);
@@ -566,10 +608,16 @@ void control_stop(struct control *c)
     epoch_close(&c->epoch);
     builder_close(c->builder);
     store_close(c->store);
+    mailbox_close(&c->serving_owner.mailbox);
 }
 
 void control_fini(struct control *c)
 {
+    for (size_t i = 0; i < c->serving_count; i++)
+        serving_free(c->servings[i]);
+    mailbox_fini(&c->serving_owner.mailbox);
+    roll_call_fini(&c->pulse);
+    roll_call_fini(&c->census);
     publication_release(c->published);
     scopes_fini(&c->scopes);
     peers_fini(&c->peers);

@@ -91,6 +91,11 @@ struct control {
 /* After everything in the struct is set up: opens the store and begins. */
 bool control_start(struct control *c, struct error *err);
 
+/* After control_start: listens as the options say. The first loop may get any free port; the others
+ * share it. `a` outlives the control. A failure is the process's end. */
+bool control_open_servings(struct control *c, struct arena *a, struct error *err);
+void control_close_servings(struct control *c);
+
 /* Works out the state anew; a change is logged and told in the record. */
 void control_review(struct control *c);
 
@@ -106,8 +111,8 @@ unsigned control_level(const struct control *c);
 /* "draining" from now on. */
 void control_drain(struct control *c);
 
-/* Ends builder and store, and frees what they made. */
+/* Ends builder and store, after the servings; once the loop has ended, what they made is freed. */
 void control_stop(struct control *c);
-void control_fini(struct control *c); /* once the loop has ended */
+void control_fini(struct control *c);
 
 #endif

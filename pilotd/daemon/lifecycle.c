@@ -43,13 +43,9 @@ static void stop(struct lifecycle *l)
         uv_close((uv_handle_t *)&l->signals[i], NULL);
     uv_close((uv_handle_t *)&l->leaving, NULL);
     tidy_close(&l->tidy);
-    for (size_t i = 0; i < c->serving_count; i++)
-        serving_stop(c->servings[i]);
-    roll_call_close(&c->pulse);
-    roll_call_close(&c->census);
+    control_close_servings(c);
     admin_close(c->admin);
     control_stop(c);
-    mailbox_close(&c->serving_owner.mailbox);
 }
 
 static void on_record_gone(struct replica_owner *owner)
@@ -154,36 +150,6 @@ static void watch_signals(struct lifecycle *l)
 
 /* ---- beginning ---- */
 
-/* The first loop may get any free port; the others share it. */
-static bool open_servings(struct lifecycle *l, struct error *err)
-{
-    struct control *c = &l->control;
-    size_t count = (size_t)l->options->threads;
-    c->servings = ARENA_ARRAY(l->a, struct serving *, count);
-    c->xds_address = l->options->xds;
-    for (size_t i = 0; i < count; i++) {
-        const struct serving_options options = {
-            .index = i,
-            .address = c->xds_address,
-            .id = l->options->id,
-            .max_stream_age_ms = (uint64_t)l->options->max_stream_age_ms,
-            .max_joining = ((size_t)l->options->max_joining + count - 1) / count,
-            .owner = &c->serving_owner,
-            .log = &c->log,
-            .xds = &c->stats.xds,
-            .scopes = &c->stats.scopes,
-            .refused_scopes = &c->stats.refused_scopes,
-            .stale_streams = &c->stats.gate.stale_streams,
-            .turned_away = &c->stats.gate.turned_away,
-        };
-        if (!serving_open(&options, &c->servings[i], err))
-            return error_context(err, "--xds");
-        c->serving_count++;
-        c->xds_address = address_with_port(l->a, l->options->xds, serving_port(c->servings[i]));
-    }
-    return true;
-}
-
 static bool open_data_dir(const struct control *c, struct error *err)
 {
     const char *dir = c->options->data_dir;
@@ -200,14 +166,10 @@ static bool open_data_dir(const struct control *c, struct error *err)
 static bool open_all(struct lifecycle *l, struct error *err)
 {
     struct control *c = &l->control;
-    mailbox_open(&c->loop, &c->serving_owner.mailbox);
     c->serving_owner.on_drained = on_drained;
     c->replica_owner.on_closed = on_record_gone;
-    if (!open_data_dir(c, err) || !control_start(c, err) || !open_servings(l, err))
-        return false;
-    roll_call_open(&c->pulse, &c->loop, SERVING_PULSE, c->servings, c->serving_count);
-    roll_call_open(&c->census, &c->loop, SERVING_REPORT, c->servings, c->serving_count);
-    if (!admin_open(c, &c->admin, err))
+    if (!open_data_dir(c, err) || !control_start(c, err) || !control_open_servings(c, l->a, err) ||
+        !admin_open(c, &c->admin, err))
         return false;
     c->admin_address = address_with_port(l->a, l->options->admin, admin_port(c->admin));
     log_info(&c->log,
@@ -238,11 +200,6 @@ static void begin(struct lifecycle *l, struct options *options, const struct dev
 static void finish(struct lifecycle *l)
 {
     struct control *c = &l->control;
-    for (size_t i = 0; i < c->serving_count; i++)
-        serving_free(c->servings[i]);
-    mailbox_fini(&c->serving_owner.mailbox);
-    roll_call_fini(&c->pulse);
-    roll_call_fini(&c->census);
     control_fini(c);
     INVARIANT(uv_loop_close(&c->loop) == 0);
     arena_free(l->a);

@@ -31,6 +31,7 @@ static void on_gone(struct sim_event *event)
 
 void replica_init(struct replica_process *r, struct sim *sim, size_t index)
 {
+    int64_t threads = 1 + (int64_t)(index % 2);
     *r = (struct replica_process){ .sim = sim };
     snprintf(r->id, sizeof r->id, "r%zu", index);
     r->process = (struct sim_process){ .name = r->id, .index = index };
@@ -41,7 +42,8 @@ void replica_init(struct replica_process *r, struct sim *sim, size_t index)
         .store = "etcd://m0,m1,m2",
         .xds = "127.0.0.1:15010",
         .log_level = sim->is_tracing ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR + 1,
-        .threads = 1 + (int64_t)(index % 2),
+        .threads = threads,
+        .max_joining = 2 * threads, /* so that some of these few proxies have to wait */
         .replica_ttl_ms = TTL_MS,
     };
     r->gone.run = on_gone;
@@ -107,31 +109,6 @@ void replica_leave(struct replica_process *r)
 
 /* ---- starting ---- */
 
-static void open_servings(struct replica_process *r)
-{
-    struct control *c = &r->control;
-    struct error err;
-    c->servings = r->servings;
-    c->xds_address = r->options.xds;
-    for (size_t i = 0; i < (size_t)r->options.threads; i++) {
-        const struct serving_options options = {
-            .index = i,
-            .address = c->xds_address,
-            .id = r->options.id,
-            .max_joining = 2, /* so that some of these few proxies have to wait */
-            .owner = &c->serving_owner,
-            .log = &c->log,
-            .xds = &c->stats.xds,
-            .scopes = &c->stats.scopes,
-            .refused_scopes = &c->stats.refused_scopes,
-            .stale_streams = &c->stats.gate.stale_streams,
-            .turned_away = &c->stats.gate.turned_away,
-        };
-        INVARIANT(serving_open(&options, &c->servings[i], &err));
-        c->serving_count++;
-    }
-}
-
 void replica_start(struct replica_process *r)
 {
     struct control *c = &r->control;
@@ -142,7 +119,7 @@ void replica_start(struct replica_process *r)
     r->is_up = true;
     r->is_leaving = false;
     r->drained = 0;
-    r->started_us = r->sim->now_us;
+    r->arena = arena_new();
     mkdir(r->data_dir, 0700);
     fake_uv_enter(&r->process);
     INVARIANT(uv_loop_init(&c->loop) == 0);
@@ -150,13 +127,9 @@ void replica_start(struct replica_process *r)
     c->log.level = r->options.log_level;
     snprintf(c->log.context, sizeof c->log.context, "replica=%s ", r->id);
     uv_timer_init(&c->loop, &r->leaving);
-    mailbox_open(&c->loop, &c->serving_owner.mailbox);
     c->serving_owner.on_drained = on_drained;
     c->replica_owner.on_closed = on_record_gone;
-    INVARIANT(control_start(c, &err));
-    open_servings(r);
-    roll_call_open(&c->pulse, &c->loop, SERVING_PULSE, c->servings, c->serving_count);
-    roll_call_open(&c->census, &c->loop, SERVING_REPORT, c->servings, c->serving_count);
+    INVARIANT(control_start(c, &err) && control_open_servings(c, r->arena, &err));
     c->admin_address = "127.0.0.1:15014";
 }
 
@@ -175,19 +148,11 @@ static void take_down(struct replica_process *r)
         replica_close(c->replica, true);
     c->replica = NULL;
     uv_close((uv_handle_t *)&r->leaving, NULL);
-    for (size_t i = 0; i < c->serving_count; i++)
-        serving_stop(c->servings[i]);
-    roll_call_close(&c->pulse);
-    roll_call_close(&c->census);
+    control_close_servings(c);
     control_stop(c);
-    mailbox_close(&c->serving_owner.mailbox);
     fake_uv_drain(&c->loop);
-    for (size_t i = 0; i < c->serving_count; i++)
-        serving_free(c->servings[i]);
-    mailbox_fini(&c->serving_owner.mailbox);
-    roll_call_fini(&c->pulse);
-    roll_call_fini(&c->census);
     control_fini(c);
+    arena_free(r->arena);
     INVARIANT(uv_loop_close(&c->loop) == 0);
 }
 

@@ -17,9 +17,8 @@ struct replica_process {
     size_t drained;
     uv_timer_t leaving;
     struct sim_event gone; /* it has left: to be taken down */
-    struct serving *servings[2];
+    struct arena *arena;   /* while it is up */
     struct control control;
-    uint64_t started_us;
 };
 
 void replica_init(struct replica_process *r, struct sim *sim, size_t index);
