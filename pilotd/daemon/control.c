@@ -575,7 +575,7 @@ bool control_start(struct control *c, struct error *err)
     c->has_shared_store = !is_below(c->store_url, "file:");
     mailbox_open(&c->loop, &c->serving_owner.mailbox);
     keyspace_init(&c->keyspace, &c->stats.keyspace, &c->log);
-    c->keyspace.tells_lives = c->has_shared_store;
+    c->keyspace.is_of_files = !c->has_shared_store;
     peers_init(&c->peers, &c->log);
     if (!store_open(&c->loop, &options, &c->listener, &c->store, err))
         return false;

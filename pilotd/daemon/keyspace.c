@@ -203,7 +203,7 @@ static struct object *decode_held(const struct held *h, const struct reject *r)
 static const struct held *find_hold(const struct keyspace *k, const struct reject *r)
 {
     const struct held *h = map_find(&k->holds, r->key);
-    bool is_former = h && k->tells_lives && h->of < r->create_revision;
+    bool is_former = h && !k->is_of_files && h->of < r->create_revision;
     return h && h->value && !is_former ? h : NULL;
 }
 
@@ -212,8 +212,7 @@ static bool is_good_enough(const struct held *h, const struct reject *r)
     return h && (!r->former || h->of >= r->former->mod_revision);
 }
 
-/* After the grace an older hold is in force as well, as it is for those that know no newer value.
- */
+/* After the grace an older hold is in force too, as for those that know no newer value. */
 static bool settle(struct keyspace *k, struct reject *r)
 {
     const struct held *h = find_hold(k, r);
@@ -237,7 +236,7 @@ static bool refuse(struct keyspace *k, const struct store_entry *entry, const st
     keyspace_reject(k, entry, d);
     struct reject *r = map_find(&k->rejects, entry->key);
     bool is_former =
-        in_force && k->tells_lives && in_force->create_revision != entry->create_revision;
+        in_force && !k->is_of_files && in_force->create_revision != entry->create_revision;
     if (is_new && in_force && !is_former)
         r->former = object_retain(in_force);
     return settle(k, r);

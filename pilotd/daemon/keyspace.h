@@ -59,7 +59,7 @@ struct keyspace {
     struct map holds;           /* key → struct held */
     struct key_queue unsettled; /* keys whose hold may have to be written or removed */
     size_t waiting;             /* rejects */
-    bool tells_lives; /* a key made anew has another create_revision; files have none to tell by */
+    bool is_of_files;           /* their create_revision does not tell a key that was made anew */
     struct keyspace_stats *stats;
     const struct log_scope *log;
 };

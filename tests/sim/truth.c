@@ -54,7 +54,6 @@ static struct snapshot *build_snapshot(const struct truth *t, size_t *object_cou
     struct reading r = { .revision = t->etcd->revision };
     size_t count;
     keyspace_init(&r.keyspace, &stats, &log);
-    r.keyspace.tells_lives = true;
     map_each (&t->etcd->newest, read_key, &r)
         ;
     struct object **objects = keyspace_objects(&r.keyspace, &count);

@@ -262,7 +262,6 @@ static void test_what_was_before_a_deletion_is_not_brought_back(void **state)
 {
     struct world *w = *state;
     int64_t expected;
-    w->k.tells_lives = true;
     put_bytes(w, KEY, VALUE, strlen(VALUE), 1);
     put_bytes(w, KEY, INVALID, strlen(INVALID), 1);
     put(w, "holds/" KEY, HOLD(1, VALUE));
@@ -283,13 +282,24 @@ static void test_a_value_from_before_a_missed_deletion_is_not_held(void **state)
 {
     struct world *w = *state;
     int64_t expected;
-    w->k.tells_lives = true;
     put_bytes(w, KEY, VALUE, strlen(VALUE), 1);
 
     put_bytes(w, KEY, INVALID, strlen(INVALID), 5);
 
     assert_null(in_force(w));
     assert_null(wanted(w, &expected));
+}
+
+/* Another file before it in the folder is no other life. */
+static void test_of_files_the_last_good_value_stays_wherever_it_stands(void **state)
+{
+    struct world *w = *state;
+    w->k.is_of_files = true;
+    put_bytes(w, KEY, VALUE, strlen(VALUE), 1);
+
+    put_bytes(w, KEY, INVALID, strlen(INVALID), 5);
+
+    assert_non_null(in_force(w));
 }
 
 /* A store, and replicas that take its changes in order, each at its own pace; some begin late. */
@@ -557,6 +567,7 @@ int main(void)
         TEST(test_a_malformed_hold_is_replaced_or_removed),
         TEST(test_what_was_before_a_deletion_is_not_brought_back),
         TEST(test_a_value_from_before_a_missed_deletion_is_not_held),
+        TEST(test_of_files_the_last_good_value_stays_wherever_it_stands),
         TEST(test_replicas_have_the_same_in_force_when_none_waits),
         TEST(test_a_rejected_value_touches_no_other),
         TEST(test_a_value_over_the_limit_is_told_and_not_decoded),
