@@ -239,9 +239,10 @@ class World:
 
 
 class Delta:
-    """A Delta ADS stream that takes everything and accepts it."""
+    """A Delta ADS stream that takes everything and accepts it, or says nothing of it."""
 
-    def __init__(self, address, node=NODE, metadata=None):
+    def __init__(self, address, node=NODE, metadata=None, answers=True):
+        self.answers = answers
         self.channel = grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)])
         self.out = queue.Queue()
         self.resources = {kind: {} for kind in TYPES}  # name -> (version, bytes)
@@ -274,8 +275,9 @@ class Delta:
             held.pop(name, None)
         for resource in response.resources:
             held[resource.name] = (resource.version, resource.resource.value)
-        self.out.put(discovery_pb2.DeltaDiscoveryRequest(
-            type_url=response.type_url, response_nonce=response.nonce))
+        if self.answers:
+            self.out.put(discovery_pb2.DeltaDiscoveryRequest(
+                type_url=response.type_url, response_nonce=response.nonce))
         self.responses += 1
 
     def wait_for(self, kind, name):

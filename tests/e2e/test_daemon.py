@@ -464,6 +464,21 @@ def test_connections_may_become_as_old_as_they_like(world):
     assert replica.status()["proxies"] == 1 and client.error is None
 
 
+def test_no_more_streams_join_at_once_than_are_allowed(world):
+    world.put_service("web")
+    replica = world.replica("--max-joining", "1", "--threads", "1")
+    silent = world.connect(replica, answers=False)
+    wait_until(lambda: silent.responses, "the first is sent its configuration")
+    late = world.connect(replica)
+    wait_until(lambda: replica.metric("pilotd_waiting_streams") == 1, "the second waits")
+    assert late.responses == 0 and replica.metric("pilotd_joining_streams") == 1
+
+    late.wait_for("CDS", WEB)
+    assert replica.metric("pilotd_joins_overdue_total") == 1, "the silent one keeps nobody waiting"
+    assert replica.metric("pilotd_waited_streams_total") == 1
+    wait_until(lambda: replica.metric("pilotd_joining_streams") == 0, "the second has joined")
+
+
 def test_sigterm_drains(world):
     replica = world.replica("--drain-spread", "2s")
     clients = [world.connect(replica) for _ in range(6)]
