@@ -11,7 +11,8 @@ struct comparison {
 
 static const char *short_version(struct arena *a, const cJSON *version)
 {
-    return cJSON_IsString(version) ? arena_printf(a, "%.8s…", version->valuestring) : "none";
+    const char *text = cJSON_GetStringValue(version);
+    return text ? arena_printf(a, "%.8s…", text) : "none";
 }
 
 static void note(struct comparison *c, const char *name, const cJSON *here, const cJSON *there)
@@ -29,8 +30,8 @@ static void note(struct comparison *c, const char *name, const cJSON *here, cons
 
 static bool is_same(const cJSON *here, const cJSON *there)
 {
-    return cJSON_IsString(here) && cJSON_IsString(there) &&
-           strcmp(here->valuestring, there->valuestring) == 0;
+    const char *ours = cJSON_GetStringValue(here), *theirs = cJSON_GetStringValue(there);
+    return ours && theirs && strcmp(ours, theirs) == 0;
 }
 
 static int compare_names(const void *left, const void *right)
@@ -60,10 +61,11 @@ static void compare(struct comparison *c, const cJSON *here, const cJSON *there)
         int order = i == here_count    ? 1
                     : j == there_count ? -1
                                        : strcmp(ours[i]->string, theirs[j]->string);
+        const char *name = order <= 0 ? ours[i]->string : theirs[j]->string;
         const cJSON *own = order <= 0 ? ours[i++] : NULL;
         const cJSON *other = order >= 0 ? theirs[j++] : NULL;
         if (!is_same(own, other))
-            note(c, own ? own->string : other->string, own, other);
+            note(c, name, own, other);
     }
 }
 

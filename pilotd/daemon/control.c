@@ -432,11 +432,11 @@ static void on_compose(struct replica_owner *owner, struct replica_record *recor
         .level = c->published ? c->published->snapshot->level : control_level(c),
         .level_least = level_least,
         .level_newest = level_newest,
-        .has_snapshot = serves_this_history(c),
         .streams = c->stats.xds.streams_sotw + c->stats.xds.streams_delta,
     };
-    if (!record->has_snapshot)
+    if (!serves_this_history(c))
         return;
+    record->has_snapshot = true;
     record->snapshot_revision = c->published->snapshot->revision;
     record->revision = c->served_revision;
     hash128_text(&c->published->hash, record->hash);
