@@ -1,7 +1,7 @@
 """Watches what must hold while things break. Everything that is observed comes in by one queue:
 
     ("restart", time, revision, values), ("event", time, revision, key, value)   of etcd's history
-    ("proxy", event), ("http", event)                         lines of proxies.py and traffic.py
+    ("proxy", event), ("http", event)                         lines of xds_proxies and traffic.py
     ("poll", time, replica, is_ready, status or None, descriptors, resident bytes)
     ("era", time, None)                                       a backup is restored: history is another one
     ("end",)                                                  nothing comes any more
@@ -19,7 +19,7 @@ from model import Model, service_of
 
 PATIENCE_S = 10.0  # for history to tell of what a proxy was sent
 MISSING_S, STALE_S, HEARD_S = 2.0, 4.0, 8.0
-DESCRIPTORS_MAX, RESIDENT_MAX = 250, 400 << 20  # one replica may have all the proxies
+DESCRIPTORS_MAX, RESIDENT_MAX = 400, 400 << 20  # one replica may have all the proxies
 CAUSE_S = 5.0
 TICK_S = 0.25
 SPANS_MAX = 400
@@ -140,7 +140,7 @@ class Checker(threading.Thread):
         if event["e"] == "open":
             proxy.is_open, proxy.new_clusters = True, set()
         elif event["e"] == "close":
-            proxy.closed_at = event["t"] if proxy.is_open else proxy.closed_at
+            proxy.closed_at = proxy.closed_at or event["t"]
             proxy.is_open = False
         else:
             self.take_response(event["c"], proxy, event)
@@ -161,7 +161,8 @@ class Checker(threading.Thread):
             self.take_resource(proxy, kind, name, version)
         for name in event["removed"]:
             proxy.versions.pop((kind, name), None)
-            if kind == "EDS":
+            if kind in ("EDS", "CDS"):  # the endpoints go with their cluster
+                proxy.versions.pop(("EDS", name), None)
                 proxy.endpoints.pop(service_of(name), None)
         if kind in ("EDS", "RDS"):
             self.compare_by_hash(number, proxy, kind, event["hash"])
@@ -181,8 +182,8 @@ class Checker(threading.Thread):
             proxy.endpoints[service_of(name)] = frozen(fact)
             if service_of(name) != CLOCK:  # which has no lease, and shows a value that it had before
                 proxy.had.update((service_of(name), endpoint) for endpoint in frozen(fact))
-        elif kind == "RDS" and fact and WEB_HOST in fact:
-            proxy.weights = frozen(fact[WEB_HOST])
+        elif kind == "RDS" and fact and WEB_HOST in fact["hosts"]:
+            proxy.weights = frozen(fact["hosts"][WEB_HOST])
 
     def compare_by_hash(self, number, proxy, kind, text):
         """All raw proxies are of one kind: one hash, one content."""

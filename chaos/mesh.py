@@ -22,6 +22,7 @@ from net import sh  # noqa: E402
 ETCD_PORT, PEER_PORT, XDS_PORT, ADMIN_PORT, ENVOY_ADMIN_PORT, SERVICE_PORT = (
     2379, 2380, 15010, 15014, 15000, 8080)
 PILOTD_NEXT = os.path.join(os.path.dirname(PILOTD), "tools", "pilotd-next")  # translates differently
+XDS_PROXIES = os.path.join(os.path.dirname(PILOTD), "tools", "xds_proxies")
 LEASE_TTL_S = 6
 DATA_DIR_BYTES = 2 << 20
 START_S = 90  # the machine may be busy
@@ -67,7 +68,7 @@ def virtual_service(canary_percent):
 
 
 class Mesh:
-    def __init__(self, network, directory, pilotd=PILOTD, envoys=3, proxies=100):
+    def __init__(self, network, directory, pilotd=PILOTD, envoys=3, proxies=250):
         self.network, self.directory, self.pilotd_path = network, directory, pilotd
         self.members, self.helpers = {}, []
         os.makedirs(directory, exist_ok=True)
@@ -143,10 +144,11 @@ class Mesh:
             self.add(f"envoy-{i}", address, [ENVOY, "-c", path, "--concurrency", "1", "--base-id",
                                              str(i), "-l", "warning"])
 
-    def helper(self, name, script, *arguments, prefix=(), stdin=subprocess.DEVNULL, stdout=None):
+    def helper(self, name, program, *arguments, prefix=(), stdin=subprocess.DEVNULL, stdout=None):
+        python = [sys.executable] if program.endswith(".py") else []
         with open(os.path.join(self.directory, f"{name}.log"), "ab") as log:
             popen = subprocess.Popen(
-                [*prefix, sys.executable, os.path.join(HERE, script), *arguments],
+                [*prefix, *python, os.path.join(HERE, program), *arguments],
                 stdin=stdin, stdout=stdout or log, stderr=log, text=True)
         self.helpers.append(popen)
         return popen
@@ -200,7 +202,7 @@ class Mesh:
         self.registrar.stdin.close()
 
     def start_proxies(self):
-        self.proxies = self.helper("proxies", "proxies.py", str(self.proxy_count),
+        self.proxies = self.helper("proxies", XDS_PROXIES, str(self.proxy_count),
                                    ",".join(self.balancers), stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE)
         return self.proxies.stdout

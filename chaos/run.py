@@ -24,6 +24,7 @@ sys.path.insert(0, HERE)
 import net  # noqa: E402
 from checker import AGREEMENT, ALARM, Checker  # noqa: E402
 from etcd import History  # noqa: E402
+from facts import fact  # noqa: E402
 from mesh import PILOTD, Mesh  # noqa: E402
 from cluster import wait_until  # noqa: E402 (where mesh.py says)
 from scenario import load  # noqa: E402
@@ -101,7 +102,7 @@ class Run:
             with open(os.path.join(self.mesh.directory, f"{kind}.log"), "a", encoding="utf-8") as log:
                 for line in stream:
                     log.write(line)
-                    self.checker.queue.put((kind, json.loads(line)))
+                    self.checker.queue.put((kind, with_fact(json.loads(line))))
         threading.Thread(target=lines, daemon=True).start()
 
     def poll(self, member):
@@ -146,6 +147,13 @@ class Run:
                 f"{p[0]:.2f} s {p[1]:.2f} s" if failovers else "-",
                 f"{max(self.steps.recoveries, default=0):.1f} s", checker.counts["bytes twice"],
                 "BROKEN" if self.broken() else "held"]
+
+
+def with_fact(event):
+    if event["e"] == "resource":
+        event = {"e": "fact", "version": event["version"],
+                 "fact": fact(event["version"][:3], bytes.fromhex(event["hex"]))}
+    return event
 
 
 def consumed(member):

@@ -101,7 +101,7 @@ bench: deps ## measure: change to 500 proxies, CPU, memory a proxy, start to rea
 
 .PHONY: chaos chaos-mutants
 chaos: deps ## break a real cluster on purpose and watch what must hold; needs root (SCENARIO=name, SEED=n)
-	@$(MAKE) --no-print-directory all $(BUILD)/tools/pilotd-next
+	@$(MAKE) --no-print-directory all $(BUILD)/tools/pilotd-next $(BUILD)/tools/xds_proxies
 	@$(VENV)/bin/python chaos/run.py $(if $(SEED),--seed $(SEED)) $(SCENARIO)
 
 chaos-mutants: deps ## build pilotds that break one invariant each: the checks of chaos/ must find them; needs root

@@ -12,27 +12,13 @@
  *     {"event":"change","name":…,"version":…,"first_ns":…,"last_ns":…}   the last client has it
  * Ends when its standard input closes. Reads the wire by hand: independent of the code it measures.
  */
+#include "xds_wire.h"
+
 #include <nghttp2/nghttp2.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 #include <uv.h>
 
-enum { CDS, EDS, LDS, RDS, TYPES, MAX_NAMES = 100000, MAX_TRACKED = 4096 };
-static const char *const type_urls[TYPES] = {
-    "type.googleapis.com/envoy.config.cluster.v3.Cluster",
-    "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
-    "type.googleapis.com/envoy.config.listener.v3.Listener",
-    "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
-};
-
-struct bytes {
-    uint8_t *data;
-    size_t size, capacity;
-};
+enum { MAX_TRACKED = 4096 };
 
 struct client {
     struct load *load;
@@ -79,83 +65,11 @@ static void die(const char *what)
     exit(1);
 }
 
-/* ---- the wire ---- */
-
-static void append(struct bytes *b, const void *data, size_t size)
-{
-    if (b->size + size > b->capacity) {
-        b->capacity = (b->size + size) * 2;
-        b->data = realloc(b->data, b->capacity);
-        if (!b->data)
-            die("out of memory");
-    }
-    memcpy(b->data + b->size, data, size);
-    b->size += size;
-}
-
-static void append_varint(struct bytes *b, uint64_t value)
-{
-    do {
-        uint8_t byte = (uint8_t)((value & 127) | (value > 127 ? 128 : 0));
-        append(b, &byte, 1);
-        value >>= 7;
-    } while (value);
-}
-
-static void append_text(struct bytes *b, unsigned field, const char *text, size_t size)
-{
-    append_varint(b, field << 3 | 2);
-    append_varint(b, size);
-    append(b, text, size);
-}
-
-struct field {
-    unsigned number;
-    const uint8_t *data;
-    size_t size;
-};
-
-static bool read_varint(const uint8_t **at, const uint8_t *end, uint64_t *value)
-{
-    *value = 0;
-    for (int shift = 0; *at < end && shift < 64; shift += 7) {
-        uint8_t byte = *(*at)++;
-        *value |= (uint64_t)(byte & 127) << shift;
-        if (byte < 128)
-            return true;
-    }
-    return false;
-}
-
-/* The next length-delimited field; others are skipped. */
-static bool next_field(const uint8_t **at, const uint8_t *end, struct field *out)
-{
-    uint64_t tag, size;
-    while (read_varint(at, end, &tag)) {
-        if (!read_varint(at, end, &size))
-            return false;
-        if ((tag & 7) != 2)
-            continue;
-        if (size > (uint64_t)(end - *at))
-            return false;
-        *out = (struct field){ (unsigned)(tag >> 3), *at, size };
-        *at += size;
-        return true;
-    }
-    return false;
-}
-
 /* ---- requests ---- */
 
 static void queue_message(struct client *c, const struct bytes *message)
 {
-    uint8_t head[5] = { 0,
-        (uint8_t)(message->size >> 24),
-        (uint8_t)(message->size >> 16),
-        (uint8_t)(message->size >> 8),
-        (uint8_t)message->size };
-    append(&c->out, head, sizeof head);
-    append(&c->out, message->data, message->size);
+    append_frame(&c->out, message);
     if (c->is_deferred) {
         c->is_deferred = false;
         nghttp2_session_resume_data(c->session, c->stream);
@@ -280,16 +194,6 @@ static void mark(struct client *c, int type)
     }
 }
 
-static int type_of(const struct field *url)
-{
-    for (int type = 0; type < TYPES; type++)
-        if (strlen(type_urls[type]) == url->size &&
-            memcmp(type_urls[type], url->data, url->size) == 0)
-            return type;
-    die("a response of an unknown type");
-    return 0;
-}
-
 /* DeltaDiscoveryResponse: resources 2, type_url 4, nonce 5. Resources come before their type, so
  * the message is walked twice. */
 static void take_response(struct client *c, const uint8_t *data, size_t size)
@@ -300,12 +204,12 @@ static void take_response(struct client *c, const uint8_t *data, size_t size)
     int type = -1;
     while (next_field(&at, data + size, &f)) {
         if (f.number == 4)
-            type = type_of(&f);
+            type = type_of_url(&f);
         else if (f.number == 5)
             nonce = f;
     }
     if (type < 0)
-        die("a response without a type");
+        die("a response without a known type");
     at = data;
     while (next_field(&at, data + size, &f))
         if (f.number == 2)
@@ -334,17 +238,10 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream, cons
     (void)session, (void)flags, (void)stream;
     append(&c->in, data, size);
     c->load->bytes += size;
-    while (c->in.size - at >= 5) {
-        const uint8_t *head = c->in.data + at;
-        size_t length =
-            (size_t)head[1] << 24 | (size_t)head[2] << 16 | (size_t)head[3] << 8 | head[4];
-        if (c->in.size - at - 5 < length)
-            break;
-        take_response(c, head + 5, length);
-        at += 5 + length;
-    }
-    memmove(c->in.data, c->in.data + at, c->in.size - at);
-    c->in.size -= at;
+    for (long length; (length = frame_size(c->in.data + at, c->in.size - at)) >= 0;
+         at += 5 + (size_t)length)
+        take_response(c, c->in.data + at + 5, (size_t)length);
+    consume(&c->in, at);
     return 0;
 }
 
@@ -366,8 +263,7 @@ static ssize_t on_read_out(nghttp2_session *session, int32_t stream, uint8_t *bu
     }
     size_t take = c->out.size < size ? c->out.size : size;
     memcpy(buffer, c->out.data, take);
-    memmove(c->out.data, c->out.data + take, c->out.size - take);
-    c->out.size -= take;
+    consume(&c->out, take);
     return (ssize_t)take;
 }
 
