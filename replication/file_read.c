@@ -21,6 +21,7 @@ static const struct key_shape {
     { "cluster", 1, 1, .has_order = true, .is_json_only = true },
     { "replicas", 2, 2, .is_json_only = true },
     { "holds", 2, SIZE_MAX, .is_json_only = true },
+    { "tombstones", 5, 5, .is_json_only = true },
 };
 
 /* 0 for what is no path of visible names. */

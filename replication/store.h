@@ -97,8 +97,9 @@ struct store_stats { /* read by /metrics */
  * file:DIR. Every *.yaml, *.yml and *.json below DIR is read, in the order of their paths; names
  * that begin with a dot are skipped. Two kinds of file:
  * - DIR/mesh, DIR/cluster, DIR/config/<kinds>/<namespace>/<name>, DIR/services/<namespace>/<name>,
- *   DIR/registry/<namespace>/<service>/<instance>, DIR/replicas/<id> and DIR/holds/<key> hold one
- *   value each; the path without its extension is the key. JSON is passed on byte for byte.
+ *   DIR/registry/<namespace>/<service>/<instance>, DIR/replicas/<id>, DIR/holds/<key> and
+ *   DIR/tombstones/<key> hold one value each; the path without its extension is the key. JSON is
+ *   passed on byte for byte.
  * - All other files hold resources, one a document; their keys come from the layout. The value is
  *   the document as JSON.
  * When two documents have one key the first counts, and the other is a fault. A file that is not
@@ -106,8 +107,8 @@ struct store_stats { /* read by /metrics */
  *
  * create_revision gives the order of the values: those with a metadata.creationTimestamp come
  * first, by time; all others follow, in the order of path and then document. Values under
- * registry/, replicas/ and holds/ have no order, and 1 each. mod_revision and the store's revision
- * count rescans that found a change, from 1, in this process only.
+ * registry/, replicas/, holds/ and tombstones/ have no order, and 1 each. mod_revision and the
+ * store's revision count rescans that found a change, from 1, in this process only.
  *
  * A write replaces or removes DIR/<key>.json, atomically; it is refused for keys outside those of
  * the first kind of file, and for a value that lives in a file of another name.

@@ -4,7 +4,8 @@
 #
 #   registrar.sh ETCD_URL TTL_SECONDS NAMESPACE SERVICE INSTANCE SERVICE_JSON INSTANCE_JSON
 #
-# SIGTERM deregisters at once (the lease is revoked); SIGKILL leaves it to the lease.
+# SIGTERM deregisters at once, and says so: in one transaction the instance goes and a tombstone comes, which
+# the lease takes with it when it runs out. SIGKILL leaves it to the lease.
 set -eu
 etcd=$1 ttl=$2 ns=$3 service=$4 instance=$5 service_json=$6 instance_json=$7
 
@@ -18,7 +19,10 @@ register() {
     put "registry/$ns/$service/$instance" "$instance_json" "$lease"
 }
 deregister() {
-    post lease/revoke "{\"ID\":\"$lease\"}" > /dev/null || true
+    key=registry/$ns/$service/$instance
+    post kv/txn "{\"success\":[
+        {\"requestDeleteRange\":{\"key\":\"$(base64_of "/pilot/$key")\"}},
+        {\"requestPut\":{\"key\":\"$(base64_of "/pilot/tombstones/$key")\",\"lease\":\"$lease\"}}]}" > /dev/null || true
     exit 0
 }
 

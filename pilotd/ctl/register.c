@@ -39,7 +39,7 @@ const struct flag *const register_flags[] = { STORE_FLAGS,
     &flag_wait,
     NULL };
 
-enum { PROBE_INTERVAL_MS = 100 };
+enum { PROBE_INTERVAL_MS = 100, PUT_AGAIN_MS = 500 };
 
 struct registration {
     struct ctl *ctl;
@@ -47,16 +47,17 @@ struct registration {
     struct store *store;
     struct lease_keeper *lease;
     struct lease_owner owner;
-    const char *key, *value, *app_address;
+    const char *key, *tombstone, *value, *app_address;
     uint16_t app_port; /* the first port: probed before the command is registered */
-    struct store_call put;
+    struct store_call put, farewell;
+    int64_t put_lease; /* that of the put under way or last */
     uv_signal_t signals[2];
-    uv_timer_t probe_timer;
+    uv_timer_t probe_timer; /* and, once registered, that of a put that failed */
     uv_tcp_t probe;
     uv_connect_t connect;
     uv_process_t process;
     uint64_t deadline_ms;
-    bool is_running, is_probing, is_leaving, is_closed;
+    bool is_running, is_probing, is_putting, is_leaving, is_closed;
     int stop_signal, exit_status;
 };
 
@@ -74,6 +75,7 @@ static int prepare(struct registration *r)
         name = arena_printf(ctl->a, "%s-%u", r->app_address ? r->app_address : "", r->app_port);
     r->key =
         arena_printf(ctl->a, "registry/%s/%s/%s", ns ? ns : "default", ctl->args.items[0], name);
+    r->tombstone = arena_printf(ctl->a, "tombstones/%s", r->key);
     /* A value that replicas would reject is not written. */
     struct object *object = instance_decode(ctl, r->key, r->value, strlen(r->value));
     object_release(object);
@@ -109,13 +111,53 @@ static void on_closed(struct lease_owner *owner)
     finish_leaving(r);
 }
 
+static void on_farewell(struct store_call *call, const struct store_reply *reply)
+{
+    struct registration *r = container_of(call, struct registration, farewell);
+    if (reply->err) { /* the lease may be dead, or etcd of a user that may not write tombstones */
+        lease_keeper_close(r->lease);
+        return;
+    }
+    lease_keeper_abandon(r->lease);
+    r->lease = NULL;
+    finish_leaving(r);
+}
+
+/* Who leaves without a word is taken for one whose registrar failed. The word goes with the lease,
+ * which is renewed no longer. */
+static void say_farewell(struct registration *r, int64_t lease)
+{
+    const struct store_write writes[] = {
+        { .key = r->key, .expected_mod_revision = STORE_ANY_REVISION },
+        { .key = r->tombstone,
+            .value = "{}",
+            .size = 2,
+            .lease = lease,
+            .expected_mod_revision = STORE_ANY_REVISION },
+    };
+    r->farewell.on_reply = on_farewell;
+    store_txn(r->store, writes, ARRAY_COUNT(writes), &r->farewell);
+}
+
+/* A put that is under way could come after it. */
+static void deregister(struct registration *r)
+{
+    int64_t lease = lease_keeper_lease(r->lease);
+    if (r->is_putting)
+        return;
+    if (lease == STORE_LEASE_NONE)
+        lease_keeper_close(r->lease);
+    else
+        say_farewell(r, lease);
+}
+
 static void leave(struct registration *r)
 {
     bool is_first = !r->is_leaving;
     r->is_leaving = true;
     uv_timer_stop(&r->probe_timer);
     if (r->lease && is_first)
-        lease_keeper_close(r->lease);
+        deregister(r);
     else if (!r->lease)
         finish_leaving(r);
 }
@@ -129,27 +171,51 @@ static void on_signal(uv_signal_t *signal, int number)
 
 /* ---- registering ---- */
 
+static void put_instance(struct registration *r, int64_t lease)
+{
+    const struct store_write writes[] = {
+        { .key = r->key,
+            .value = r->value,
+            .size = strlen(r->value),
+            .lease = lease,
+            .expected_mod_revision = STORE_ANY_REVISION },
+        { .key = r->tombstone, .expected_mod_revision = STORE_ANY_REVISION },
+    };
+    r->is_putting = true;
+    r->put_lease = lease;
+    store_txn(r->store, writes, ARRAY_COUNT(writes), &r->put);
+}
+
+static void on_put_again(uv_timer_t *timer)
+{
+    struct registration *r = timer->data;
+    int64_t lease = lease_keeper_lease(r->lease);
+    if (lease != STORE_LEASE_NONE && !r->is_putting)
+        put_instance(r, lease);
+}
+
 static void on_put(struct store_call *call, const struct store_reply *reply)
 {
     struct registration *r = container_of(call, struct registration, put);
+    bool is_with_this_lease = lease_keeper_lease(r->lease) == r->put_lease;
+    r->is_putting = false;
+    if (r->is_leaving) {
+        deregister(r);
+        return;
+    }
     if (reply->err)
         ctl_fail(EXIT_FINDINGS, "registering %s: %s (trying on)", r->key, reply->err->text);
     else
         fprintf(stderr, "pilotctl: registered %s\n", r->key);
+    if (reply->err || !is_with_this_lease)
+        uv_timer_start(&r->probe_timer, on_put_again, PUT_AGAIN_MS, 0);
 }
 
 static void on_held(struct lease_owner *owner, int64_t lease)
 {
     struct registration *r = container_of(owner, struct registration, owner);
-    const struct store_write write = {
-        .key = r->key,
-        .value = r->value,
-        .size = strlen(r->value),
-        .lease = lease,
-        .expected_mod_revision = STORE_ANY_REVISION,
-    };
-    if (!r->is_leaving)
-        store_txn(r->store, &write, 1, &r->put);
+    if (!r->is_leaving && !r->is_putting)
+        put_instance(r, lease);
 }
 
 static void on_lost(struct lease_owner *owner)

@@ -135,6 +135,11 @@ static void print_faults(const cJSON *status)
                 reason->valuestring,
                 cJSON_IsTrue(list(item, "held")) ? " (the last good value stays in force)" : "");
     print_hidden(status, "rejected", "rejectedCount");
+    cJSON_ArrayForEach (item, list(status, "held"))
+        printf("held      %s: %lld instances expired at once and stay in force for a while\n",
+            text(item, "service"),
+            number(item, "instances"));
+    print_hidden(status, "held", "heldCount");
     cJSON_ArrayForEach (item, list(status, "faults"))
         printf("fault     %s: %s\n", text(item, "file"), text(item, "text"));
 }
@@ -165,13 +170,14 @@ static void print_store(const cJSON *status)
         printf("problem   %s\n", text(status, "problem"));
 }
 
-/* Do they agree, and is nothing wrong? Rejects are findings, too. */
+/* Do they agree, and is nothing wrong? Rejects are findings, and so is what is held. */
 static bool is_well(const cJSON *status)
 {
     const cJSON *store = list(status, "store");
     return strcmp(text(status, "agreement"), "agreed") == 0 &&
            strcmp(text(status, "state"), "serving") == 0 &&
-           strcmp(text(store, "state"), "following") == 0 && number(status, "rejectedCount") == 0;
+           strcmp(text(store, "state"), "following") == 0 && number(status, "rejectedCount") == 0 &&
+           number(status, "heldCount") == 0;
 }
 
 int verb_status(struct ctl *ctl)

@@ -267,11 +267,19 @@ static void hear_revision(struct control *c, int64_t revision)
     c->revision = revision;
 }
 
+/* Before it is heard: what comes next happened just now, and was not missed until now. */
+static bool hears_live(const struct control *c)
+{
+    return c->is_synced && c->has_shared_store && !*control_staleness(c) &&
+           store_status(c->store)->state == STORE_FOLLOWING;
+}
+
 static void on_changes(struct store_listener *listener, const struct store_change *changes,
     size_t count, int64_t revision)
 {
     struct control *c = container_of(listener, struct control, listener);
     bool is_changed = false, had_to_wait = must_wait(c);
+    keyspace_begin(&c->keyspace, hears_live(c), uv_now(&c->loop));
     hear_revision(c, revision);
     for (size_t i = 0; i < count; i++) {
         is_changed |= keyspace_apply(&c->keyspace, &changes[i]);
@@ -280,11 +288,12 @@ static void on_changes(struct store_listener *listener, const struct store_chang
         if (c->is_recalled)
             map_put(&c->listed, changes[i].entry.key, c);
     }
+    is_changed |= keyspace_end(&c->keyspace);
     /* What was held in between was not in force at those revisions: a new span begins. */
     c->is_dirty |= is_changed || (had_to_wait && !must_wait(c));
     if (!c->is_synced)
         return;
-    holds_review(&c->holds);
+    holds_review(&c->holds, c->revision);
     if (is_changed || had_to_wait)
         keeper_touch(&c->keeper);
     build_next(c);
@@ -314,7 +323,7 @@ static void on_synced(struct store_listener *listener)
     forget_copy(c);
     c->is_synced = true;
     c->is_dirty = true;
-    holds_review(&c->holds);
+    holds_review(&c->holds, c->revision);
     keeper_touch(&c->keeper);
     if (c->has_shared_store && !c->is_draining) {
         epoch_make(&c->epoch);
@@ -574,7 +583,11 @@ bool control_start(struct control *c, struct error *err)
     c->gate_owner = (struct gate_owner){ on_verdict, on_behind };
     c->has_shared_store = !is_below(c->store_url, "file:");
     mailbox_open(&c->loop, &c->serving_owner.mailbox);
-    keyspace_init(&c->keyspace, &c->stats.keyspace, &c->log);
+    const struct expiry_settings expiry = {
+        .share_percent = c->options->hold_share,
+        .window_ms = (uint64_t)c->options->hold_window_ms,
+    };
+    keyspace_init(&c->keyspace, &expiry, &c->stats.keyspace, &c->log);
     c->keyspace.is_of_files = !c->has_shared_store;
     peers_init(&c->peers, &c->log);
     if (!store_open(&c->loop, &options, &c->listener, &c->store, err))
@@ -586,8 +599,15 @@ bool control_start(struct control *c, struct error *err)
         &c->gate_owner,
         &c->stats.gate);
     c->holds_owner.on_gave_up = on_gave_up;
-    holds_open(
-        &c->holds, &c->loop, c->store, c->has_shared_store, &c->keyspace, &c->holds_owner, &c->log);
+    const struct holds_options holds = {
+        .store = c->store,
+        .is_shared = c->has_shared_store,
+        .hold_time_ms = c->options->hold_time_ms,
+        .keyspace = &c->keyspace,
+        .owner = &c->holds_owner,
+        .log = &c->log,
+    };
+    holds_open(&c->holds, &c->loop, &holds);
     c->keeper_owner.on_gather = on_gather;
     keeper_open(
         &c->keeper, &c->loop, c->options->data_dir, &c->keeper_owner, &c->stats.keeper, &c->log);

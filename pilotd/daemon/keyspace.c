@@ -1,18 +1,16 @@
 #include "daemon/keyspace.h"
 
-#include "base/json.h"
-
-#include <inttypes.h>
 #include <string.h>
 #include <uv.h>
 
-#define HOLDS_PREFIX "holds/"
+#define HOLDS_PREFIX      "holds/"
+#define TOMBSTONES_PREFIX "tombstones/"
 
-enum { HOLD_LIMIT_BYTES = STORE_VALUE_LIMIT_BYTES + 128 }; /* a value, and what is around it */
-
-void keyspace_init(struct keyspace *k, struct keyspace_stats *stats, const struct log_scope *log)
+void keyspace_init(struct keyspace *k, const struct expiry_settings *settings,
+    struct keyspace_stats *stats, const struct log_scope *log)
 {
     *k = (struct keyspace){ .stats = stats, .log = log };
+    expiry_init(&k->expiry, settings);
 }
 
 static void free_object(void *object)
@@ -31,9 +29,7 @@ static void free_reject(void *reject)
 
 static void free_held(void *held)
 {
-    struct held *h = held;
-    if (h)
-        arena_free(h->arena);
+    held_free(held);
 }
 
 void keyspace_fini(struct keyspace *k)
@@ -41,6 +37,8 @@ void keyspace_fini(struct keyspace *k)
     map_fini(&k->by_key, free_object);
     map_fini(&k->rejects, free_reject);
     map_fini(&k->holds, free_held);
+    map_fini(&k->tombstones, NULL);
+    expiry_fini(&k->expiry);
     for (char *key; (key = keyspace_take_unsettled(k));)
         free(key);
     free(k->unsettled.items);
@@ -49,14 +47,17 @@ void keyspace_fini(struct keyspace *k)
 static bool drop_object(struct keyspace *k, const char *key)
 {
     struct object *former = map_remove(&k->by_key, key);
+    if (former)
+        expiry_count(&k->expiry, former, -1);
     object_release(former);
     return former;
 }
 
-static void set_waiting(struct keyspace *k, struct reject *r, bool is_waiting)
+/* `waiting`: of a reject, or of an instance that is lost. */
+static void set_waiting(struct keyspace *k, bool *waiting, bool is_waiting)
 {
-    k->waiting += (size_t)is_waiting - (size_t)r->is_waiting;
-    r->is_waiting = is_waiting;
+    k->waiting += (size_t)is_waiting - (size_t)*waiting;
+    *waiting = is_waiting;
 }
 
 void keyspace_note_unsettled(struct keyspace *k, const char *key)
@@ -81,7 +82,7 @@ static void drop_reject(struct keyspace *k, const char *key)
 {
     struct reject *r = map_remove(&k->rejects, key);
     if (r)
-        set_waiting(k, r, false);
+        set_waiting(k, &r->is_waiting, false);
     free_reject(r);
 }
 
@@ -120,6 +121,7 @@ void keyspace_reject(struct keyspace *k, const struct store_entry *entry, const 
         .key = arena_strdup(a, entry->key),
         .revision = entry->mod_revision,
         .create_revision = entry->create_revision,
+        .is_leased = entry->lease != STORE_LEASE_NONE,
         .reasons_dropped = d->errors,
     };
     if (former || k->rejects.count < (size_t)REJECTS_EXPLAINED_MAX) {
@@ -130,7 +132,7 @@ void keyspace_reject(struct keyspace *k, const struct store_entry *entry, const 
         r->former = former->former;
         r->has_waited = former->has_waited;
         former->former = NULL;
-        set_waiting(k, former, false);
+        set_waiting(k, &former->is_waiting, false);
     }
     free_reject(map_put(&k->rejects, r->key, r));
     metric_add(&k->stats->rejected_total, 1);
@@ -155,8 +157,10 @@ static struct object *decode(struct keyspace *k, const struct store_entry *entry
     metric_add(&k->stats->decoded, 1);
     struct object *object =
         object_decode(entry->key, entry->value, entry->size, entry->create_revision, d);
-    if (object)
-        object->mod_revision = entry->mod_revision;
+    if (!object)
+        return NULL;
+    object->mod_revision = entry->mod_revision;
+    object->is_leased = entry->lease != STORE_LEASE_NONE;
     return object;
 }
 
@@ -169,12 +173,17 @@ static bool is_same(const struct object *former, const struct object *object)
 
 static bool put_object(struct keyspace *k, struct object *object)
 {
-    if (is_same(map_find(&k->by_key, object->key), object)) {
+    struct object *former = map_find(&k->by_key, object->key);
+    bool is_no_change = is_same(former, object);
+    if (is_no_change && former->is_leased == object->is_leased) {
         object_release(object);
         return false;
     }
+    expiry_count(&k->expiry, object, 1);
+    if (former)
+        expiry_count(&k->expiry, former, -1);
     object_release(map_put(&k->by_key, object->key, object));
-    return true;
+    return !is_no_change;
 }
 
 /* pilotd's own keys and those outside the layout are told apart by an error. */
@@ -186,12 +195,12 @@ static bool is_configuration(struct arena *a, const char *key, struct diags *d)
 
 /* ---- what is in force for a rejected value ---- */
 
-static struct object *decode_held(const struct held *h, const struct reject *r)
+static struct object *decode_held(const char *key, const struct held *h, int64_t create_revision)
 {
     struct arena *a = arena_new();
     struct diags ignored;
     diags_init(&ignored, a);
-    struct object *object = object_decode(r->key, h->value, h->size, r->create_revision, &ignored);
+    struct object *object = object_decode(key, h->value, h->size, create_revision, &ignored);
     if (object)
         object->mod_revision = h->of;
     arena_free(a);
@@ -207,9 +216,11 @@ static const struct held *find_hold(const struct keyspace *k, const struct rejec
     return h && h->value && !is_former ? h : NULL;
 }
 
-static bool is_good_enough(const struct held *h, const struct reject *r)
+static bool is_good_enough(const struct held *h, const struct object *former)
 {
-    return h && (!r->former || h->of >= r->former->mod_revision);
+    return h &&
+           (!former || h->of >= former->mod_revision ||
+               (h->size == former->value_bytes && memcmp(h->value, former->value, h->size) == 0));
 }
 
 /* After the grace an older hold is in force too, as for those that know no newer value. */
@@ -217,11 +228,13 @@ static bool settle(struct keyspace *k, struct reject *r)
 {
     const struct held *h = find_hold(k, r);
     struct object *object = NULL;
-    set_waiting(k, r, false);
-    if (is_good_enough(h, r) || (h && r->has_waited)) {
-        object = decode_held(h, r);
+    set_waiting(k, &r->is_waiting, false);
+    if (is_good_enough(h, r->former) || (h && r->has_waited)) {
+        object = decode_held(r->key, h, r->create_revision);
+        if (object)
+            object->is_leased = r->is_leased;
     } else if (r->former && !r->has_waited) {
-        set_waiting(k, r, true);
+        set_waiting(k, &r->is_waiting, true);
         object = object_retain(r->former);
     }
     if (r->former)
@@ -242,10 +255,139 @@ static bool refuse(struct keyspace *k, const struct store_entry *entry, const st
     return settle(k, r);
 }
 
+/* ---- what is in force for an instance whose key is absent ---- */
+
+static const struct held *find_hold_of_lost(const struct keyspace *k, const char *key)
+{
+    const struct held *h = map_find(&k->holds, key);
+    return h && h->value && h->created && !map_find(&k->tombstones, key) ? h : NULL;
+}
+
+static void set_held(struct keyspace *k, struct lost *lost, bool is_held)
+{
+    metric_add(&k->stats->held_instances, (int64_t)is_held - (int64_t)lost->is_held);
+    lost->is_held = is_held;
+}
+
+/* What is held is known from its hold from now on. */
+static void take_hold(struct keyspace *k, struct lost *lost)
+{
+    object_release(lost->former);
+    lost->former = NULL;
+    lost->is_wanted = false;
+    set_held(k, lost, true);
+}
+
+static bool is_to_wait(const struct keyspace *k, const char *key, const struct lost *lost)
+{
+    return lost && lost->is_wanted && !lost->has_waited && !map_find(&k->tombstones, key);
+}
+
+/* A word that was left makes an end of it, in whichever order the two come. */
+static bool is_over(const struct keyspace *k, const char *key, const struct lost *lost)
+{
+    return !lost->is_held && (!lost->former || map_find(&k->tombstones, key));
+}
+
+/* Neither waits nor is held any more; NULL: there is none. */
+static struct lost *find_idle(struct keyspace *k, const char *key)
+{
+    struct lost *lost = expiry_find(&k->expiry, key);
+    if (!lost)
+        return NULL;
+    set_waiting(k, &lost->is_waiting, false);
+    set_held(k, lost, false);
+    return lost;
+}
+
+/* Retained; NULL: nothing. */
+static struct object *object_of_lost(struct keyspace *k, const char *key, struct lost *lost)
+{
+    const struct held *h = find_hold_of_lost(k, key);
+    bool is_enough = h && (!lost || lost->has_waited || is_good_enough(h, lost->former));
+    struct object *object = is_enough ? decode_held(key, h, h->created) : NULL;
+    if (object) {
+        take_hold(k, lost ? lost : expiry_get(&k->expiry, key));
+    } else if (is_to_wait(k, key, lost)) {
+        set_waiting(k, &lost->is_waiting, true);
+        object = object_retain(lost->former);
+    }
+    return object;
+}
+
+static bool settle_lost(struct keyspace *k, const char *key)
+{
+    struct object *object = object_of_lost(k, key, find_idle(k, key));
+    const struct lost *lost = expiry_find(&k->expiry, key);
+    if (map_find(&k->holds, key) || (lost && lost->is_wanted))
+        keyspace_note_unsettled(k, key);
+    bool is_changed = object ? put_object(k, object) : drop_object(k, key);
+    if (lost && is_over(k, key, lost))
+        expiry_forget(&k->expiry, key);
+    return is_changed;
+}
+
+/* An instance's key that stands in the store, be its value good or not. */
+static bool is_present(const struct keyspace *k, const char *key)
+{
+    return map_find(&k->rejects, key) ||
+           (map_find(&k->by_key, key) && !expiry_find(&k->expiry, key));
+}
+
+static bool lose(struct keyspace *k, const char *key, int64_t revision)
+{
+    struct object *object = map_find(&k->by_key, key);
+    drop_reject(k, key);
+    if (!expiry_is_instance(key))
+        return drop_object(k, key);
+    if (k->is_live && object && object->is_leased && !map_find(&k->tombstones, key))
+        expiry_vanished(&k->expiry, object, revision, k->now_ms);
+    return settle_lost(k, key);
+}
+
+static void find_again(struct keyspace *k, const char *key)
+{
+    if (find_idle(k, key))
+        expiry_forget(&k->expiry, key);
+}
+
+void keyspace_begin(struct keyspace *k, bool is_live, uint64_t now_ms)
+{
+    k->is_live = is_live;
+    k->now_ms = now_ms;
+}
+
+bool keyspace_end(struct keyspace *k)
+{
+    struct arena *a = arena_new();
+    bool is_changed = false;
+    string_list wanted = expiry_judge(&k->expiry, a, k->now_ms);
+    for (list_each (const char *const, key, &wanted))
+        is_changed |= settle_lost(k, *key);
+    if (wanted.count > 0)
+        log_warn(k->log,
+            "many instances of a service vanished at once: they are held for a while",
+            LOG_STR("first", wanted.items[0]),
+            LOG_INT("instances", (int64_t)wanted.count));
+    metric_add(&k->stats->mass_expired, (int64_t)wanted.count);
+    expiry_purge(&k->expiry, k->now_ms);
+    arena_free(a);
+    return is_changed;
+}
+
+/* ---- giving up ---- */
+
 struct giving_up {
     struct keyspace *k;
     bool is_changed;
 };
+
+static void log_given_up(const struct keyspace *k, const char *key)
+{
+    log_warn(k->log,
+        "what was in force could not be held in the store: nothing is in force for the key",
+        LOG_STR("key", key));
+}
 
 static void give_up(const char *key, void *value, void *context)
 {
@@ -253,60 +395,40 @@ static void give_up(const char *key, void *value, void *context)
     struct reject *r = value;
     if (!r->is_waiting)
         return;
-    log_warn(g->k->log,
-        "the last good value could not be held in the store: nothing is in force for the key",
-        LOG_STR("key", key));
+    log_given_up(g->k, key);
     r->has_waited = true;
     g->is_changed |= settle(g->k, r);
+}
+
+static bool give_up_lost(struct keyspace *k)
+{
+    struct arena *a = arena_new();
+    bool is_changed = false;
+    string_list keys = expiry_keys(&k->expiry, a);
+    for (list_each (const char *const, key, &keys)) {
+        struct lost *lost = expiry_find(&k->expiry, *key);
+        if (!lost->is_waiting)
+            continue;
+        log_given_up(k, *key);
+        lost->has_waited = true;
+        is_changed |= settle_lost(k, *key);
+    }
+    arena_free(a);
+    return is_changed;
 }
 
 bool keyspace_stop_waiting(struct keyspace *k)
 {
     struct giving_up g = { .k = k };
-    if (k->waiting > 0)
+    if (k->waiting > 0) {
         map_each (&k->rejects, give_up, &g)
             ;
+        g.is_changed |= give_up_lost(k);
+    }
     return g.is_changed;
 }
 
-/* ---- holds ---- */
-
-#define HOLD_VALUE "\"value\":"
-
-static bool read_revision(const cJSON *json, const char *name, int64_t *out)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, name);
-    *out = cJSON_IsNumber(item) ? (int64_t)item->valuedouble : 0;
-    return *out > 0;
-}
-
-/* The value stands last, and is taken byte for byte: it must give the same digest. A malformed hold
- * has none, but can be replaced. */
-static struct held *read_held(const struct store_entry *entry, struct diags *d)
-{
-    struct arena *a = arena_new();
-    struct held *h = ARENA_NEW(a, struct held);
-    cJSON *json = json_parse(entry->value, entry->size, HOLD_LIMIT_BYTES, d);
-    const char *text = arena_strndup(a, entry->value, entry->size);
-    const char *value = strstr(text, HOLD_VALUE);
-    *h = (struct held){ .mod_revision = entry->mod_revision, .arena = a };
-    bool is_good =
-        json && read_revision(json, "of", &h->of) && value && text[entry->size - 1] == '}';
-    cJSON_Delete(json);
-    if (is_good) {
-        h->value = value + strlen(HOLD_VALUE);
-        h->size = entry->size - 1 - (size_t)(h->value - text);
-        return h;
-    }
-    if (d->errors == 0)
-        diag_add(d,
-            DIAG_ERROR,
-            DIAG_BAD_FORMAT,
-            "",
-            NULL,
-            "must be {\"of\": REVISION, \"since\": REVISION, \"value\": VALUE}");
-    return h;
-}
+/* ---- holds and tombstones ---- */
 
 static bool hear_hold(struct keyspace *k, const struct store_change *change)
 {
@@ -317,33 +439,84 @@ static bool hear_hold(struct keyspace *k, const struct store_change *change)
     diags_init(&d, a);
     drop_reject(k, change->entry.key);
     if (!change->is_gone)
-        h = read_held(&change->entry, &d);
+        h = held_read(&change->entry, &d);
     if (d.errors > 0)
         keyspace_reject(k, &change->entry, &d);
     arena_free(a);
     free_held(h ? map_put(&k->holds, key, h) : map_remove(&k->holds, key));
     keyspace_note_unsettled(k, key);
     struct reject *r = map_find(&k->rejects, key);
-    return r && settle(k, r);
+    if (r)
+        return settle(k, r);
+    return expiry_is_instance(key) && !is_present(k, key) && settle_lost(k, key);
 }
 
-bool keyspace_hold_wanted(
-    const struct keyspace *k, const char *key, struct buf *value, int64_t *expected)
+static void hear_stray_tombstone(struct keyspace *k, const struct store_change *change)
+{
+    struct arena *a = arena_new();
+    struct diags d;
+    diags_init(&d, a);
+    drop_reject(k, change->entry.key);
+    diag_add(&d,
+        DIAG_ERROR,
+        DIAG_BAD_KEY,
+        "",
+        NULL,
+        "only instances have tombstones: tombstones/registry/NAMESPACE/SERVICE/INSTANCE");
+    if (!change->is_gone)
+        keyspace_reject(k, &change->entry, &d);
+    arena_free(a);
+}
+
+static bool hear_tombstone(struct keyspace *k, const struct store_change *change)
+{
+    const char *key = change->entry.key + strlen(TOMBSTONES_PREFIX);
+    if (!expiry_is_instance(key)) {
+        hear_stray_tombstone(k, change);
+        return false;
+    }
+    if (change->is_gone)
+        map_remove(&k->tombstones, key);
+    else
+        map_put(&k->tombstones, key, k);
+    return !is_present(k, key) && settle_lost(k, key);
+}
+
+static bool hold_of_lost_wanted(
+    const struct keyspace *k, const char *key, struct hold_wanted *wanted)
+{
+    const struct lost *lost = expiry_find(&k->expiry, key);
+    bool is_there = map_find(&k->holds, key);
+    if (!lost || !lost->is_wanted)
+        return is_there && (!lost || !lost->is_held);
+    held_print(wanted->value,
+        &(struct held){ .of = lost->former->mod_revision,
+            .created = lost->former->create_revision,
+            .since = lost->revision,
+            .value = lost->former->value,
+            .size = lost->former->value_bytes });
+    wanted->is_leased = true;
+    return true;
+}
+
+bool keyspace_hold_wanted(const struct keyspace *k, const char *key, struct hold_wanted *wanted)
 {
     const struct reject *r = map_find(&k->rejects, key);
     const struct held *there = map_find(&k->holds, key);
     const struct held *h = r ? find_hold(k, r) : NULL;
-    *expected = there ? there->mod_revision : 0;
-    if (!r || !r->former)
+    wanted->expected = there ? there->mod_revision : 0;
+    wanted->is_leased = false;
+    if (!r)
+        return hold_of_lost_wanted(k, key, wanted);
+    if (!r->former)
         return there && !h;
-    if (is_good_enough(h, r))
+    if (is_good_enough(h, r->former))
         return false;
-    buf_printf(value,
-        "{\"of\":%" PRId64 ",\"since\":%" PRId64 "," HOLD_VALUE,
-        r->former->mod_revision,
-        r->revision);
-    buf_append(value, r->former->value, r->former->value_bytes);
-    buf_text(value, "}");
+    held_print(wanted->value,
+        &(struct held){ .of = r->former->mod_revision,
+            .since = r->revision,
+            .value = r->former->value,
+            .size = r->former->value_bytes });
     return true;
 }
 
@@ -367,17 +540,24 @@ static bool apply_value(struct keyspace *k, const struct store_entry *entry)
     return is_changed;
 }
 
+static bool is_below(const char *key, const char *prefix)
+{
+    return strncmp(key, prefix, strlen(prefix)) == 0;
+}
+
 static bool apply(struct keyspace *k, const struct store_change *change)
 {
     const char *key = change->entry.key;
-    if (strncmp(key, HOLDS_PREFIX, strlen(HOLDS_PREFIX)) == 0)
+    if (is_below(key, HOLDS_PREFIX))
         return hear_hold(k, change);
+    if (is_below(key, TOMBSTONES_PREFIX))
+        return hear_tombstone(k, change);
     if (map_find(&k->holds, key))
         keyspace_note_unsettled(k, key);
-    if (!change->is_gone)
-        return apply_value(k, &change->entry);
-    drop_reject(k, key);
-    return drop_object(k, key);
+    if (change->is_gone)
+        return lose(k, key, change->entry.mod_revision);
+    find_again(k, key);
+    return apply_value(k, &change->entry);
 }
 
 bool keyspace_apply(struct keyspace *k, const struct store_change *change)
@@ -413,10 +593,8 @@ bool keyspace_keep(struct keyspace *k, const struct map *keys)
         ;
     map_each (&k->rejects, note_missing, &m)
         ;
-    for (list_each (const char *const, key, &m.list)) {
-        drop_reject(k, *key);
-        is_changed |= drop_object(k, *key);
-    }
+    for (list_each (const char *const, key, &m.list))
+        is_changed |= lose(k, *key, 0);
     metric_set(&k->stats->objects, (int64_t)k->by_key.count);
     metric_set(&k->stats->rejected, (int64_t)k->rejects.count);
     arena_free(m.a);

@@ -6,6 +6,12 @@
  * what is in force is a function of the keyspace alone. Where a good value was in force when the
  * bad one came, it stays so while it is being written there (`waiting`); what is built meanwhile
  * must not be published. daemon/holds.h writes.
+ *
+ * The same goes for instances of the registry that vanish with many others of their service at once
+ * (daemon/expiry.h): in place of an absent key, what `holds/<key>` has is in force, unless there is
+ * `tombstones/<key>`: who takes an instance away on purpose puts that in the same transaction, with
+ * the instance's lease. Only what a fresh replica hears as it happens is looked at so: what was
+ * missed has been decided by others.
  */
 #ifndef DAEMON_KEYSPACE_H
 #define DAEMON_KEYSPACE_H
@@ -13,6 +19,8 @@
 #include "base/buf.h"
 #include "base/map.h"
 #include "base/metrics.h"
+#include "daemon/expiry.h"
+#include "daemon/held.h"
 #include "model/object.h"
 #include "replication/store.h"
 
@@ -28,16 +36,7 @@ struct reject {
     size_t reasons_dropped;
     int64_t create_revision;
     struct object *former; /* good, and in force before; NULL: none that is known here */
-    bool is_waiting, has_waited;
-    struct arena *arena;
-};
-
-/* What `holds/<key>` has: {"of": …, "since": …, "value": …}. */
-struct held {
-    const char *value; /* as it stood under the key, byte for byte; NULL: the hold is malformed */
-    size_t size;
-    int64_t of;           /* revision of that value */
-    int64_t mod_revision; /* of the hold */
+    bool is_leased, is_waiting, has_waited;
     struct arena *arena;
 };
 
@@ -49,23 +48,35 @@ struct key_queue {
 
 struct keyspace_stats {
     metric_value objects, rejected, held; /* gauges */
+    metric_value held_instances;          /* of `held` those of absent keys, and in force */
     metric_value decoded, rejected_total;
-    metric_value decode_us; /* time spent, all told */
+    metric_value mass_expired; /* instances that vanished with so many others that they were held */
+    metric_value decode_us;    /* time spent, all told */
 };
 
 struct keyspace {
     struct map by_key;          /* key → struct object, retained */
     struct map rejects;         /* key → struct reject */
     struct map holds;           /* key → struct held */
+    struct map tombstones;      /* key of an instance → not NULL */
+    struct expiry expiry;       /* instances whose keys are absent */
     struct key_queue unsettled; /* keys whose hold may have to be written or removed */
-    size_t waiting;             /* rejects */
-    bool is_of_files;           /* their create_revision does not tell a key that was made anew */
+    size_t waiting;             /* rejects, and instances that are lost */
+    bool is_live;               /* what is applied happens now */
+    uint64_t now_ms;
+    bool is_of_files; /* their create_revision does not tell a key that was made anew */
     struct keyspace_stats *stats;
     const struct log_scope *log;
 };
 
-void keyspace_init(struct keyspace *k, struct keyspace_stats *stats, const struct log_scope *log);
+void keyspace_init(struct keyspace *k, const struct expiry_settings *settings,
+    struct keyspace_stats *stats, const struct log_scope *log);
 void keyspace_fini(struct keyspace *k);
+
+/* Around what came at once. `is_live`: it happens now, and is heard by who was fresh before. The
+ * end is true when the objects are others than before it. */
+void keyspace_begin(struct keyspace *k, bool is_live, uint64_t now_ms);
+bool keyspace_end(struct keyspace *k);
 
 /* True when the objects are others than before. */
 bool keyspace_apply(struct keyspace *k, const struct store_change *change);
@@ -77,7 +88,7 @@ bool keyspace_keep(struct keyspace *k, const struct map *keys);
 /* For a value of pilotd's own keys that is not what it must be. */
 void keyspace_reject(struct keyspace *k, const struct store_entry *entry, const struct diags *d);
 
-/* Rejected values wait for their holds no longer. True when the objects are others than before. */
+/* Nothing waits for its hold any longer. True when the objects are others than before. */
 bool keyspace_stop_waiting(struct keyspace *k);
 
 /* The key's hold is to be looked at once more. */
@@ -87,9 +98,14 @@ void keyspace_note_unsettled(struct keyspace *k, const char *key);
 char *keyspace_take_unsettled(struct keyspace *k);
 
 /* What is to be done with a key's hold: `value` is filled in to be written under the condition that
- * the hold's revision is `expected`; empty, it is to be deleted. False: nothing. */
-bool keyspace_hold_wanted(
-    const struct keyspace *k, const char *key, struct buf *value, int64_t *expected);
+ * the hold's revision is `expected`; empty, it is to be deleted. `is_leased`: it stands in for an
+ * absent key, and for a limited time. False: nothing. */
+struct hold_wanted {
+    struct buf *value;
+    int64_t expected;
+    bool is_leased;
+};
+bool keyspace_hold_wanted(const struct keyspace *k, const char *key, struct hold_wanted *wanted);
 
 /* All objects, each retained, in an array on the heap; the caller's. */
 struct object **keyspace_objects(const struct keyspace *k, size_t *count);

@@ -137,6 +137,28 @@ static void add_reject(const char *key, void *value, void *context)
     cJSON_AddItemToArray(list->array, json);
 }
 
+static void count_held(const char *key, void *value, void *context)
+{
+    const struct lost *lost = value;
+    (void)key;
+    *(int64_t *)context += lost->is_held;
+}
+
+static void add_held(const char *service, void *value, void *context)
+{
+    const struct instances *instances = value;
+    struct listing *list = context;
+    int64_t count = 0;
+    map_each (&instances->lost, count_held, &count)
+        ;
+    if (count == 0 || list->count++ >= REPORT_ITEMS_MAX)
+        return;
+    cJSON *json = cJSON_CreateObject();
+    json_add_text(json, "service", service);
+    json_add_int(json, "instances", count);
+    cJSON_AddItemToArray(list->array, json);
+}
+
 static void add_fault(const char *file, void *value, void *context)
 {
     struct listing *list = context;
@@ -184,12 +206,17 @@ static cJSON *findings_json(const struct control *c, int64_t *count)
 static void add_wrong(const struct control *c, cJSON *json)
 {
     struct listing rejects = { c, cJSON_CreateArray(), 0 };
+    struct listing held = { c, cJSON_CreateArray(), 0 };
     struct listing faults = { c, cJSON_CreateArray(), 0 };
     int64_t finding_count;
     map_each (&c->keyspace.rejects, add_reject, &rejects)
         ;
     map_each (&c->faults, add_fault, &faults)
         ;
+    map_each (&c->keyspace.expiry.services, add_held, &held)
+        ;
+    json_add_int(json, "heldCount", held.count);
+    cJSON_AddItemToObject(json, "held", held.array);
     json_add_int(json, "rejectedCount", rejects.count);
     cJSON_AddItemToObject(json, "rejected", rejects.array);
     cJSON *findings = findings_json(c, &finding_count);

@@ -58,7 +58,12 @@ static const struct metric_desc rows[] = {
     GAUGE("pilotd_objects", keyspace.objects, "Valid values in the store."),
     GAUGE("pilotd_rejected", keyspace.rejected, "Values in the store that are rejected."),
     GAUGE("pilotd_findings", findings, "What is wrong across values in the snapshot."),
-    GAUGE("pilotd_held", keyspace.held, "Last good values held in place of rejected ones."),
+    GAUGE("pilotd_held", keyspace.held,
+        "Values held in place of rejected ones, or of instances that expired with many others."),
+    GAUGE("pilotd_held_instances", keyspace.held_instances,
+        "And of these, instances in force although they expired."),
+    COUNTER("pilotd_mass_expired_instances_total", keyspace.mass_expired,
+        "Instances that vanished with so many others of their service that they were to be held."),
     COUNTER("pilotd_decoded_total", keyspace.decoded, "Values decoded."),
     COUNTER("pilotd_decode_us_total", keyspace.decode_us, "Microseconds spent on decoding."),
 

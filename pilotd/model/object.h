@@ -24,7 +24,7 @@ enum kind {
     KIND_REGISTRY_SERVICE,  /* key "services/<namespace>/<service>" */
     KIND_REGISTRY_INSTANCE, /* key "registry/<namespace>/<service>/<instance>" */
     KIND_COUNT,
-    KIND_NONE = KIND_COUNT, /* keys that are not configuration: replicas/, cluster, holds/ */
+    KIND_NONE = KIND_COUNT, /* keys that are no configuration: pilotd's own, and tombstones/ */
 };
 
 struct schema;
@@ -47,7 +47,8 @@ struct object {
     const char *service;            /* registry instances: the service's name; else NULL */
     label_list labels, annotations; /* of metadata */
     int64_t create_revision;
-    int64_t mod_revision; /* of the value; for who keeps it to fill in */
+    int64_t mod_revision; /* of the value; this and the next are for who keeps it to fill in */
+    bool is_leased;
     struct hash128 digest;
     const char *value; /* what it was decoded from */
     size_t value_bytes;

@@ -26,7 +26,7 @@ static const char *const future_kinds[] = { "Gateway",
     "telemetries" };
 
 /* Keys that are not configuration: pilotd's own. */
-static const char *const own_prefixes[] = { "replicas", "holds" };
+static const char *const own_prefixes[] = { "replicas", "holds", "tombstones" };
 
 static void bad_key(struct diags *d, const char *key, const char *hint, const char *what)
 {

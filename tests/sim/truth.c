@@ -42,6 +42,7 @@ static void read_key(const char *key, void *value, void *context)
                                        .size = v->size,
                                        .create_revision = v->create,
                                        .mod_revision = v->mod,
+                                       .lease = v->lease,
                                    } };
     keyspace_apply(&r->keyspace, &change);
 }
@@ -53,7 +54,8 @@ static struct snapshot *build_snapshot(const struct truth *t, size_t *object_cou
     struct log_scope log = { .level = LOG_LEVEL_ERROR + 1 };
     struct reading r = { .revision = t->etcd->revision };
     size_t count;
-    keyspace_init(&r.keyspace, &stats, &log);
+    const struct expiry_settings never = { .share_percent = EXPIRY_SHARE_NEVER };
+    keyspace_init(&r.keyspace, &never, &stats, &log);
     map_each (&t->etcd->newest, read_key, &r)
         ;
     struct object **objects = keyspace_objects(&r.keyspace, &count);

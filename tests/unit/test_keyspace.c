@@ -29,11 +29,13 @@ struct world {
     int64_t revision;
 };
 
+static const struct expiry_settings settings = { .share_percent = 50, .window_ms = 15000 };
+
 static int setup(void **state)
 {
     struct world *w = xcalloc(1, sizeof *w);
     w->log.level = LOG_LEVEL_ERROR;
-    keyspace_init(&w->k, &w->stats, &w->log);
+    keyspace_init(&w->k, &settings, &w->stats, &w->log);
     *state = w;
     return 0;
 }
@@ -115,8 +117,12 @@ static const struct object *in_force(const struct world *w)
 /* What is to be written to the key's hold; "" for its deletion, NULL for nothing. */
 static const char *wanted(struct world *w, int64_t *expected)
 {
+    struct hold_wanted hold = { .value = &w->wanted };
     buf_clear(&w->wanted);
-    if (!keyspace_hold_wanted(&w->k, KEY, &w->wanted, expected))
+    bool is_wanted = keyspace_hold_wanted(&w->k, KEY, &hold);
+    *expected = hold.expected;
+    assert_false(hold.is_leased);
+    if (!is_wanted)
         return NULL;
     return w->wanted.size ? w->wanted.data : "";
 }
@@ -455,14 +461,14 @@ static void test_the_largest_value_can_be_held(void **state)
 {
     struct world *w = *state;
     struct buf value = { 0 }, hold = { 0 };
-    int64_t expected;
+    struct hold_wanted wanted_hold = { .value = &hold };
     buf_append(&value, VALUE, strlen(VALUE) - 1);
     while (value.size < STORE_VALUE_LIMIT_BYTES - 1)
         buf_text(&value, " ");
     buf_text(&value, "}");
     assert_true(put_bytes(w, KEY, value.data, value.size, 1));
     put(w, KEY, INVALID);
-    assert_true(keyspace_hold_wanted(&w->k, KEY, &hold, &expected));
+    assert_true(keyspace_hold_wanted(&w->k, KEY, &wanted_hold));
 
     put_bytes(w, "holds/" KEY, hold.data, hold.size, 1);
 

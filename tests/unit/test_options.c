@@ -115,6 +115,9 @@ static void test_without_a_word_all_have_their_defaults(void **state)
     assert_int_equal(w->o.drain_spread_ms, 10000);
     assert_int_equal(w->o.max_stream_age_ms, 1800000);
     assert_int_equal(w->o.max_joining, 100);
+    assert_int_equal(w->o.hold_share, 50);
+    assert_int_equal(w->o.hold_window_ms, 15000);
+    assert_int_equal(w->o.hold_time_ms, 120000);
     assert_int_equal(w->o.log_level, LOG_LEVEL_INFO);
     assert_false(w->o.is_dev);
 }
