@@ -1,5 +1,6 @@
 """What proxies should be told, worked out from etcd's history alone: endpoints of registered services and
-the weights of a VirtualService. It shares no code with pilotd, and knows only what the keyspace says.
+the weights of a VirtualService. It shares no code with pilotd, and knows only what the keyspace says: an
+instance that is absent without a tombstone is there while something is held for it.
 
     model.restart(time, revision, values); model.apply(time, revision, key, value or None)
     model.endpoints["web"].first_after(revision, value)   the earliest revision that says so
@@ -51,6 +52,26 @@ class Series:
         return None
 
 
+OF_INSTANCES = ("holds", "tombstones")  # of the key registry/… that follows
+
+
+class Instance:
+    def __init__(self):
+        self.is_there, self.endpoint = False, None
+        self.holds = self.tombstones = None
+
+    def put(self, value):
+        """A value that is no instance leaves the last good one in force."""
+        self.is_there = value is not None
+        self.endpoint = endpoint_of(value) or (self.endpoint if self.is_there else None)
+
+    def in_force(self):
+        if self.is_there or self.tombstones is not None or self.holds is None:
+            return self.endpoint
+        hold = json.loads(self.holds)
+        return endpoint_of(json.dumps(hold["value"])) if hold.get("why") == "expired" else None
+
+
 class Model:
     def __init__(self):
         self.restart(0.0, 0, {})
@@ -58,7 +79,7 @@ class Model:
     def restart(self, time, revision, values):
         """History begins here: earlier revisions are unknown, or are no more."""
         self.begin, self.revision = revision, revision
-        self.instances, self.endpoints, self.rules = {}, {}, {}  # service -> {instance: endpoint}; Series
+        self.instances, self.endpoints, self.rules = {}, {}, {}  # service -> {instance: Instance}; Series
         self.live_since = {}  # (service, endpoint) -> time
         self.times = [(time, revision)]
         for key, (_, value) in sorted(values.items()):
@@ -71,7 +92,11 @@ class Model:
         if revision > self.times[-1][1]:
             self.times.append((time, revision))
         if words[0] == "registry" and len(words) == 4 and words[1] == "default":
-            self.register(time, revision, words[2], words[3], value)
+            self.instance(words[2], words[3]).put(value)
+            self.note_endpoints(time, revision, words[2])
+        elif words[0] in OF_INSTANCES and words[1:3] == ["registry", "default"] and len(words) == 5:
+            setattr(self.instance(words[3], words[4]), words[0], value)
+            self.note_endpoints(time, revision, words[3])
         elif words[0] == "services" and len(words) == 3 and words[1] == "default":
             self.endpoints.setdefault(words[2], Series(revision, ()))
         elif words[:3] == ["config", "virtualservices", "default"]:
@@ -79,20 +104,17 @@ class Model:
             if weights or value is None:  # else the last good one is held
                 series.set(revision, weights)
 
-    def register(self, time, revision, service, name, value):
-        instances = self.instances.setdefault(service, {})
-        before = set(instances.values())
-        endpoint = endpoint_of(value)
-        if endpoint:
-            instances[name] = endpoint
-        elif value is None:  # a value that is no instance leaves the last good one in force
-            instances.pop(name, None)
-        after = set(instances.values())
+    def instance(self, service, name):
+        return self.instances.setdefault(service, {}).setdefault(name, Instance())
+
+    def note_endpoints(self, time, revision, service):
+        series = self.endpoints.setdefault(service, Series(revision, ()))
+        before = set(series.now())
+        after = {instance.in_force() for instance in self.instances[service].values()} - {None}
         for gone in before - after:
             self.live_since.pop((service, gone), None)
         for new in after - before:
             self.live_since[service, new] = time
-        series = self.endpoints.setdefault(service, Series(revision, ()))
         series.set(revision, tuple(sorted(after)))
 
     def lag_s(self, now, revision):

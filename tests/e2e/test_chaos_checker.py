@@ -114,6 +114,21 @@ def test_a_held_value_is_no_change_and_a_deletion_is_one(checker):
     assert checker.model.endpoints["clock"].now() == ()
 
 
+def test_an_absent_instance_is_there_while_it_is_held(checker):
+    def now():
+        return checker.model.endpoints["clock"].now()
+
+    hold = json.dumps({"of": 3, "created": 3, "since": 40, "why": "expired",
+                       "value": {"address": "10.0.0.1", "ports": {"http": 3}}})
+    there = (("10.0.0.1", 3, 1),)
+    steps = ((CLOCK, None, ()), ("holds/" + CLOCK, hold, there), ("tombstones/" + CLOCK, "{}", ()),
+             ("tombstones/" + CLOCK, None, there), ("holds/" + CLOCK, None, ()),
+             ("holds/" + CLOCK, hold, there), (CLOCK, "{", ()))
+    for revision, (key, value, wanted) in enumerate(steps, 40):
+        checker.model.apply(3.0, revision, key, value)
+        assert now() == wanted, (key, value)
+
+
 def test_ready_means_fresh(checker):
     for now in (10.0, 12.0):
         checker.on_poll(now, "pilotd-1", True, record("pilotd-1", 10, 19, "aa"), 50, 1)
