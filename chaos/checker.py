@@ -60,6 +60,8 @@ class Checker(threading.Thread):
         self.counts = collections.Counter()
         self.faults = []  # when they began
         self.failovers, self.bad_requests = [], []
+        self.impaired = set()  # proxies that were made slow: when they are back tells nothing
+        self.refusing = set()  # proxies that were made to refuse: only they know what they still have
         self.polls = {}
         self.history_heard = 0.0
         self.is_over, self.ended, self.stopping = False, threading.Event(), threading.Event()
@@ -147,12 +149,14 @@ class Checker(threading.Thread):
 
     def take_response(self, number, proxy, event):
         if event["first"] and proxy.closed_at:
-            self.failovers.append((event["t"], event["t"] - self.cause_of(proxy.closed_at)))
+            if number not in self.impaired:
+                self.failovers.append((event["t"], event["t"] - self.cause_of(proxy.closed_at)))
             proxy.closed_at = None
         proxy.replica, kind = event["replica"], event["type"]
         self.counts["responses"] += 1
         for name, version, size, held in event["set"]:
-            if held == "held" and not (kind == "EDS" and name in proxy.new_clusters):
+            is_warmed = kind == "EDS" and name in proxy.new_clusters
+            if held == "held" and not is_warmed and number not in self.refusing:
                 self.counts["bytes twice"] += size
                 self.broken(TWICE, f"proxy {number} has {kind} {name}, and {event['replica']} sent it "
                             f"again: {size} B")

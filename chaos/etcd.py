@@ -3,6 +3,7 @@
 import base64
 import http.client
 import json
+import os
 import socket
 import threading
 import time
@@ -23,7 +24,14 @@ def unb64(text):
 RANGE_END = b64(PREFIX[:-1] + chr(ord("/") + 1))
 
 
+USER = "CHAOS_ETCD_USER"  # in the environment, so that helpers have it too: NAME:PASSWORD
+
+
 class Unavailable(Exception):
+    pass
+
+
+class Unauthenticated(OSError):
     pass
 
 
@@ -32,12 +40,17 @@ class Etcd:
 
     def __init__(self, addresses):
         self.addresses, self.at, self.connection = list(addresses), 0, None
+        self.headers = {}
 
     def call(self, path, request, timeout_s=TIMEOUT_S):
         problem = None
         for _ in range(len(self.addresses)):
             try:
-                return self.once(path, request, timeout_s)
+                try:
+                    return self.once(path, request, timeout_s)
+                except Unauthenticated:
+                    self.log_in(timeout_s)
+                    return self.once(path, request, timeout_s)
             except (OSError, ValueError, http.client.HTTPException) as error:
                 problem = error
                 self.close()
@@ -47,12 +60,21 @@ class Etcd:
     def once(self, path, request, timeout_s):
         if not self.connection:
             self.connection = http.client.HTTPConnection(self.addresses[self.at], timeout=timeout_s)
-        self.connection.request("POST", f"/v3/{path}", json.dumps(request))
+        body = request if isinstance(request, bytes) else json.dumps(request)
+        self.connection.request("POST", f"/v3/{path}", body, self.headers)
         answer = self.connection.getresponse()
         body = answer.read()
+        if answer.status != 200 and USER in os.environ and (b"token" in body or b"user name" in body):
+            raise Unauthenticated(f"{answer.status} {body[:200]!r}")
         if answer.status != 200:
             raise OSError(f"{answer.status} {body[:200]!r}")
         return json.loads(body)
+
+    def log_in(self, timeout_s=TIMEOUT_S):
+        name, password = os.environ[USER].split(":")
+        self.headers = {}
+        answer = self.once("auth/authenticate", {"name": name, "password": password}, timeout_s)
+        self.headers = {"Authorization": answer["token"]}
 
     def close(self):
         if self.connection:
@@ -67,6 +89,12 @@ class Etcd:
     def delete(self, key):
         answer = self.call("kv/deleterange", {"key": b64(PREFIX + key)})
         return int(answer["header"]["revision"])
+
+    def delete_all(self, prefix):
+        """In one revision."""
+        end = PREFIX + prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        return int(self.call("kv/deleterange", {"key": b64(PREFIX + prefix), "range_end": b64(end)},
+                             20)["header"]["revision"])
 
     def grant(self, ttl_s):
         return self.call("lease/grant", {"TTL": str(ttl_s)})["ID"]
@@ -88,6 +116,18 @@ class Etcd:
 
     def status(self):
         return self.call("maintenance/status", {})
+
+    def demand_users(self, names, password):
+        """From now on only root and these may do anything; these have a role for the prefix."""
+        self.call("auth/role/add", {"name": "root"})
+        self.call("auth/role/add", {"name": "pilot"})
+        self.call("auth/role/grant", {"name": "pilot", "perm": {
+            "permType": "READWRITE", "key": b64(PREFIX), "range_end": RANGE_END}})
+        for name in ["root", *names]:
+            self.call("auth/user/add", {"name": name, "password": password})
+            self.call("auth/user/grant", {"user": name, "role": "root" if name == "root" else "pilot"})
+        self.call("auth/enable", {})
+        os.environ[USER] = f"root:{password}"
 
 
 class History(threading.Thread):
@@ -119,9 +159,13 @@ class History(threading.Thread):
 
     def follow(self, address):
         connection = http.client.HTTPConnection(address, timeout=SILENCE_S)
+        etcd = Etcd([address])
+        if USER in os.environ:
+            etcd.log_in()
         try:
             connection.request("POST", "/v3/watch", json.dumps({"create_request": {
-                "key": b64(PREFIX), "range_end": RANGE_END, "start_revision": str(self.revision + 1)}}))
+                "key": b64(PREFIX), "range_end": RANGE_END,
+                "start_revision": str(self.revision + 1)}}), etcd.headers)
             answer = connection.getresponse()
             while not self.stopping.is_set():
                 line = answer.readline()
@@ -133,6 +177,7 @@ class History(threading.Thread):
             return
         finally:
             connection.close()
+            etcd.close()
 
     def take(self, result):
         now = time.monotonic()

@@ -4,12 +4,14 @@ Each etcd, pilotd, HAProxy and Envoy has a network namespace and an address of i
 callers, raw proxies and the runner share the bridge's.
 """
 
+import http.client
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from email.utils import parsedate_to_datetime
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
@@ -23,7 +25,9 @@ ETCD_PORT, PEER_PORT, XDS_PORT, ADMIN_PORT, ENVOY_ADMIN_PORT, SERVICE_PORT = (
     2379, 2380, 15010, 15014, 15000, 8080)
 PILOTD_NEXT = os.path.join(os.path.dirname(PILOTD), "tools", "pilotd-next")  # translates differently
 XDS_PROXIES = os.path.join(os.path.dirname(PILOTD), "tools", "xds_proxies")
+FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 LEASE_TTL_S = 6
+PASSWORD = "chaos"
 DATA_DIR_BYTES = 2 << 20
 START_S = 90  # the machine may be busy
 WEB, CANARY, CLOCK, FLAPPY = "web", "canary", "clock", "flappy"
@@ -75,6 +79,7 @@ class Mesh:
         for address in BACKENDS:
             network.address(address)
         self.envoy_count, self.proxy_count = envoys, proxies
+        self.has_users = self.has_clocks = False
         self.etcd_addresses = [f"10.77.1.{i}:{ETCD_PORT}" for i in (1, 2, 3)]
         self.etcd_hosts = [address.split(":")[0] for address in self.etcd_addresses]
         self.store = "etcd://" + ",".join(self.etcd_addresses) + "/pilot"
@@ -120,7 +125,32 @@ class Mesh:
             self.add(f"pilotd-{i}", f"10.77.2.{i}", [
                 self.pilotd_path, "--store", self.store, "--id", f"pilotd-{i}", "--xds",
                 f"10.77.2.{i}:{XDS_PORT}", "--admin", f"10.77.2.{i}:{ADMIN_PORT}", "--threads", "2",
-                "--drain-spread", "1s", "--data-dir", self.data_dir(f"pilotd-{i}")])
+                "--drain-spread", "1s", "--data-dir", self.data_dir(f"pilotd-{i}"),
+                *self.user_flags(f"pilotd-{i}")], self.clock_environment(f"pilotd-{i}"))
+
+    def user_flags(self, name):
+        if not self.has_users:
+            return []
+        path = os.path.join(self.directory, "password")
+        with open(path, "w", encoding="ascii") as out:
+            out.write(PASSWORD)
+        return ["--etcd-user", name, "--etcd-password-file", path]
+
+    def clock_path(self, name):
+        return os.path.join(self.directory, f"{name}.clock")
+
+    def set_clock(self, name, ahead_s):
+        with open(self.clock_path(name) + ".new", "w", encoding="ascii") as out:
+            out.write(f"{ahead_s:+d}\n")
+        os.rename(out.name, self.clock_path(name))
+
+    def clock_environment(self, name):
+        """The wall clock is what a file says, now; the monotonic one is not touched."""
+        if not self.has_clocks:
+            return None
+        self.set_clock(name, 0)
+        return {"LD_PRELOAD": FAKETIME, "FAKETIME_TIMESTAMP_FILE": self.clock_path(name),
+                "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
     def define_balancers(self):
         config = os.path.join(ROOT, "deploy/haproxy/haproxy.cfg")
@@ -155,15 +185,18 @@ class Mesh:
 
     # ---- start ----
 
-    def start(self, etcd_flags=()):
+    def start(self, wishes):
         """Up to agreed replicas and Envoys that answer. Raw proxies and callers come later."""
-        self.define_etcd(*etcd_flags)
+        self.has_users, self.has_clocks = "etcd-users" in wishes, "clocks" in wishes
+        self.define_etcd(*wishes.get("etcd-flags", "").split())
         self.define_pilotds()
         self.define_balancers()
         self.define_envoys()
         for member in self.of("etcd"):
             member.start()
         self.wait_etcd()
+        if self.has_users:
+            Etcd(self.etcd_addresses).demand_users([m.name for m in self.of("pilotd")], PASSWORD)
         self.write_configuration(Etcd(self.etcd_addresses))
         self.start_registrar()
         for kind in ("pilotd", "haproxy", "envoy"):
@@ -230,6 +263,15 @@ class Mesh:
 
     def status(self, member):
         return json.loads(self.admin(member, "/debug/status")[1])
+
+    def clock_s(self, member):
+        """What the replica takes the time for."""
+        connection = http.client.HTTPConnection(f"{member.host.address}:{ADMIN_PORT}", timeout=2)
+        try:
+            connection.request("GET", "/ready")
+            return parsedate_to_datetime(connection.getresponse().headers["date"]).timestamp()
+        finally:
+            connection.close()
 
     def etcd_leader(self):
         """(leader, [followers]) of those that answer."""

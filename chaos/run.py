@@ -48,11 +48,12 @@ class Run:
         self.took = 0.0
 
     def run(self):
-        self.mesh.start(self.scenario.start.get("etcd-flags", "").split())
+        self.mesh.start(self.scenario.start)
         put = self.checker.queue.put
         self.checker.start()
         self.steps.history = History(self.mesh.etcd_addresses, lambda *a: put(("restart", *a)),
                                      lambda *a: put(("event", *a)))
+        wait_until(lambda: self.checker.model.begin, "history has begun", READY_S)
         self.read("proxy", self.mesh.start_proxies())
         self.mesh.start_apps()
         self.steps.writer.start()

@@ -15,6 +15,7 @@ import os
 import re
 
 SECTIONS = ("hypothesis", "start", "steps", "allowed")
+STARTS = ("etcd-flags", "etcd-users", "clocks")
 
 
 class Fault(Exception):
@@ -57,6 +58,8 @@ def build(name, sections):
     scenario.steps = block(sections["steps"], 0)[0]
     for _, line in sections["start"]:
         key, _, value = line.partition(" ")
+        if key not in STARTS:
+            raise Fault(f"{name}: nothing starts with {key}")
         scenario.start[key] = value
     for _, line in sections["allowed"]:
         what, _, why = line.partition(":")
@@ -66,7 +69,7 @@ def build(name, sections):
 
 
 def block(lines, at):
-    """Nested steps: (place, [words]) or (place, ["repeat", n], [steps]), and where it ended."""
+    """Nested steps: (place, [words]) or (place, ["repeat" or "choose", …], [steps]), and where it ended."""
     steps = []
     while at < len(lines):
         place, line = lines[at]
@@ -74,7 +77,7 @@ def block(lines, at):
         at += 1
         if words[0] == "end":
             return steps, at
-        if words[0] == "repeat":
+        if words[0] in ("repeat", "choose"):
             inner, at = block(lines, at)
             steps.append((place, words, inner))
         else:

@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 
-from etcd import Etcd, Unavailable
+from etcd import PREFIX, Etcd, Unavailable, b64
 from mesh import CLOCK, PILOTD_NEXT, ENVOY_ADMIN_PORT, instance, virtual_service
 from cluster import Failure, get, wait_until  # where mesh.py says
 from model import cluster_name
@@ -20,6 +20,18 @@ CLOCK_S, WEIGHTS_EVERY = 0.5, 4
 FAULTS = ("kill", "term", "stop", "cut", "reconnect")  # what ends streams
 CONVERGE_S = 5.0
 GIVE_UP_S = 60.0
+
+
+FLOOD_SERVICES, FLOOD_CONNECTIONS, FLOOD_PUTS = 100, 4, 128
+
+
+def flood_transactions(count):
+    """Whole requests, made before the first is sent."""
+    for first in range(0, count, FLOOD_PUTS):
+        yield json.dumps({"success": [{"requestPut": {
+            "key": b64(f"{PREFIX}registry/flood/s{n % FLOOD_SERVICES}/i{n}"),
+            "value": b64(json.dumps(instance(f"10.{100 + n // 62500}.{n // 250 % 250}.{n % 250 + 1}")))}}
+            for n in range(first, min(first + FLOOD_PUTS, count))]}).encode()
 
 
 class Writer(threading.Thread):
@@ -57,6 +69,9 @@ class Steps:
 
     def run(self, steps):
         for place, words, inner in steps:
+            if words[0] == "choose":
+                self.choose(int(words[1]), seconds(words[3]), inner)
+                continue
             if inner is not None:
                 for _ in range(int(words[1])):
                     self.run(inner)
@@ -70,6 +85,19 @@ class Steps:
                 verb(*words[1:])
             except (TypeError, ValueError, KeyError) as problem:
                 raise Fault(f"{place}: {' '.join(words)}: {problem}") from problem
+
+    def choose(self, count, duration, inner):
+        """So many of these faults at once, as the seed says. A line is what begins it | what ends it."""
+        chosen, whom = self.random.sample(inner, count), {}
+        for place, words, _ in chosen:
+            self.last = None
+            self.run([(place, words[:words.index("|")], None)])
+            whom[place] = self.last
+            print("    " + " ".join(words) + (f" ({self.last.name})" if self.last else ""), flush=True)
+        time.sleep(duration)
+        for place, words, _ in chosen:
+            self.last = whom[place]
+            self.run([(place, words[words.index("|") + 1:], None)])
 
     # ---- who is meant ----
 
@@ -159,18 +187,32 @@ class Steps:
         self.mesh.command_proxies("reconnect")
 
     def do_nack(self, number):
+        self.checker.refusing.add(int(number))
         self.mesh.command_proxies(f"nack {number}")
 
     def do_accept(self, number):
         self.mesh.command_proxies(f"accept {number}")
 
     def do_deafen(self, number):
+        self.checker.impaired.add(int(number))
         self.mesh.command_proxies(f"deafen {number}")
 
     def do_listen(self, number):
         self.mesh.command_proxies(f"listen {number}")
 
+    def do_sip(self, number):
+        self.checker.impaired.add(int(number))
+        self.mesh.command_proxies(f"sip {number}")
+
     # ---- what a replica may use ----
+
+    def do_clock(self, who, step):
+        """The wall clock is this much off, from now on."""
+        match = re.fullmatch(r"([+-]\d+)h", step)
+        for member in self.targets(who):
+            self.mesh.set_clock(member.name, int(match[1]) * 3600)
+            wait_until(lambda: abs(self.mesh.clock_s(member) - time.time() - int(match[1]) * 3600) < 60,
+                       f"{member.name} has its clock {step}", 10)
 
     def do_limit(self, who, _descriptors, count):
         for member in self.targets(who):
@@ -243,6 +285,44 @@ class Steps:
         self.etcd.put("registry/default/flappy/" + "p" * 2000, "{}")
         self.etcd.put("config/unheard/of", "{}")
         self.etcd.put("services/default/p-" + "deep", {"ports": [[[[]]]]})
+
+    def do_flood(self, count, _keys):
+        """As fast as etcd takes them: instances of services that only their own namespace sees."""
+        for number in range(FLOOD_SERVICES):
+            self.etcd.put(f"services/flood/s{number}", {
+                "ports": [{"name": "http", "number": 80, "protocol": "HTTP"}], "exportTo": ["."]})
+        began, bodies = time.monotonic(), iter(list(flood_transactions(int(count))))
+        lock, failed = threading.Lock(), []
+
+        def pour():
+            etcd = Etcd(self.mesh.etcd_addresses)
+            while True:
+                with lock:
+                    body = next(bodies, None)
+                if body is None:
+                    return
+                try:
+                    etcd.call("kv/txn", body, 30)
+                except Unavailable as problem:
+                    failed.append(problem)
+        threads = [threading.Thread(target=pour) for _ in range(FLOOD_CONNECTIONS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        print(f"    {count} keys in {time.monotonic() - began:.1f} s, {len(failed)} writes failed", flush=True)
+
+    def do_ebb(self):
+        self.etcd.delete_all("registry/flood/")
+        self.etcd.delete_all("services/flood/")
+
+    def do_revoke(self, who):
+        for member in self.targets(who):
+            self.etcd.call("auth/user/revoke", {"name": member.name, "role": "pilot"})
+
+    def do_grant(self, who):
+        for member in self.targets(who):
+            self.etcd.call("auth/user/grant", {"user": member.name, "role": "pilot"})
 
     def do_backup(self):
         self.backup = os.path.join(self.mesh.directory, "backup.db")
