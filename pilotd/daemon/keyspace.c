@@ -375,6 +375,20 @@ bool keyspace_end(struct keyspace *k)
     return is_changed;
 }
 
+void keyspace_forget_vanished(struct keyspace *k)
+{
+    struct arena *a = arena_new();
+    string_list keys = expiry_keys(&k->expiry, a);
+    for (list_each (const char *const, key, &keys)) {
+        struct lost *lost = expiry_find(&k->expiry, *key);
+        object_release(lost->former);
+        lost->former = NULL;
+        lost->is_wanted = false;
+        settle_lost(k, *key);
+    }
+    arena_free(a);
+}
+
 /* ---- giving up ---- */
 
 struct giving_up {

@@ -88,6 +88,9 @@ bool keyspace_keep(struct keyspace *k, const struct map *keys);
 /* For a value of pilotd's own keys that is not what it must be. */
 void keyspace_reject(struct keyspace *k, const struct store_entry *entry, const struct diags *d);
 
+/* What vanished was of a former history: what is not held of it is gone. */
+void keyspace_forget_vanished(struct keyspace *k);
+
 /* Nothing waits for its hold any longer. True when the objects are others than before. */
 bool keyspace_stop_waiting(struct keyspace *k);
 

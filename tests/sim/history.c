@@ -71,6 +71,24 @@ static void delete_value(struct world *w, const char *key)
     check_holds_written(w, key, NULL, false);
 }
 
+/* Half of those who take an instance away say so, as they should; or do so when it is gone. */
+static void delete_instance(struct world *w, size_t service, size_t instance)
+{
+    const char *key = vocabulary_instance_key(w->a, service, instance);
+    const struct etcd_version *there = etcd_get(&w->etcd, key);
+    if (sim_chance(w->sim, 500)) {
+        etcd_delete_key(&w->etcd, key);
+        return;
+    }
+    const char *tombstone = arena_printf(w->a, "/pilot/tombstones/%s", key + strlen("/pilot/"));
+    int64_t lease = there ? there->lease : etcd_lease_grant(&w->etcd, INSTANCE_TTL_MS);
+    struct etcd_commit c = etcd_begin(&w->etcd);
+    sim_trace(w->sim, "etcd: %s says farewell at %lld", key, (long long)c.revision);
+    etcd_delete(&c, key);
+    etcd_put(&c, tombstone, "{}", 2, lease);
+    etcd_commit(&c);
+}
+
 static void write_something(struct world *w)
 {
     const char *key = vocabulary_key(w->sim, w->a);
@@ -79,7 +97,7 @@ static void write_something(struct world *w)
     if (at < 25)
         write_instance(w, service, instance);
     else if (at < 32)
-        etcd_delete_key(&w->etcd, vocabulary_instance_key(w->a, service, instance));
+        delete_instance(w, service, instance);
     else if (at < 42)
         delete_value(w, key);
     else if (at < 50)
@@ -222,6 +240,7 @@ static void back_up_or_restore(struct world *w)
     }
     etcd_restore(&w->etcd);
     check_holds_forget(w);
+    w->vanished = NULL;
     fake_http_reset(&w->net, NULL, ETCD_MEMBERS);
 }
 
@@ -302,15 +321,23 @@ static void on_fault(struct sim_event *event)
 
 /* ---- beginning and end ---- */
 
+static size_t bit_of(unsigned mood)
+{
+    return (size_t)__builtin_ctz(mood);
+}
+
 /* A history has all kinds of faults, a few, or none. */
 static unsigned draw_moods(struct world *w)
 {
     unsigned all = (1u << ARRAY_COUNT(faults)) - 1;
-    switch (sim_below(w->sim, 5)) {
+    switch (sim_below(w->sim, 6)) {
     case 0:
         return 0;
     case 1:
         return all;
+    case 2:
+        INVARIANT(faults[bit_of(HISTORY_OF_REGISTRARS)] == lose_registrars);
+        return HISTORY_OF_REGISTRARS;
     default:
         return (unsigned)sim_roll(w->sim) & (unsigned)sim_roll(w->sim) & all;
     }

@@ -45,6 +45,9 @@ void replica_init(struct replica_process *r, struct sim *sim, size_t index)
         .threads = threads,
         .max_joining = 2 * threads, /* so that some of these few proxies have to wait */
         .replica_ttl_ms = TTL_MS,
+        .hold_share = 50,
+        .hold_window_ms = 15000,
+        .hold_time_ms = 8000,
     };
     r->gone.run = on_gone;
     replica_wipe(r);

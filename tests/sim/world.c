@@ -9,6 +9,7 @@ static void on_commit(struct fake_etcd *e, void *owner)
     struct world *w = owner;
     (void)e;
     truth_note(&w->truth);
+    check_expiry_committed(w);
 }
 
 static void begin(struct world *w, struct sim *sim)
@@ -82,5 +83,6 @@ void world_run(struct world *w, struct sim *sim)
     check_rest(w);
     proxies_are_at_rest(w, true);
     check_holds_rest(w);
+    check_expiry_rest(w);
     end(w);
 }

@@ -43,9 +43,10 @@ struct world {
     struct balancer balancer;
     struct registrar registrars[SERVICES][INSTANCES];
     struct sim_event write, fault, renewal;
-    unsigned moods;       /* which kinds of faults this history has: a bit each */
-    struct map writings;  /* of configuration: key → check_holds.c's own */
-    unsigned recovery_ms; /* from the last fault's end until all were at rest for good */
+    unsigned moods;             /* which kinds of faults this history has: a bit each */
+    struct map writings;        /* of configuration: key → check_holds.c's own */
+    struct vanishing *vanished; /* check_expiry.c's own; the newest first */
+    unsigned recovery_ms;       /* from the last fault's end until all were at rest for good */
     uint64_t began_us, burst_until_us; /* of writes */
     struct arena *a;
 };
@@ -53,6 +54,8 @@ struct world {
 void world_run(struct world *w, struct sim *sim);
 
 /* ---- history.c: what happens to it ---- */
+
+enum { HISTORY_OF_REGISTRARS = 1 << 10 }; /* `moods` of a history with no other faults */
 
 void history_begin(struct world *w);
 void history_end(struct world *w); /* every fault is mended, every replica is up */
@@ -69,6 +72,11 @@ void check_rest(struct world *w); /* at the end */
 void check_holds_written(struct world *w, const char *key, const char *value, bool is_bad);
 void check_holds_forget(struct world *w); /* a backup was restored */
 void check_holds_rest(struct world *w);
+
+/* ---- check_expiry.c ---- */
+
+void check_expiry_committed(struct world *w); /* after each revision */
+void check_expiry_rest(struct world *w);
 
 /* ---- check_proxies.c ---- */
 

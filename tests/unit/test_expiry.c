@@ -471,6 +471,21 @@ static void test_what_the_store_does_not_have_is_not_missed(void **state)
     assert_int_equal(w->k.waiting, 0);
 }
 
+static void test_what_vanished_from_a_former_history_is_no_candidate(void **state)
+{
+    struct world *w = *state;
+    register_four(w);
+    vanish_at_once(w, true, 3);
+    hold(w, I1);
+
+    keyspace_forget_vanished(&w->k);
+
+    assert_non_null(in_force(w, I1));
+    assert_null(in_force(w, I2));
+    assert_int_equal(w->k.waiting, 0);
+    assert_null(wanted(w, I2));
+}
+
 /* ---- a store, and replicas that take its changes in order, each at its own pace ---- */
 
 enum { REPLICAS = 3, STEPS = 120, HISTORIES = 400, KEYS = 4 };
@@ -649,6 +664,7 @@ int main(void)
         TEST(test_a_hold_of_a_key_that_is_no_instance_is_removed),
         TEST(test_holds_of_unknown_kind_are_told),
         TEST(test_what_the_store_does_not_have_is_not_missed),
+        TEST(test_what_vanished_from_a_former_history_is_no_candidate),
         cmocka_unit_test(test_replicas_have_the_same_in_force_when_none_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
