@@ -1,0 +1,101 @@
+#include "daemon/fair_share.h"
+
+#include <string.h>
+
+enum { TOLD_MAX = 1000 * 1000 * 1000 };
+
+struct tally {
+    uint64_t now_ms, since_ms; /* only records heard after this tell of room */
+    int64_t streams, replicas;
+    int64_t share; /* known in the second round */
+    int64_t room;
+};
+
+static int64_t divide_up(int64_t n, int64_t by)
+{
+    return (n + by - 1) / by;
+}
+
+static bool is_counted(const struct peer *peer, uint64_t now_ms)
+{
+    return now_ms - peer->heard_ms <= FAIR_SHARE_FRESH_MS &&
+           strcmp(peer->record.state, replica_state_name(REPLICA_SERVING)) == 0;
+}
+
+/* Anybody who may write there may have written it. */
+static int64_t told_streams(const struct peer *peer)
+{
+    const int64_t streams = peer->record.streams;
+    return streams < 0 ? 0 : streams > TOLD_MAX ? TOLD_MAX : streams;
+}
+
+static void count_streams(const char *id, void *value, void *context)
+{
+    const struct peer *peer = value;
+    struct tally *t = context;
+    (void)id;
+    if (!is_counted(peer, t->now_ms))
+        return;
+    t->streams += told_streams(peer);
+    t->replicas++;
+}
+
+static void count_room(const char *id, void *value, void *context)
+{
+    const struct peer *peer = value;
+    struct tally *t = context;
+    (void)id;
+    if (is_counted(peer, t->now_ms) && peer->heard_ms > t->since_ms &&
+        told_streams(peer) < t->share)
+        t->room += t->share - told_streams(peer);
+}
+
+static bool may_shed(const struct fair_share *f, uint64_t now_ms)
+{
+    return f->is_crowded && now_ms - f->crowded_since_ms >= FAIR_SHARE_PATIENCE_MS;
+}
+
+/* Below the cap, only while it sheds. */
+static void review_crowd(struct fair_share *f, bool is_at_cap, bool is_above_rest, uint64_t now_ms)
+{
+    bool was_crowded = f->is_crowded;
+    f->is_crowded = is_above_rest && (is_at_cap || may_shed(f, now_ms));
+    if (f->is_crowded && !was_crowded)
+        f->crowded_since_ms = now_ms;
+}
+
+static int64_t to_shed(const struct fair_share *f, int64_t excess, int64_t room, uint64_t now_ms)
+{
+    int64_t part = divide_up(excess * FAIR_SHARE_SHED_PERCENT, 100);
+    if (!may_shed(f, now_ms))
+        return 0;
+    return part < room ? part : room;
+}
+
+struct fair_verdict fair_share_review(struct fair_share *f, const struct peers *peers,
+    int64_t streams, bool is_serving, uint64_t now_ms)
+{
+    struct fair_verdict v = { 0 };
+    struct tally t = { .now_ms = now_ms, .since_ms = f->reviewed_ms, .streams = streams };
+    t.replicas = 1;
+    f->reviewed_ms = now_ms;
+    map_each (&peers->by_id, count_streams, &t)
+        ;
+    if (f->margin_percent == 0 || !is_serving || t.replicas == 1) {
+        f->is_crowded = false;
+        return v;
+    }
+    t.share = divide_up(t.streams, t.replicas);
+    v.cap = divide_up(t.streams * (100 + f->margin_percent), t.replicas * 100) + f->slack;
+    int64_t rest = t.share + (v.cap - t.share) / 2;
+    review_crowd(f, streams >= v.cap, streams > rest, now_ms);
+    if (!f->is_crowded)
+        return v;
+    if (t.since_ms < f->crowded_since_ms)
+        t.since_ms = f->crowded_since_ms;
+    map_each (&peers->by_id, count_room, &t)
+        ;
+    v.room = divide_up(t.room, t.replicas - 1); /* others may be crowded as well */
+    v.shed = to_shed(f, streams - rest, v.room, now_ms);
+    return v;
+}
