@@ -196,15 +196,26 @@ static void on_view(struct xds_subscriber *subscriber, struct xds_view *view)
 }
 
 /* The connection with it: on that, the proxy would come here again. */
-static void on_refused(struct xds_subscriber *subscriber)
+static void send_elsewhere(struct rpc *rpc, const char *message)
 {
-    struct rpc *rpc = container_of(subscriber, struct rpc, subscriber);
     struct h2_connection *c = h2_stream_connection(rpc->stream);
     if (rpc->is_ended)
         return;
     h2_connection_goaway(c);
-    end(rpc, GRPC_UNAVAILABLE, "whether there is news is not known here; ask another replica");
+    end(rpc, GRPC_UNAVAILABLE, message);
     h2_connection_close_when_idle(c);
+}
+
+static void on_refused(struct xds_subscriber *subscriber)
+{
+    send_elsewhere(container_of(subscriber, struct rpc, subscriber),
+        "whether there is news is not known here; ask another replica");
+}
+
+static bool is_one_too_many(const struct rpc *rpc)
+{
+    struct xds_stats *stats = rpc->shared->stats;
+    return quota_refuses(&stats->quota, xds_stats_streams(stats) - 1);
 }
 
 /* ---- ADS requests ---- */
@@ -216,6 +227,10 @@ static bool subscribe(struct rpc *rpc, const struct discovery_request *request)
         return true;
     if (!request->has_node) {
         end(rpc, GRPC_INVALID_ARGUMENT, "the first request of a stream must have a node");
+        return false;
+    }
+    if (is_one_too_many(rpc)) {
+        send_elsewhere(rpc, "others have fewer streams than this replica; ask another");
         return false;
     }
     rpc->node_id = xstrdup(request->node.id);

@@ -27,6 +27,11 @@ struct xds_server {
     bool is_draining, is_closing, is_listener_closed;
 };
 
+int64_t xds_stats_streams(const struct xds_stats *stats)
+{
+    return stats->streams_sotw + stats->streams_delta;
+}
+
 static void server_free(struct xds_server *s)
 {
     free(s->identity);

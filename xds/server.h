@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "xds/admission.h"
+#include "xds/quota.h"
 #include "xds/source.h"
 
 #include <uv.h>
@@ -22,8 +23,12 @@ struct xds_stats { /* shared by all loops; read by /metrics */
     metric_value accepted, refused_connections, aged;
     metric_value requests, unserved, responses, resources_sent, bytes_sent, acks, nacks;
     struct admission_stats admission;
+    struct quota quota;           /* its owner sets it */
     metric_value protocol_errors; /* not HTTP/2, not gRPC, undecodable, over a limit */
 };
+
+/* ADS streams that are open, of all loops together. */
+int64_t xds_stats_streams(const struct xds_stats *stats);
 
 /* Every limit has a default, named here, and a metric: crossing it is a protocol error. */
 enum {

@@ -442,7 +442,7 @@ static void on_compose(struct replica_owner *owner, struct replica_record *recor
         .level = c->published ? c->published->snapshot->level : control_level(c),
         .level_least = level_least,
         .level_newest = level_newest,
-        .streams = c->stats.xds.streams_sotw + c->stats.xds.streams_delta,
+        .streams = xds_stats_streams(&c->stats.xds),
     };
     if (!serves_this_history(c))
         return;
@@ -461,12 +461,24 @@ static void review_level(struct control *c)
         epoch_propose_level(&c->epoch, level);
 }
 
+static void review_share(struct control *c)
+{
+    struct fair_verdict v = fair_share_review(&c->fair_share,
+        &c->peers,
+        xds_stats_streams(&c->stats.xds),
+        c->state == REPLICA_SERVING,
+        uv_now(&c->loop));
+    metric_set(&c->stats.xds.quota.cap, v.cap);
+    metric_set(&c->stats.xds.quota.room, v.room);
+}
+
 static void on_beat(struct replica_owner *owner)
 {
     struct control *c = container_of(owner, struct control, replica_owner);
     epoch_make(&c->epoch);
     review_level(c);
     control_review(c);
+    review_share(c);
 }
 
 /* ---- what serving loops ask for ---- */
@@ -524,6 +536,8 @@ bool control_open_servings(struct control *c, struct arena *a, struct error *err
     size_t count = (size_t)c->options->threads;
     c->servings = ARENA_ARRAY(a, struct serving *, count);
     c->xds_address = c->options->xds;
+    c->fair_share = (struct fair_share){ .margin_percent = c->options->stream_margin,
+        .slack = FAIR_SHARE_SLACK };
     for (size_t i = 0; i < count; i++) {
         const struct serving_options options = {
             .index = i,

@@ -15,6 +15,7 @@
 
 #include "daemon/builder.h"
 #include "daemon/epoch.h"
+#include "daemon/fair_share.h"
 #include "daemon/gate.h"
 #include "daemon/holds.h"
 #include "daemon/keeper.h"
@@ -80,6 +81,7 @@ struct control {
     struct serving_owner serving_owner;
     struct gate gate;
     struct gate_owner gate_owner;
+    struct fair_share fair_share;
     struct roll_call pulse, census;          /* SERVING_PULSE, SERVING_REPORT */
     const char *xds_address, *admin_address; /* with the ports they got */
     struct admin *admin;

@@ -90,7 +90,7 @@ static void drain(struct lifecycle *l)
     struct control *c = &l->control;
     log_info(&c->log,
         "draining",
-        LOG_INT("streams", c->stats.xds.streams_sotw + c->stats.xds.streams_delta),
+        LOG_INT("streams", xds_stats_streams(&c->stats.xds)),
         LOG_INT("spread_ms", l->options->drain_spread_ms));
     control_drain(c);
     for (size_t i = 0; i < c->serving_count; i++) {

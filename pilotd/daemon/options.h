@@ -21,7 +21,7 @@ struct options {
     enum log_level log_level;
     int64_t threads; /* serving loops */
     int64_t drain_spread_ms, drain_grace_ms, replica_ttl_ms, max_stream_age_ms;
-    int64_t max_joining;
+    int64_t max_joining, stream_margin;
     int64_t hold_share, hold_window_ms, hold_time_ms;
     struct arena *arena; /* of the texts */
 };

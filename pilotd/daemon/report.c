@@ -7,11 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static int64_t count_streams(const struct control *c)
-{
-    return c->stats.xds.streams_sotw + c->stats.xds.streams_delta;
-}
-
 static void add_hash(cJSON *json, const struct hash128 *hash)
 {
     char text[HASH128_TEXT_BYTES];
@@ -102,7 +97,7 @@ static cJSON *replicas_json(const struct control *c)
         .level_newest = level_newest,
         .has_snapshot = c->published != NULL,
         .revision = c->served_revision,
-        .streams = count_streams(c),
+        .streams = xds_stats_streams(&c->stats.xds),
         .xds = c->xds_address,
         .admin = c->admin_address,
     };
@@ -237,7 +232,7 @@ void report_status(const struct control *c, struct buf *out)
     json_add_int(json, "level", control_level(c));
     json_add_int(json, "levelInForce", c->epoch.level);
     json_add_text(json, "agreement", c->peers.differing ? "diverged" : "agreed");
-    json_add_int(json, "proxies", count_streams(c));
+    json_add_int(json, "proxies", xds_stats_streams(&c->stats.xds));
     json_add_int(json, "scopes", (int64_t)c->scopes.by_key.count);
     cJSON_AddItemToObject(json, "store", store_json(c));
     cJSON_AddItemToObject(json, "replicas", replicas_json(c));

@@ -115,6 +115,7 @@ static void test_without_a_word_all_have_their_defaults(void **state)
     assert_int_equal(w->o.drain_spread_ms, 10000);
     assert_int_equal(w->o.max_stream_age_ms, 1800000);
     assert_int_equal(w->o.max_joining, 100);
+    assert_int_equal(w->o.stream_margin, 20);
     assert_int_equal(w->o.hold_share, 50);
     assert_int_equal(w->o.hold_window_ms, 15000);
     assert_int_equal(w->o.hold_time_ms, 120000);
@@ -177,6 +178,8 @@ static void test_a_wrong_value_is_told_with_what_it_must_be(void **state)
     assert_refused(w, "--threads 65", "from 1 to 64");
     assert_refused(w, "--threads 2x", "must be a whole number");
     assert_refused(w, "--threads=-1", "must be a whole number");
+    assert_refused(w, "--stream-margin 20%", "--stream-margin: must be a whole number");
+    assert_refused(w, "--stream-margin 1001", "from 0 to 1000");
     assert_refused(w, "--threads 99999999999999999999", "must be a whole number");
     assert_refused(w, "--drain-spread 10", "must be a duration");
     assert_refused(w, "--drain-spread -1s", "must be a duration");

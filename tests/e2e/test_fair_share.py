@@ -1,0 +1,102 @@
+"""Replicas come to have equal numbers of streams: one that is full sends some to those that have room."""
+
+import contextlib
+import json
+import threading
+
+import grpc
+import pytest
+
+from harness import Etcd, World, cluster_name, wait_until
+
+WEB = cluster_name("web")
+
+
+@pytest.fixture(scope="module")
+def etcd(tmp_path_factory):
+    etcd = Etcd.start(str(tmp_path_factory.mktemp("etcd")))
+    yield etcd
+    etcd.kill()
+
+
+@pytest.fixture
+def world(etcd):
+    with World(etcd) as made:
+        made.put_service("web")
+        yield made
+
+
+@contextlib.contextmanager
+def peer(world, replica, streams):
+    """Another replica, that tells each second that it has so many streams."""
+    wait_until(lambda: world.read(f"replicas/{replica.name}"), "a record to copy")
+    ended, beat = threading.Event(), 0
+
+    def tell():
+        nonlocal beat
+        while not ended.is_set():
+            beat += 1
+            record = json.loads(world.read(f"replicas/{replica.name}"))
+            world.put("replicas/peer", dict(record, id="peer", instance="x", streams=streams, beat=beat))
+            ended.wait(1)
+    thread = threading.Thread(target=tell)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def fill(world, replica, count):
+    clients = [world.connect(replica) for _ in range(count)]
+    for client in clients:
+        client.wait_for("CDS", WEB)
+    return clients
+
+
+def wait_for_cap(replica, cap):
+    wait_until(lambda: replica.metric("pilotd_stream_cap") == cap, f"the cap is {cap}")
+
+
+def test_alone_there_is_no_cap(world):
+    replica = world.replica()
+    fill(world, replica, 20)
+    assert replica.metric("pilotd_stream_cap") == 0
+    assert replica.metric("pilotd_streams_refused_total") == 0
+
+
+def test_a_full_replica_sends_new_streams_to_those_that_have_room(world):
+    replica = world.replica()
+    there = fill(world, replica, 30)
+    with peer(world, replica, 0):
+        wait_for_cap(replica, 28)
+
+        def one_is_refused():
+            client = world.connect(replica)
+            wait_until(lambda: client.error or client.responses, "an answer or an end")
+            return client.error
+        error = wait_until(one_is_refused, "a new stream is refused")
+        assert error.code() == grpc.StatusCode.UNAVAILABLE
+        assert "others have fewer streams" in error.details()
+        assert replica.metric("pilotd_streams_refused_total") == 1
+        assert sum(client.error is None for client in there) >= 20, "who is there stays, down to the share"
+
+
+def test_a_full_replica_takes_new_streams_when_the_others_are_full_too(world):
+    replica = world.replica()
+    fill(world, replica, 12)
+    with peer(world, replica, 40):
+        wait_for_cap(replica, 42)
+        fill(world, replica, 40)
+        wait_until(lambda: replica.metric("pilotd_stream_cap") > 60, "they are counted")
+        assert replica.metric("pilotd_streams_refused_total") == 0
+
+
+def test_the_cap_can_be_switched_off(world):
+    replica = world.replica("--stream-margin", "0")
+    with peer(world, replica, 0):
+        wait_until(lambda: len(replica.status()["replicas"]) == 2, "the peer is known")
+        fill(world, replica, 40)
+        assert replica.metric("pilotd_stream_cap") == 0
+        assert replica.metric("pilotd_streams_refused_total") == 0
