@@ -504,6 +504,33 @@ void rpc_list_end(struct rpc_list *list, const struct h2_connection *c, const ch
     }
 }
 
+/* ---- by age: the list begins with the youngest ---- */
+
+static const struct rpc *this_or_younger(const struct rpc *rpc)
+{
+    while (rpc && (!rpc->is_subscribed || rpc->is_ended))
+        rpc = rpc->prev;
+    return rpc;
+}
+
+const struct rpc *rpc_list_oldest(const struct rpc_list *list)
+{
+    const struct rpc *rpc = list->first;
+    while (rpc && rpc->next)
+        rpc = rpc->next;
+    return this_or_younger(rpc);
+}
+
+const struct rpc *rpc_younger(const struct rpc *rpc)
+{
+    return this_or_younger(rpc->prev);
+}
+
+struct h2_connection *rpc_connection(const struct rpc *rpc)
+{
+    return h2_stream_connection(rpc->stream);
+}
+
 /* ---- report ---- */
 
 static const char *state_of(const struct xds_type_status *status)

@@ -40,6 +40,10 @@ void rpc_closed(struct rpc *rpc); /* frees */
 void rpc_list_tell_health(struct rpc_list *list);
 /* Ends those of one connection with UNAVAILABLE. */
 void rpc_list_end(struct rpc_list *list, const struct h2_connection *c, const char *message);
+/* The ADS streams, from the one that was opened first to the last; NULL after that. */
+const struct rpc *rpc_list_oldest(const struct rpc_list *list);
+const struct rpc *rpc_younger(const struct rpc *rpc);
+struct h2_connection *rpc_connection(const struct rpc *rpc);
 void rpc_list_report(const struct rpc_list *list, struct buf *out);
 
 #endif

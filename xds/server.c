@@ -11,7 +11,8 @@ struct peer {
     struct peer *next, *prev;
     struct xds_server *server;
     struct h2_connection *connection;
-    uv_timer_t leave; /* when it is old, or its turn in a drain */
+    uv_timer_t leave; /* when it is old, or shed, or its turn in a drain */
+    bool is_shed;
 };
 
 struct xds_server {
@@ -121,12 +122,30 @@ static void on_leave(uv_timer_t *timer)
 {
     struct peer *p = container_of(timer, struct peer, leave);
     struct xds_server *s = p->server;
-    metric_add(&s->shared.stats->aged, !s->is_draining);
+    metric_add(&s->shared.stats->aged, !s->is_draining && !p->is_shed);
+    metric_add(&s->shared.stats->quota.shed, !s->is_draining && p->is_shed);
     h2_connection_goaway(p->connection);
     rpc_list_end(&s->rpcs,
         p->connection,
-        s->is_draining ? "the replica is leaving; reconnect" : "the connection is old; reconnect");
+        s->is_draining ? "the replica is leaving; reconnect"
+        : p->is_shed   ? "others have fewer streams than this replica; reconnect"
+                       : "the connection is old; reconnect");
     h2_connection_close_when_idle(p->connection);
+}
+
+void xds_server_shed(struct xds_server *s, size_t count, uint64_t spread_ms)
+{
+    size_t place = 0;
+    if (s->is_draining || s->is_closing)
+        return;
+    for (const struct rpc *rpc = rpc_list_oldest(&s->rpcs); rpc && place < count;
+         rpc = rpc_younger(rpc)) {
+        struct peer *p = h2_connection_data(rpc_connection(rpc));
+        if (p->is_shed)
+            continue;
+        p->is_shed = true;
+        uv_timer_start(&p->leave, on_leave, spread_ms * place++ / count, 0);
+    }
 }
 
 /* From 80 to 120 of 100, so that those who came together do not go together. */

@@ -66,6 +66,10 @@ void xds_server_set_serving(struct xds_server *server, bool is_serving);
 void xds_server_drain(struct xds_server *server, uint64_t spread_ms, uint64_t grace_ms,
     void (*on_done)(struct xds_source *source));
 
+/* The connections of the `count` oldest streams leave as in a drain, at moments spread over
+ * spread_ms; the server goes on. */
+void xds_server_shed(struct xds_server *server, size_t count, uint64_t spread_ms);
+
 /* Closes all at once; frees later, from the loop. */
 void xds_server_close(struct xds_server *server);
 

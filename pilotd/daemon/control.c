@@ -7,8 +7,9 @@
 
 enum {
     LOST_STORE_MS = 1000,
-    BALANCERS_SEE_MS = 1500, /* /ready is asked every 300 ms or so, twice */
-    RECALL_MS = 2000,        /* how long a start waits for the store before the copy is taken */
+    BALANCERS_SEE_MS = 1500,              /* /ready is asked every 300 ms or so, twice */
+    SHED_SPREAD_MS = REPLICA_BEAT_MS / 2, /* done before the next beat counts again */
+    RECALL_MS = 2000, /* how long a start waits for the store before the copy is taken */
 };
 
 /* ---- state ---- */
@@ -461,6 +462,18 @@ static void review_level(struct control *c)
         epoch_propose_level(&c->epoch, level);
 }
 
+/* Shared out among the loops; each is the first in turn, to which the odd one falls. */
+static void shed(struct control *c, size_t count)
+{
+    size_t loops = c->serving_count;
+    for (size_t i = 0; count > 0 && i < loops; i++) {
+        size_t part = (count + loops - 1 - i) / loops;
+        if (part > 0)
+            serving_shed(c->servings[(c->shed_turn + i) % loops], part, SHED_SPREAD_MS);
+    }
+    c->shed_turn += count > 0;
+}
+
 static void review_share(struct control *c)
 {
     struct fair_verdict v = fair_share_review(&c->fair_share,
@@ -470,6 +483,7 @@ static void review_share(struct control *c)
         uv_now(&c->loop));
     metric_set(&c->stats.xds.quota.cap, v.cap);
     metric_set(&c->stats.xds.quota.room, v.room);
+    shed(c, (size_t)v.shed);
 }
 
 static void on_beat(struct replica_owner *owner)

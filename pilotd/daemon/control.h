@@ -82,6 +82,7 @@ struct control {
     struct gate gate;
     struct gate_owner gate_owner;
     struct fair_share fair_share;
+    size_t shed_turn;                        /* the loop that is asked first next time */
     struct roll_call pulse, census;          /* SERVING_PULSE, SERVING_REPORT */
     const char *xds_address, *admin_address; /* with the ports they got */
     struct admin *admin;

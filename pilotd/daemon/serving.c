@@ -213,6 +213,10 @@ struct order_letter {
             uint64_t spread_ms, grace_ms;
         } drain;
         struct {
+            size_t count;
+            uint64_t spread_ms;
+        } shed;
+        struct {
             uint64_t ticket;
             enum gate_verdict verdict;
         } entry;
@@ -262,6 +266,12 @@ static void drain_arrived(struct mailbox *at, struct letter *letter)
     xds_server_drain(serving_at(at)->server, l->drain.spread_ms, l->drain.grace_ms, on_drained);
 }
 
+static void shed_arrived(struct mailbox *at, struct letter *letter)
+{
+    const struct order_letter *l = order_of(letter);
+    xds_server_shed(serving_at(at)->server, l->shed.count, l->shed.spread_ms);
+}
+
 static void entry_arrived(struct mailbox *at, struct letter *letter)
 {
     struct serving *s = serving_at(at);
@@ -288,6 +298,7 @@ static const struct letter_kind question_kind = { question_arrived, free_order }
 static const struct letter_kind health_kind = { health_arrived, free_order };
 static const struct letter_kind log_level_kind = { log_level_arrived, free_order };
 static const struct letter_kind drain_kind = { drain_arrived, free_order };
+static const struct letter_kind shed_kind = { shed_arrived, free_order };
 /* What the verdict lets in to was published before it. A loop asks again only after the verdict, so
  * there is one on the way. */
 static const struct letter_kind entry_kind = { entry_arrived, free_order, .is_barrier = true };
@@ -319,6 +330,11 @@ void serving_set_log_level(struct serving *s, enum log_level level)
 void serving_drain(struct serving *s, uint64_t spread_ms, uint64_t grace_ms)
 {
     send_order(s, &drain_kind, (struct order_letter){ .drain = { spread_ms, grace_ms } });
+}
+
+void serving_shed(struct serving *s, size_t count, uint64_t spread_ms)
+{
+    send_order(s, &shed_kind, (struct order_letter){ .shed = { count, spread_ms } });
 }
 
 void serving_decide(struct serving *s, uint64_t ticket, enum gate_verdict verdict)

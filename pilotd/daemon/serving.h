@@ -73,6 +73,9 @@ void serving_set_log_level(struct serving *s, enum log_level level);
 /* on_drained follows. */
 void serving_drain(struct serving *s, uint64_t spread_ms, uint64_t grace_ms);
 
+/* Its oldest streams are asked to connect anew: so many, spread over spread_ms. */
+void serving_shed(struct serving *s, size_t count, uint64_t spread_ms);
+
 /* Closes everything and waits for the thread to end. Letters of it may still be in the owner's
  * mailbox: free it when that is closed. */
 void serving_stop(struct serving *s);

@@ -49,6 +49,8 @@ static const struct metric_desc rows[] = {
         "Streams that this replica should have at most, by what the others have; 0: any number."),
     COUNTER("pilotd_streams_refused_total", xds.quota.refused,
         "New streams sent to others because it had as many, and they had fewer."),
+    COUNTER("pilotd_streams_shed_total", xds.quota.shed,
+        "Streams asked to connect anew because it had more, and others had fewer."),
     COUNTER("pilotd_xds_requests_total", xds.requests, "Requests and acknowledgements of proxies."),
     COUNTER("pilotd_xds_acks_total", xds.acks, "Responses that proxies accepted."),
     COUNTER("pilotd_xds_resources_total", xds.resources_sent, "Resources sent."),

@@ -28,7 +28,7 @@ def world(etcd):
 
 @contextlib.contextmanager
 def peer(world, replica, streams):
-    """Another replica, that tells each second that it has so many streams."""
+    """Another replica, that tells each second that it has so many streams (a number, or called)."""
     wait_until(lambda: world.read(f"replicas/{replica.name}"), "a record to copy")
     ended, beat = threading.Event(), 0
 
@@ -37,7 +37,8 @@ def peer(world, replica, streams):
         while not ended.is_set():
             beat += 1
             record = json.loads(world.read(f"replicas/{replica.name}"))
-            world.put("replicas/peer", dict(record, id="peer", instance="x", streams=streams, beat=beat))
+            count = streams() if callable(streams) else streams
+            world.put("replicas/peer", dict(record, id="peer", instance="x", streams=count, beat=beat))
             ended.wait(1)
     thread = threading.Thread(target=tell)
     thread.start()
@@ -100,3 +101,20 @@ def test_the_cap_can_be_switched_off(world):
         fill(world, replica, 40)
         assert replica.metric("pilotd_stream_cap") == 0
         assert replica.metric("pilotd_streams_refused_total") == 0
+
+
+def test_a_full_replica_sheds_its_oldest_streams_little_by_little(world):
+    replica = world.replica()
+    clients = fill(world, replica, 60)
+    with peer(world, replica, lambda: sum(client.error is not None for client in clients)):
+        wait_for_cap(replica, 46)
+        wait_until(lambda: replica.metric("pilotd_streams_shed_total") >= 22, "it sheds", 60)
+        beat = json.loads(world.read("replicas/peer"))["beat"]
+        wait_until(lambda: json.loads(world.read("replicas/peer"))["beat"] > beat + 3, "and more beats")
+        assert 22 <= replica.metric("pilotd_streams_shed_total") <= 24, "half way from the cap to the share"
+        gone = [client for client in clients if client.error]
+        assert {client.error.code() for client in gone} == {grpc.StatusCode.UNAVAILABLE}
+        assert "others have fewer streams" in gone[0].error.details()
+        assert replica.metric("pilotd_streams_shed_total") == len(gone)
+        assert len([client for client in clients[:30] if client.error]) > 20, "the oldest of each loop"
+        assert replica.metric("pilotd_connections_aged_total") == 0
