@@ -2,13 +2,18 @@
 
 import contextlib
 import json
+import os
+import subprocess
 import threading
 
 import grpc
 import pytest
 
 from harness import Etcd, World, cluster_name, wait_until
+from test_balancer import HAProxy
+from cluster import ROOT
 
+TOOL = os.path.join(ROOT, os.environ.get("PILOT_BUILD", "build"), "tools", "xds_proxies")
 WEB = cluster_name("web")
 
 
@@ -118,3 +123,90 @@ def test_a_full_replica_sheds_its_oldest_streams_little_by_little(world):
         assert replica.metric("pilotd_streams_shed_total") == len(gone)
         assert len([client for client in clients[:30] if client.error]) > 20, "the oldest of each loop"
         assert replica.metric("pilotd_connections_aged_total") == 0
+
+
+# ---- three replicas behind the balancer that is shipped ----
+
+CLIENTS = 240
+
+
+class Proxies:
+    """Many raw clients through a balancer, which connect anew as Envoys do (tests/tools/xds_proxies.c)."""
+
+    def __init__(self, balancer):
+        self.served = {}  # client -> types that the stream was sent
+        self.sent_twice = []
+        self.closed = {}  # client -> when its stream broke, until it is served again
+        self.waits = []  # from the one to the other
+        self.process = subprocess.Popen([TOOL, str(CLIENTS), balancer.address], text=True,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.thread = threading.Thread(target=self.read, daemon=True)
+        self.thread.start()
+
+    def read(self):
+        for line in self.process.stdout:
+            event = json.loads(line)
+            if event["e"] == "close":
+                self.closed.setdefault(event["c"], event["t"])
+                self.served.pop(event["c"], None)
+            elif event["e"] == "response":
+                self.take(event)
+
+    def take(self, event):
+        self.sent_twice += [resource for resource in event["set"] if resource[3] == "held"]
+        self.served.setdefault(event["c"], set()).add(event["type"])
+        if event["c"] in self.closed:
+            self.waits.append(event["t"] - self.closed.pop(event["c"]))
+
+    def are_served(self):
+        return len(self.served) == CLIENTS
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+        self.thread.join()
+
+
+def streams(replica):
+    return replica.metric('pilot_xds{variant="delta"}')
+
+
+def total(replicas, name):
+    return sum(replica.metric(name) for replica in replicas)
+
+
+def is_within_cap(replica):
+    return 0 < streams(replica) <= replica.metric("pilotd_stream_cap")
+
+
+def test_a_replica_that_dies_and_returns_is_given_its_share_again(world):
+    world.put_service("web", 8080)
+    replicas = [world.replica() for _ in range(3)]
+    balancer = HAProxy(replicas, world.directory).start()
+    proxies = Proxies(balancer)
+    try:
+        wait_until(proxies.are_served, "all are served", 60)
+        wait_until(lambda: all(is_within_cap(replica) for replica in replicas), "all have a cap")
+        assert total(replicas, "pilotd_streams_shed_total") == 0
+
+        *others, victim = replicas
+        held = streams(victim)
+        victim.kill()
+        wait_until(lambda: total(others, 'pilot_xds{variant="delta"}') == CLIENTS and proxies.are_served(),
+                   "the others serve all", 60)
+        assert len(proxies.waits) == held, "its streams broke, each once, and no others"
+        assert total(others, "pilotd_streams_refused_total") == 0
+        print(f"{held} streams elsewhere within {max(proxies.waits) * 1000:.0f} ms")
+
+        there = [*others, world.replica("--xds", victim.xds, "--admin", victim.admin, replica_id="r3")]
+        wait_until(lambda: all(is_within_cap(replica) for replica in there), "each is within its cap", 90)
+        moved = total(there, "pilotd_streams_shed_total")
+        assert 20 <= moved <= CLIENTS / 3
+        wait_until(proxies.are_served, "all are served")
+        assert len(proxies.waits) <= held + moved + total(there, "pilotd_streams_refused_total")
+        assert total(there, "pilotd_streams_refused_total") <= 10
+        assert not proxies.sent_twice
+        print(f"{moved} streams shed: {[streams(replica) for replica in there]}")
+    finally:
+        proxies.close()
+        balancer.kill()
