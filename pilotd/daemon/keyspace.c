@@ -357,6 +357,18 @@ void keyspace_begin(struct keyspace *k, bool is_live, uint64_t now_ms)
     k->now_ms = now_ms;
 }
 
+/* Leases that run out one after another are told once. */
+static void tell_wanted(struct keyspace *k, const string_list *wanted)
+{
+    if (k->told_expiry_ms > 0 && k->now_ms - k->told_expiry_ms < k->expiry.settings.window_ms)
+        return;
+    k->told_expiry_ms = k->now_ms;
+    log_warn(k->log,
+        "many instances of a service vanish at once: they are held for a while",
+        LOG_STR("first", wanted->items[0]),
+        LOG_INT("instances", (int64_t)wanted->count));
+}
+
 bool keyspace_end(struct keyspace *k)
 {
     struct arena *a = arena_new();
@@ -365,10 +377,7 @@ bool keyspace_end(struct keyspace *k)
     for (list_each (const char *const, key, &wanted))
         is_changed |= settle_lost(k, *key);
     if (wanted.count > 0)
-        log_warn(k->log,
-            "many instances of a service vanished at once: they are held for a while",
-            LOG_STR("first", wanted.items[0]),
-            LOG_INT("instances", (int64_t)wanted.count));
+        tell_wanted(k, &wanted);
     metric_add(&k->stats->mass_expired, (int64_t)wanted.count);
     expiry_purge(&k->expiry, k->now_ms);
     arena_free(a);

@@ -63,7 +63,7 @@ struct keyspace {
     struct key_queue unsettled; /* keys whose hold may have to be written or removed */
     size_t waiting;             /* rejects, and instances that are lost */
     bool is_live;               /* what is applied happens now */
-    uint64_t now_ms;
+    uint64_t now_ms, told_expiry_ms;
     bool is_of_files; /* their create_revision does not tell a key that was made anew */
     struct keyspace_stats *stats;
     const struct log_scope *log;
