@@ -129,7 +129,7 @@ static void ask(struct etcd_audit *audit, struct etcd_range range)
     audit->call.handlers = &handlers;
     audit->call.limits = (struct http_limits){
         .connect_timeout_ms = ETCD_CONNECT_TIMEOUT_MS,
-        .stall_ms = ETCD_AUDIT_STALL_MS,
+        .stall_ms = audit->is_shard ? ETCD_SHARD_STALL_MS : ETCD_NEWEST_STALL_MS,
         .body_bytes = ETCD_ANSWER_BYTES_MAX,
     };
     etcd_call_start(

@@ -14,7 +14,11 @@
 #include "replication/etcd_codec.h"
 #include "replication/key_index.h"
 
-enum { ETCD_SHARD_KEYS = 1000, ETCD_AUDIT_STALL_MS = 3000 };
+enum {
+    ETCD_SHARD_KEYS = 1000,
+    ETCD_SHARD_STALL_MS = 3000,
+    ETCD_NEWEST_STALL_MS = 1500, /* a member without a leader says nothing: others may have one */
+};
 
 enum etcd_verdict {
     ETCD_SAME,

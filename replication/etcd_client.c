@@ -7,7 +7,7 @@
 
 enum {
     BACKOFF_BASE_MS = 50,
-    BACKOFF_CAP_MS = 2000,
+    BACKOFF_CAP_MS = 500,  /* how much later than it could be a lost quorum is found again */
     ROUNDS_MAX = 4,        /* requests rest 0.2 to 0.4 s at most */
     LIST_RESTARTS_MAX = 3, /* when etcd is compacted under the pages of a list */
 };

@@ -29,7 +29,7 @@ enum {
     ETCD_ANSWER_BYTES_MAX = 64 * 1024 * 1024, /* a larger page is asked for again, smaller */
 };
 
-/* 25 ms to 2 s: twice as long for each failure before, and a random part off, so that replicas do
+/* 25 to 500 ms: twice as long for each failure before, and a random part off, so that replicas do
  * not come all at once. */
 uint64_t etcd_backoff_ms(unsigned failures);
 
