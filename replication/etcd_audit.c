@@ -106,18 +106,7 @@ static void answer(struct etcd_audit *audit, struct arena *a, const struct grpc_
         find(audit, page, finding);
 }
 
-static void on_end(struct etcd_call *call, const struct grpc_result *result)
-{
-    struct etcd_audit *audit = container_of(call, struct etcd_audit, call);
-    struct etcd_finding finding = { 0 };
-    struct etcd_page page;
-    struct arena *a = arena_new();
-    answer(audit, a, result, &page, &finding);
-    arena_free(audit->arena);
-    audit->arena = NULL;
-    audit->on_finding(audit, &finding);
-    arena_free(a);
-}
+static void on_end(struct etcd_call *call, const struct grpc_result *result);
 
 static void ask(struct etcd_audit *audit, struct etcd_range range)
 {
@@ -134,6 +123,34 @@ static void ask(struct etcd_audit *audit, struct etcd_range range)
     };
     etcd_call_start(
         audit->asked.channel, &audit->call, audit->asked.member, etcd_method_range, &audit->body);
+}
+
+/* A history that differs from the other by deletions alone has the same newest key. */
+static bool ask_for_gone(struct etcd_audit *audit)
+{
+    const char *gone = key_index_newest_gone(audit->asked.index);
+    if (!gone || audit->is_shard || audit->told.count == 0)
+        return false;
+    audit->told.count = 0;
+    ask(audit, (struct etcd_range){ .key = arena_strdup(audit->arena, gone), .is_single = true });
+    return true;
+}
+
+static void on_end(struct etcd_call *call, const struct grpc_result *result)
+{
+    struct etcd_audit *audit = container_of(call, struct etcd_audit, call);
+    struct etcd_finding finding = { 0 };
+    struct etcd_page page;
+    struct arena *a = arena_new();
+    answer(audit, a, result, &page, &finding);
+    if (finding.verdict == ETCD_SAME && ask_for_gone(audit)) {
+        arena_free(a);
+        return;
+    }
+    arena_free(audit->arena);
+    audit->arena = NULL;
+    audit->on_finding(audit, &finding);
+    arena_free(a);
 }
 
 static void begin(struct etcd_audit *audit, const struct etcd_question *question, bool is_shard)

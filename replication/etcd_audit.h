@@ -2,10 +2,11 @@
  * etcd_audit: whether what was told is what etcd has: some keys of the index against etcd's own, at
  * the revision that was told.
  *
- * Two questions. The newest key that was told says whether this etcd has the same history (a
- * restored backup may have grown past the revision that is known). And one shard after the other,
- * ETCD_SHARD_KEYS at a time, round and round, says whether anything was lost or invented on the
- * way. What is compared is copied from the index when it is asked, so it may move on meanwhile.
+ * Two questions. The key that was changed last, and that which was deleted last, say whether this
+ * etcd has the same history (a restored backup may have grown past the revision that is known). And
+ * one shard after the other, ETCD_SHARD_KEYS at a time, round and round, says whether anything was
+ * lost or invented on the way. What is compared is copied from the index when it is asked, so it
+ * may move on meanwhile.
  */
 #ifndef REPLICATION_ETCD_AUDIT_H
 #define REPLICATION_ETCD_AUDIT_H

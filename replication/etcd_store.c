@@ -9,7 +9,7 @@
  * Listed again is what cannot be watched on: at the start, after a compaction, and when the cluster
  * is not the one that was followed. A restored backup keeps its ids, but its revision or its term
  * goes back; and if both have grown again, what it has at the revision that was followed is not
- * what was told. So before a watch is resumed, the newest key that was told is compared. A watch
+ * what was told. So before a watch is resumed, the newest keys that were told are compared. A watch
  * that follows a listing directly needs no such question.
  */
 #include "replication/etcd_access.h"

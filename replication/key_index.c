@@ -14,6 +14,7 @@ struct told {
 struct key_index {
     struct map keys; /* key → struct told */
     unsigned round;
+    char *gone; /* the key whose deletion was told last; NULL: none was */
 };
 
 struct key_index *key_index_new(void)
@@ -26,6 +27,7 @@ void key_index_free(struct key_index *index)
     if (!index)
         return;
     map_fini(&index->keys, free);
+    free(index->gone);
     free(index);
 }
 
@@ -59,7 +61,13 @@ void key_index_apply(struct key_index *index, const struct store_change *change)
     const struct store_entry *entry = &change->entry;
     if (change->is_gone) {
         free(map_remove(&index->keys, entry->key));
+        free(index->gone);
+        index->gone = xstrdup(entry->key);
         return;
+    }
+    if (index->gone && strcmp(index->gone, entry->key) == 0) {
+        free(index->gone);
+        index->gone = NULL;
     }
     struct told *told = map_find(&index->keys, entry->key);
     if (!told) {
@@ -162,4 +170,9 @@ bool key_index_newest(const struct key_index *index, struct arena *a, struct key
     if (newest.key)
         *out = copy_told(a, newest.key, newest.told);
     return newest.key;
+}
+
+const char *key_index_newest_gone(const struct key_index *index)
+{
+    return index->gone;
 }

@@ -44,6 +44,9 @@ bool key_told_is(const struct key_told *told, const struct store_entry *entry);
 void key_index_shard(const struct key_index *index, struct arena *a, const char *after,
     size_t limit, key_told_list *shard);
 
+/* The key whose deletion was told last; NULL: none was. The index's. */
+const char *key_index_newest_gone(const struct key_index *index);
+
 /* The key that was changed last; false when there is none. */
 bool key_index_newest(const struct key_index *index, struct arena *a, struct key_told *newest);
 

@@ -260,7 +260,7 @@ static void hear_revision(struct control *c, int64_t revision)
             LOG_INT("revision", revision),
             LOG_INT("former", c->revision));
         peers_forget(&c->peers);
-        keyspace_forget_vanished(&c->keyspace);
+        keyspace_forget_past(&c->keyspace);
         gate_published(&c->gate, 0);
         c->history++;
         c->is_dirty = true;

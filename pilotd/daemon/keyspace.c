@@ -1,5 +1,6 @@
 #include "daemon/keyspace.h"
 
+#include <inttypes.h>
 #include <string.h>
 #include <uv.h>
 
@@ -250,8 +251,13 @@ static bool refuse(struct keyspace *k, const struct store_entry *entry, const st
     struct reject *r = map_find(&k->rejects, entry->key);
     bool is_former =
         in_force && !k->is_of_files && in_force->create_revision != entry->create_revision;
-    if (is_new && in_force && !is_former)
+    if (k->has_other_past) {
+        object_release(r->former);
+        r->former = NULL;
+        r->has_waited = false;
+    } else if (is_new && in_force && !is_former) {
         r->former = object_retain(in_force);
+    }
     return settle(k, r);
 }
 
@@ -354,6 +360,7 @@ static void find_again(struct keyspace *k, const char *key)
 void keyspace_begin(struct keyspace *k, bool is_live, uint64_t now_ms)
 {
     k->is_live = is_live;
+    k->has_other_past = false;
     k->now_ms = now_ms;
 }
 
@@ -384,9 +391,10 @@ bool keyspace_end(struct keyspace *k)
     return is_changed;
 }
 
-void keyspace_forget_vanished(struct keyspace *k)
+void keyspace_forget_past(struct keyspace *k)
 {
     struct arena *a = arena_new();
+    k->has_other_past = true;
     string_list keys = expiry_keys(&k->expiry, a);
     for (list_each (const char *const, key, &keys)) {
         struct lost *lost = expiry_find(&k->expiry, *key);
@@ -453,6 +461,22 @@ bool keyspace_stop_waiting(struct keyspace *k)
 
 /* ---- holds and tombstones ---- */
 
+/* One that was on its way when a backup was restored. */
+static void refuse_of_future(const struct keyspace *k, struct held *h, struct diags *d)
+{
+    bool is_of_past = h->of < h->mod_revision && h->since < h->mod_revision;
+    if (!h->value || k->is_of_files || is_of_past)
+        return;
+    h->value = NULL;
+    diag_add(d,
+        DIAG_ERROR,
+        DIAG_OUT_OF_RANGE,
+        h->of < h->mod_revision ? "since" : "of",
+        NULL,
+        "must be a revision before the hold's own, %" PRId64 ": it is of another history",
+        h->mod_revision);
+}
+
 static bool hear_hold(struct keyspace *k, const struct store_change *change)
 {
     const char *key = change->entry.key + strlen(HOLDS_PREFIX);
@@ -461,8 +485,10 @@ static bool hear_hold(struct keyspace *k, const struct store_change *change)
     struct diags d;
     diags_init(&d, a);
     drop_reject(k, change->entry.key);
-    if (!change->is_gone)
+    if (!change->is_gone) {
         h = held_read(&change->entry, &d);
+        refuse_of_future(k, h, &d);
+    }
     if (d.errors > 0)
         keyspace_reject(k, &change->entry, &d);
     arena_free(a);

@@ -63,6 +63,7 @@ struct keyspace {
     struct key_queue unsettled; /* keys whose hold may have to be written or removed */
     size_t waiting;             /* rejects, and instances that are lost */
     bool is_live;               /* what is applied happens now */
+    bool has_other_past;        /* than what is applied */
     uint64_t now_ms, told_expiry_ms;
     bool is_of_files; /* their create_revision does not tell a key that was made anew */
     struct keyspace_stats *stats;
@@ -88,8 +89,9 @@ bool keyspace_keep(struct keyspace *k, const struct map *keys);
 /* For a value of pilotd's own keys that is not what it must be. */
 void keyspace_reject(struct keyspace *k, const struct store_entry *entry, const struct diags *d);
 
-/* What vanished was of a former history: what is not held of it is gone. */
-void keyspace_forget_vanished(struct keyspace *k);
+/* What is applied next, up to keyspace_end, is the difference to another history: what was in force
+ * before is held in place of nothing in it. */
+void keyspace_forget_past(struct keyspace *k);
 
 /* Nothing waits for its hold any longer. True when the objects are others than before. */
 bool keyspace_stop_waiting(struct keyspace *k);

@@ -11,7 +11,7 @@
 
 #define FILE_NAME    "last-good"
 #define MAGIC        "pilotd last-good "
-#define VERSION_LINE MAGIC "1"
+#define VERSION_LINE MAGIC "2"
 #define HASH_WORD    "hash "
 
 enum { PATH_BYTES = 4096, HASH_LINE_BYTES = sizeof HASH_WORD - 1 + HASH128_TEXT_BYTES };
@@ -58,7 +58,12 @@ static void emit_state(struct writing *w, const struct last_good_state *state)
     for (size_t i = 0; i < state->count; i++) {
         const struct object *o = state->objects[i];
         size_t key_bytes = strlen(o->key);
-        buf_printf(&line, "%" PRId64 " %zu %zu\n", o->create_revision, key_bytes, o->value_bytes);
+        buf_printf(&line,
+            "%" PRId64 " %" PRId64 " %zu %zu\n",
+            o->create_revision,
+            o->mod_revision,
+            key_bytes,
+            o->value_bytes);
         emit_line(w, &line);
         emit(w, o->key, key_bytes);
         emit(w, o->value, o->value_bytes);
@@ -181,12 +186,12 @@ static bool take_epoch(struct cursor *c, struct arena *a, const char **out)
 static bool take_entry(struct cursor *c, struct arena *a, struct store_entry *entry)
 {
     int64_t key_bytes, value_bytes;
-    if (!take_number(c, ' ', &entry->create_revision) || !take_number(c, ' ', &key_bytes) ||
+    if (!take_number(c, ' ', &entry->create_revision) ||
+        !take_number(c, ' ', &entry->mod_revision) || !take_number(c, ' ', &key_bytes) ||
         !take_number(c, '\n', &value_bytes) || !take_bytes(c, key_bytes, a, &entry->key) ||
         !take_bytes(c, value_bytes, a, &entry->value))
         return false;
     entry->size = (size_t)value_bytes;
-    entry->mod_revision = entry->create_revision;
     return take_word(c, "\n");
 }
 

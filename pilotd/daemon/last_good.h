@@ -4,12 +4,12 @@
  *
  * DIR/last-good is text around the values as they stand in the store:
  *
- *     pilotd last-good 1
+ *     pilotd last-good 2
  *     epoch 3f9c…            of the cluster, as in the key `cluster`
  *     revision 1234          all up to here
  *     level 1                of translation, in force there
  *     objects 2
- *     17 31 412              create revision, bytes of key and value, of each object
+ *     17 23 31 412           create and mod revision, bytes of key and value, of each object
  *     config/virtualservices/…{"apiVersion":…}
  *     …
  *     hash 6d1f…             of all before this line (base/hash.h)
@@ -41,7 +41,7 @@ bool last_good_write(
 struct last_good_copy {
     const char *epoch; /* in the arena */
     int64_t revision, level;
-    LIST(struct store_entry) entries; /* key, value, create_revision */
+    LIST(struct store_entry) entries; /* key, value, revisions */
 };
 
 /* Blocks. False: there is none (ERROR_NOT_FOUND), or it is not to be trusted. */

@@ -46,6 +46,45 @@ static bool must_be_held(const struct world *w, const struct writing *writing)
            writing->bad_us - writing->good_us > KNOWN_US;
 }
 
+/* ---- what is committed ---- */
+
+/* Its value at that revision, in this history. */
+static bool has_stood(const struct world *w, const char *key, int64_t revision, const char *hold)
+{
+    const struct etcd_version *v = map_find(&w->etcd.newest, key);
+    while (v && v->mod != revision)
+        v = v->former;
+    return v && !v->is_gone && strstr(hold, v->value);
+}
+
+/* It was on its way when a backup was restored, and is refused. */
+static bool is_of_future(const struct etcd_version *hold)
+{
+    const char *since = strstr(hold->value, "\"since\":");
+    long long of = 0, at = 0;
+    sscanf(hold->value, "{\"of\":%lld", &of);
+    sscanf(since ? since : "", "\"since\":%lld", &at);
+    return of >= hold->mod || at >= hold->mod;
+}
+
+void check_holds_committed(struct world *w)
+{
+    static const char prefix[] = "/pilot/holds/";
+    const struct fake_etcd *e = &w->etcd;
+    for (size_t i = e->log_count; i > 0 && e->log[i - 1]->mod == e->revision; i--) {
+        const struct etcd_version *v = e->log[i - 1];
+        char key[256];
+        long long of;
+        if (v->is_gone || strncmp(v->key, prefix, strlen(prefix)) != 0 || is_of_future(v))
+            continue;
+        snprintf(key, sizeof key, "/pilot/%s", v->key + strlen(prefix));
+        if (sscanf(v->value, "{\"of\":%lld", &of) != 1 || !has_stood(w, key, of, v->value))
+            sim_fail(w->sim, "what is held stood under its key", "%s: %s", v->key, v->value);
+    }
+}
+
+/* ---- at rest ---- */
+
 static void check_key(const char *key, void *value, void *context)
 {
     struct world *w = context;

@@ -241,6 +241,7 @@ static void back_up_or_restore(struct world *w)
     etcd_restore(&w->etcd);
     check_holds_forget(w);
     w->vanished = NULL;
+    w->restored_us = w->sim->now_us;
     fake_http_reset(&w->net, NULL, ETCD_MEMBERS);
 }
 

@@ -9,6 +9,7 @@ static void on_commit(struct fake_etcd *e, void *owner)
     struct world *w = owner;
     (void)e;
     truth_note(&w->truth);
+    check_holds_committed(w);
     check_expiry_committed(w);
 }
 

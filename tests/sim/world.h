@@ -47,7 +47,7 @@ struct world {
     struct map writings;        /* of configuration: key → check_holds.c's own */
     struct vanishing *vanished; /* check_expiry.c's own; the newest first */
     unsigned recovery_ms;       /* from the last fault's end until all were at rest for good */
-    uint64_t began_us, burst_until_us; /* of writes */
+    uint64_t began_us, restored_us, burst_until_us; /* of writes */
     struct arena *a;
 };
 
@@ -70,7 +70,8 @@ void check_rest(struct world *w); /* at the end */
 
 /* Somebody wrote that; NULL: deleted it. */
 void check_holds_written(struct world *w, const char *key, const char *value, bool is_bad);
-void check_holds_forget(struct world *w); /* a backup was restored */
+void check_holds_forget(struct world *w);    /* a backup was restored */
+void check_holds_committed(struct world *w); /* after each revision */
 void check_holds_rest(struct world *w);
 
 /* ---- check_expiry.c ---- */

@@ -459,7 +459,7 @@ static void test_what_the_store_does_not_have_is_not_missed(void **state)
     register_four(w);
     put(w,
         "holds/" I1,
-        "{\"of\":1,\"created\":1,\"since\":5,\"why\":\"expired\",\"value\":" FIRST "}");
+        "{\"of\":1,\"created\":1,\"since\":4,\"why\":\"expired\",\"value\":" FIRST "}");
     keyspace_begin(&w->k, false, w->now_ms);
 
     assert_true(keyspace_keep(&w->k, &listed));
@@ -478,7 +478,7 @@ static void test_what_vanished_from_a_former_history_is_no_candidate(void **stat
     vanish_at_once(w, true, 3);
     hold(w, I1);
 
-    keyspace_forget_vanished(&w->k);
+    keyspace_forget_past(&w->k);
 
     assert_non_null(in_force(w, I1));
     assert_null(in_force(w, I2));

@@ -18,7 +18,7 @@
     "\"],\"ports\":[{\"number\":80,\"name\":\"http\",\"protocol\":\"HTTP\"}],"                     \
     "\"resolution\":\"DNS\"}}"
 
-#define HOLD(of, value)              "{\"of\":" #of ",\"since\":9,\"value\":" value "}"
+#define HOLD(of, value)              "{\"of\":" #of ",\"since\":1,\"value\":" value "}"
 #define HOLD_SINCE(of, since, value) "{\"of\":" #of ",\"since\":" #since ",\"value\":" value "}"
 
 struct world {
@@ -284,6 +284,43 @@ static void test_what_was_before_a_deletion_is_not_brought_back(void **state)
 }
 
 /* Who has missed the deletion has a value that the others have not. */
+static void test_a_hold_of_a_revision_to_come_is_refused(void **state)
+{
+    struct world *w = *state;
+    int64_t expected;
+    put(w, KEY, INVALID);
+    put(w, "holds/" KEY, HOLD_SINCE(2, 1, VALUE)); /* at revision 2 */
+    assert_null(in_force(w));
+    assert_non_null(strstr(reject_of(w, "holds/" KEY)->reasons.items[0], "of: must be"));
+    assert_string_equal(wanted(w, &expected), "");
+    put(w, "holds/" KEY, HOLD_SINCE(1, 3, VALUE)); /* at revision 3 */
+    assert_non_null(strstr(reject_of(w, "holds/" KEY)->reasons.items[0], "since: must be"));
+    put(w, "holds/" KEY, HOLD_SINCE(1, 3, VALUE));
+    assert_non_null(in_force(w));
+}
+
+static void test_nothing_is_brought_back_from_a_former_history(void **state)
+{
+    struct world *w = *state;
+    int64_t expected;
+    put(w, KEY, VALUE);
+    put(w, KEY, OTHER);
+    keyspace_begin(&w->k, false, 0);
+    keyspace_forget_past(&w->k);
+    put(w, "holds/" KEY, HOLD(1, VALUE));
+
+    assert_true(put(w, KEY, INVALID));
+
+    assert_false(keyspace_end(&w->k));
+    assert_string_equal(in_force(w)->value, VALUE);
+    assert_int_equal(w->k.waiting, 0);
+    assert_null(wanted(w, &expected));
+    put(w, KEY, OTHER);
+    keyspace_begin(&w->k, true, 0);
+    put(w, KEY, INVALID);
+    assert_int_equal(w->k.waiting, 1); /* what was good since is held again */
+}
+
 static void test_a_value_from_before_a_missed_deletion_is_not_held(void **state)
 {
     struct world *w = *state;
@@ -514,7 +551,7 @@ static void test_pilotds_own_keys_are_no_configuration(void **state)
 
     assert_false(put(w, "replicas/pilotd-1", "{}"));
     assert_false(put(w, "cluster", "{}"));
-    assert_false(put(w, "holds/mesh", HOLD(3, "{}")));
+    assert_false(put(w, "holds/mesh", HOLD(1, "{}")));
 
     assert_int_equal(count_objects(w), 0);
     assert_int_equal(w->stats.rejected, 0);
@@ -572,6 +609,8 @@ int main(void)
         TEST(test_a_hold_that_is_none_is_told),
         TEST(test_a_malformed_hold_is_replaced_or_removed),
         TEST(test_what_was_before_a_deletion_is_not_brought_back),
+        TEST(test_a_hold_of_a_revision_to_come_is_refused),
+        TEST(test_nothing_is_brought_back_from_a_former_history),
         TEST(test_a_value_from_before_a_missed_deletion_is_not_held),
         TEST(test_of_files_the_last_good_value_stays_wherever_it_stands),
         TEST(test_replicas_have_the_same_in_force_when_none_waits),

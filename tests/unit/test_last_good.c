@@ -40,6 +40,7 @@ static int setup(void **state)
     snprintf(w->path, sizeof w->path, "%s/last-good", w->dir);
     w->objects[0] = decode("mesh", MESH, 3, w->a);
     w->objects[1] = decode("registry/default/web/i1", WEB, 17, w->a);
+    w->objects[1]->mod_revision = 23;
     *state = w;
     return 0;
 }
@@ -104,6 +105,7 @@ static void test_what_is_written_is_read(void **state)
     assert_string_equal(web->value, WEB);
     assert_int_equal(web->size, strlen(WEB));
     assert_int_equal(web->create_revision, 17);
+    assert_int_equal(web->mod_revision, 23);
     struct object *again = decode(web->key, web->value, web->create_revision, w->a);
     assert_true(hash128_equal(&again->digest, &w->objects[1]->digest));
     object_release(again);
@@ -167,8 +169,8 @@ static void test_the_reason_is_told(void **state)
         const char *text, *why;
     } cases[] = {
         { "hello, this is somebody's diary\n", "it is no copy that pilotd has written" },
-        { "pilotd last-good 2\n", "it is of a version that this pilotd does not know" },
-        { "pilotd last-good 1\nepoch", "it is cut off" },
+        { "pilotd last-good 1\n", "it is of a version that this pilotd does not know" },
+        { "pilotd last-good 2\nepoch", "it is cut off" },
     };
     struct world *w = *state;
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
@@ -182,12 +184,12 @@ static void test_the_reason_is_told(void **state)
 static void test_lines_that_say_something_else_are_refused(void **state)
 {
     static const char *const bodies[] = {
-        "pilotd last-good 1\n",
-        "pilotd last-good 1\nepoch e\nrevision x\nobjects 0\n",
-        "pilotd last-good 1\nepoch e\nrevision 1\nlevel 1\nobjects 1\n",
-        "pilotd last-good 1\nepoch e\nrevision 1\nlevel 1\nobjects 0\n0 1 1\nab\n",
-        "pilotd last-good 1\nepoch e\nrevision 1\nlevel 1\nobjects 1\n0 999999999999999999 1\nab\n",
-        "pilotd last-good 1\nepoch e\nrevision 1\nlevel 1\nobjects 1\n0 -1 1\nab\n",
+        "pilotd last-good 2\n",
+        "pilotd last-good 2\nepoch e\nrevision x\nobjects 0\n",
+        "pilotd last-good 2\nepoch e\nrevision 1\nlevel 1\nobjects 1\n",
+        "pilotd last-good 2\nepoch e\nrevision 1\nlevel 1\nobjects 0\n0 0 1 1\nab\n",
+        "pilotd last-good 2\nepoch e\nrevision 1\nlevel 1\nobjects 1\n0 0 999999999999999999 1\nab\n",
+        "pilotd last-good 2\nepoch e\nrevision 1\nlevel 1\nobjects 1\n0 0 -1 1\nab\n",
     };
     struct world *w = *state;
     for (size_t i = 0; i < ARRAY_COUNT(bodies); i++) {

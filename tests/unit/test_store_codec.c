@@ -524,6 +524,11 @@ static void test_the_index_gives_shards_and_its_newest_key(void **state)
     assert_true(key_told_is(&newest, &entry));
     entry.value = "y";
     assert_false(key_told_is(&newest, &entry));
+    key_index_apply(index,
+        &(struct store_change){ .entry = { .key = "b", .mod_revision = 9 }, .is_gone = true });
+    assert_string_equal(key_index_newest_gone(index), "b");
+    tell(index, "b", 10, "x");
+    assert_null(key_index_newest_gone(index));
     key_index_free(index);
 }
 
