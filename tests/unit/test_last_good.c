@@ -188,7 +188,8 @@ static void test_lines_that_say_something_else_are_refused(void **state)
         "pilotd last-good 2\nepoch e\nrevision x\nobjects 0\n",
         "pilotd last-good 2\nepoch e\nrevision 1\nlevel 1\nobjects 1\n",
         "pilotd last-good 2\nepoch e\nrevision 1\nlevel 1\nobjects 0\n0 0 1 1\nab\n",
-        "pilotd last-good 2\nepoch e\nrevision 1\nlevel 1\nobjects 1\n0 0 999999999999999999 1\nab\n",
+        "pilotd last-good 2\nepoch e\nrevision 1\nlevel 1\nobjects 1\n0 0 999999999999999999 "
+        "1\nab\n",
         "pilotd last-good 2\nepoch e\nrevision 1\nlevel 1\nobjects 1\n0 0 -1 1\nab\n",
     };
     struct world *w = *state;
