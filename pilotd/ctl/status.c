@@ -170,6 +170,12 @@ static void print_store(const cJSON *status)
         printf("problem   %s\n", text(status, "problem"));
 }
 
+static void print_cap(const cJSON *status)
+{
+    if (number(status, "streamCap") > 0)
+        printf("streams   a fair share and its margin are %lld\n", number(status, "streamCap"));
+}
+
 /* Do they agree, and is nothing wrong? Rejects are findings, and so is what is held. */
 static bool is_well(const cJSON *status)
 {
@@ -201,6 +207,7 @@ int verb_status(struct ctl *ctl)
     } else {
         print_replicas(status);
         print_store(status);
+        print_cap(status);
         printf("agreement %s\n", text(status, "agreement"));
         print_differences(ctl, status, server);
         print_faults(status);

@@ -59,7 +59,7 @@ static bool may_shed(const struct fair_share *f, uint64_t now_ms)
 static void review_crowd(struct fair_share *f, bool is_at_cap, bool is_above_rest, uint64_t now_ms)
 {
     bool was_crowded = f->is_crowded;
-    f->is_crowded = is_above_rest && (is_at_cap || may_shed(f, now_ms));
+    f->is_crowded = is_at_cap || (is_above_rest && may_shed(f, now_ms));
     if (f->is_crowded && !was_crowded)
         f->crowded_since_ms = now_ms;
 }
@@ -67,7 +67,7 @@ static void review_crowd(struct fair_share *f, bool is_at_cap, bool is_above_res
 static int64_t to_shed(const struct fair_share *f, int64_t excess, int64_t room, uint64_t now_ms)
 {
     int64_t part = divide_up(excess * FAIR_SHARE_SHED_PERCENT, 100);
-    if (!may_shed(f, now_ms))
+    if (excess <= 0 || !may_shed(f, now_ms))
         return 0;
     return part < room ? part : room;
 }

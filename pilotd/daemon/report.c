@@ -233,6 +233,7 @@ void report_status(const struct control *c, struct buf *out)
     json_add_int(json, "levelInForce", c->epoch.level);
     json_add_text(json, "agreement", c->peers.differing ? "diverged" : "agreed");
     json_add_int(json, "proxies", xds_stats_streams(&c->stats.xds));
+    json_add_int(json, "streamCap", c->stats.xds.quota.cap);
     json_add_int(json, "scopes", (int64_t)c->scopes.by_key.count);
     cJSON_AddItemToObject(json, "store", store_json(c));
     cJSON_AddItemToObject(json, "replicas", replicas_json(c));

@@ -9,7 +9,7 @@ import threading
 import grpc
 import pytest
 
-from harness import Etcd, World, cluster_name, wait_until
+from harness import PILOTCTL, Etcd, World, cluster_name, wait_until
 from test_balancer import HAProxy
 from cluster import ROOT
 
@@ -113,6 +113,9 @@ def test_a_full_replica_sheds_its_oldest_streams_little_by_little(world):
     clients = fill(world, replica, 60)
     with peer(world, replica, lambda: sum(client.error is not None for client in clients)):
         wait_for_cap(replica, 46)
+        assert replica.status()["streamCap"] == 46
+        told = subprocess.run([PILOTCTL, "status", "--server", replica.admin], text=True, stdout=subprocess.PIPE)
+        assert "streams   a fair share and its margin are 46\n" in told.stdout
         wait_until(lambda: replica.metric("pilotd_streams_shed_total") >= 22, "it sheds", 60)
         beat = json.loads(world.read("replicas/peer"))["beat"]
         wait_until(lambda: json.loads(world.read("replicas/peer"))["beat"] > beat + 3, "and more beats")

@@ -134,11 +134,17 @@ static void check_references(const char *name, void *value, void *context)
 static void on_applied(struct proxy_owner *o, struct proxy *p, enum xds_type type)
 {
     struct referring r = { world_of(o), p, XDS_LISTENER, type > XDS_ENDPOINT };
+    check_share_served(p);
     map_each (&p->held[XDS_LISTENER], check_references, &r)
         ;
     r.type = XDS_ROUTE;
     map_each (&p->held[XDS_ROUTE], check_references, &r)
         ;
+}
+
+static void on_closed(struct proxy_owner *o, struct proxy *p, const char *why)
+{
+    check_share_closed(world_of(o), p, why);
 }
 
 /* Envoy says nothing more of clusters while one of them warms, so the stream would stand still. */
@@ -165,7 +171,8 @@ static void on_sent_twice(
 
 void check_proxies_begin(struct world *w)
 {
-    w->proxy_owner = (struct proxy_owner){ on_connect, on_applied, on_cold, on_sent_twice };
+    w->proxy_owner =
+        (struct proxy_owner){ on_connect, on_applied, on_closed, on_cold, on_sent_twice };
     w->spy_owner = (struct spy_owner){ on_stream, on_view };
     spy_begin(&w->spy_owner);
 }

@@ -34,6 +34,7 @@ struct channel {
     const char *path;
     uint64_t cut_until_us;
     struct h2_connection *server; /* NULL: not accepted yet, or gone */
+    char why[120];                /* the server ended the stream, or "" */
     struct wire up, down;
     bool is_abandoned; /* by the client; what it sent may still arrive */
 };
@@ -162,7 +163,10 @@ void h2_stream_send(struct h2_stream *s, const slice_list *slices)
 /* A stream of these clients is their connection. */
 void h2_stream_end(struct h2_stream *s, enum grpc_status status, const char *message)
 {
-    (void)status, (void)message;
+    struct channel *client = s->connection->client;
+    (void)status;
+    if (client && !s->is_ended)
+        snprintf(client->why, sizeof client->why, "%s", message ? message : "");
     s->is_ended = true;
     h2_connection_close(s->connection);
 }
@@ -233,7 +237,7 @@ static void on_down(struct wire *w, struct parcel *p)
         return;
     }
     const struct channel_handlers *handlers = c->handlers;
-    handlers->on_closed(c, "the other side closed it");
+    handlers->on_closed(c, *c->why ? c->why : "the other side closed it");
     free_channel(c);
 }
 

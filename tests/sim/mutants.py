@@ -32,6 +32,8 @@ REST = "all replicas come to serve the newest revision"
 PROXY_REST = "every proxy has what a build from nothing gives it"
 LOST = "what a replica holds is what etcd has"
 HELD = "the last good value is held in place of a rejected one"
+AGAIN = "nobody is refused over and over"
+SHARE = "all replicas come to have no more streams than their cap"
 
 MUTANTS = [
     Mutant("lets-everybody-in", "pilotd/daemon/gate.c",
@@ -110,6 +112,10 @@ MUTANTS = [
            SERVED),
     Mutant("has-a-view-and-keeps-it", "pilotd/daemon/control.c",
            "        serving_hand_over(serving, scope, view);", "        (void)serving;", PROXY_REST),
+    Mutant("refuses-when-nobody-has-room", "xds/quota.c",
+           "    while (room > 0)", "    while (cap > 0)", AGAIN),
+    Mutant("sheds-nothing", "pilotd/daemon/control.c",
+           "    shed(c, (size_t)v.shed);\n", "", SHARE),
     Mutant("keeps-a-dead-lease", "replication/lease.c",
            "    k->lease = STORE_LEASE_NONE;\n    ask_in(k, 0);", "    ask_in(k, 0);", REST),
 ]

@@ -407,6 +407,7 @@ static void on_closed(struct channel *c, const char *why)
 {
     struct proxy *p = channel_owner(c);
     sim_trace(p->sim, "%s: %s", p->id, why);
+    p->owner->on_closed(p->owner, p, why);
     forget_stream(p);
     proxy_connect_in(p, sim_below(p->sim, RETRY_US));
 }

@@ -20,6 +20,8 @@ struct proxy_owner {
     struct sim_process *(*on_connect)(struct proxy_owner *o, struct proxy *p);
     /* A response was applied. */
     void (*on_applied)(struct proxy_owner *o, struct proxy *p, enum xds_type type);
+    /* The other side closed its stream. */
+    void (*on_closed)(struct proxy_owner *o, struct proxy *p, const char *why);
     /* A cluster that it was sent has waited for its endpoints for too long. */
     void (*on_cold)(struct proxy_owner *o, struct proxy *p);
     /* It has that very version already. */
@@ -58,6 +60,7 @@ struct proxy {
         int64_t opened;     /* what was committed when its stream was opened */
         const void *stream; /* the server's end */
         bool has_view;
+        unsigned refused_in_a_row;
         struct xds_view *views[VIEWS_SEEN]; /* the last ones, retained; a ring */
         size_t view_count;
     } seen;

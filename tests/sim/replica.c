@@ -44,6 +44,7 @@ void replica_init(struct replica_process *r, struct sim *sim, size_t index)
         .log_level = sim->is_tracing ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR + 1,
         .threads = threads,
         .max_joining = 2 * threads, /* so that some of these few proxies have to wait */
+        .stream_margin = REPLICA_STREAM_MARGIN,
         .replica_ttl_ms = TTL_MS,
         .hold_share = 50,
         .hold_window_ms = 15000,
@@ -134,6 +135,7 @@ void replica_start(struct replica_process *r)
     c->replica_owner.on_closed = on_record_gone;
     INVARIANT(control_start(c, &err) && control_open_servings(c, r->arena, &err));
     c->admin_address = "127.0.0.1:15014";
+    c->fair_share.slack = 0;
 }
 
 /* ---- ending ---- */

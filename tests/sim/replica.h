@@ -8,6 +8,9 @@
 #include "daemon/control.h"
 #include "sim.h"
 
+/* Without a slack: there are few proxies. */
+enum { REPLICA_STREAM_MARGIN = 20 };
+
 struct replica_process {
     struct sim_process process;
     struct sim *sim;

@@ -71,6 +71,11 @@ static void end(struct world *w)
     arena_free(w->a);
 }
 
+static bool is_at_rest(struct world *w)
+{
+    return world_is_at_rest(w) && proxies_are_at_rest(w, false) && share_is_at_rest(w, false);
+}
+
 void world_run(struct world *w, struct sim *sim)
 {
     begin(w, sim);
@@ -79,10 +84,11 @@ void world_run(struct world *w, struct sim *sim)
     for (unsigned ms = 0, rest_ms = 0; ms < CALM_MS && rest_ms < REST_MS; ms += LOOK_MS) {
         run_for(w, LOOK_MS * SIM_MS);
         w->recovery_ms = ms + LOOK_MS - rest_ms;
-        rest_ms = world_is_at_rest(w) && proxies_are_at_rest(w, false) ? rest_ms + LOOK_MS : 0;
+        rest_ms = is_at_rest(w) ? rest_ms + LOOK_MS : 0;
     }
     check_rest(w);
     proxies_are_at_rest(w, true);
+    share_is_at_rest(w, true);
     check_holds_rest(w);
     check_expiry_rest(w);
     end(w);

@@ -79,6 +79,12 @@ void check_holds_rest(struct world *w);
 void check_expiry_committed(struct world *w); /* after each revision */
 void check_expiry_rest(struct world *w);
 
+/* ---- check_share.c ---- */
+
+void check_share_closed(struct world *w, struct proxy *p, const char *why);
+void check_share_served(struct proxy *p);
+bool share_is_at_rest(struct world *w, bool is_told);
+
 /* ---- check_proxies.c ---- */
 
 void check_proxies_begin(struct world *w);

@@ -185,12 +185,12 @@ static void test_nothing_is_refused_or_shed_while_nobody_has_room(void **state)
     srand(2);
     for (size_t round = 0; round < 300; round++) {
         struct world *w = world_of(3, 1 + rand() % 30, 0);
-        int64_t equal = rand() % 500;
+        int64_t equal = 2 * (rand() % 250);
         set(w, (int64_t[]){ equal, equal, equal });
         beats(w, 8);
         assert_leaves_all_alone(w);
         w->replicas[2].is_dead = true; /* and those who are left have all that there were */
-        set(w, (int64_t[]){ equal + equal / 2, equal + equal - equal / 2, equal });
+        set(w, (int64_t[]){ equal + equal / 2, equal + equal / 2, equal });
         for (size_t i = 0; i < 30; i++) {
             beat(w);
             assert_leaves_all_alone(w);
