@@ -172,11 +172,17 @@ static bool is_same(const struct object *former, const struct object *object)
            hash128_equal(&former->digest, &object->digest);
 }
 
+/* In a restored backup the same may have stood there for longer than in the history before it. */
+static bool is_known(const struct object *former, const struct object *object)
+{
+    return former->is_leased == object->is_leased && former->mod_revision <= object->mod_revision;
+}
+
 static bool put_object(struct keyspace *k, struct object *object)
 {
     struct object *former = map_find(&k->by_key, object->key);
     bool is_no_change = is_same(former, object);
-    if (is_no_change && former->is_leased == object->is_leased) {
+    if (is_no_change && is_known(former, object)) {
         object_release(object);
         return false;
     }

@@ -471,6 +471,18 @@ static void test_what_the_store_does_not_have_is_not_missed(void **state)
     assert_int_equal(w->k.waiting, 0);
 }
 
+static void test_in_a_restored_backup_the_same_may_stand_there_since_earlier(void **state)
+{
+    struct world *w = *state;
+    struct store_change renewed = written(w, I1, FIRST), before = renewed;
+    renewed.entry.mod_revision += 7;
+    apply(w, true, &renewed, 1);
+
+    assert_false(apply(w, false, &before, 1));
+
+    assert_int_equal(in_force(w, I1)->mod_revision, before.entry.mod_revision);
+}
+
 static void test_what_vanished_from_a_former_history_is_no_candidate(void **state)
 {
     struct world *w = *state;
@@ -664,6 +676,7 @@ int main(void)
         TEST(test_a_hold_of_a_key_that_is_no_instance_is_removed),
         TEST(test_holds_of_unknown_kind_are_told),
         TEST(test_what_the_store_does_not_have_is_not_missed),
+        TEST(test_in_a_restored_backup_the_same_may_stand_there_since_earlier),
         TEST(test_what_vanished_from_a_former_history_is_no_candidate),
         cmocka_unit_test(test_replicas_have_the_same_in_force_when_none_waits),
     };
