@@ -146,10 +146,13 @@ static known_entry share(const struct xds_stream *s, struct xds_resource *r, kno
     return shared;
 }
 
-/* Endpoints that a cluster which was sent waits for. */
-static bool is_waited_for(known_entry e)
+/* Endpoints that a cluster which was sent waits for; or that the proxy of Delta came back with, and
+ * whose cluster may have warmed when its former stream broke. Envoy keeps the hosts of a warm one.
+ */
+static bool is_waited_for(const struct xds_stream *s, known_entry e)
 {
-    return (e & KNOWN_RESEND) && (e & KNOWN_ASKED);
+    bool was_brought = s->variant == XDS_DELTA && known_is_held(e) && !known_resource(e);
+    return (e & KNOWN_ASKED) && ((e & KNOWN_RESEND) || was_brought);
 }
 
 /* One name: what the view has (or NULL) and what is known (or 0); what is known from then on. */
@@ -163,7 +166,8 @@ static known_entry compare_name(const struct xds_stream *s, const struct type_st
         c->has_additions |= is_asked;
         return e;
     }
-    bool is_held = known_is_held(e), is_awaited = t == &s->types[XDS_ENDPOINT] && is_waited_for(e);
+    bool is_held = known_is_held(e),
+         is_awaited = t == &s->types[XDS_ENDPOINT] && is_waited_for(s, e);
     bool owes_denial = (e & KNOWN_ASKED) && !known_is_told_absent(e);
     c->has_removals |= is_held;
     c->has_additions |= is_held ? is_awaited : owes_denial;
@@ -271,7 +275,7 @@ static void keep(struct building *b, known_entry e)
 static void build_absent(struct building *b, known_entry e)
 {
     bool is_asked = e & KNOWN_ASKED, is_held = known_is_held(e);
-    bool is_awaited = b->type == XDS_ENDPOINT && is_waited_for(e);
+    bool is_awaited = b->type == XDS_ENDPOINT && is_waited_for(b->s, e);
     if (is_awaited && answer_awaited(b, e))
         return;
     if (is_held && !b->removes && !is_awaited) {

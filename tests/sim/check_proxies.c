@@ -119,7 +119,7 @@ static void check_references(const char *name, void *value, void *context)
         return;
     for (list_each (const char *const, cluster, &sent->clusters)) {
         const struct sent *to = map_find(&r->p->held[XDS_CLUSTER], *cluster);
-        bool is_cold = to && to->endpoints && !map_find(&r->p->held[XDS_ENDPOINT], to->endpoints);
+        bool is_cold = to && to->endpoints && !to->has_endpoints;
         if ((!to || (is_cold && r->must_be_warm)) && !is_nowhere(r, name, sent, *cluster))
             sim_fail(r->w->sim,
                 "nothing refers to a cluster that is not there",

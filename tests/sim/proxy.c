@@ -238,11 +238,14 @@ static bool is_unchanged(const struct sent *former, const struct sent *sent)
     return former && !former->is_warming && hash128_equal(&former->hash, &sent->hash);
 }
 
-static void have_endpoints(struct proxy *p, const char *name)
+/* That there are none is an answer, too. */
+static void end_warming_of(struct proxy *p, const char *name, bool has_endpoints)
 {
     struct sent *cluster = map_find(&p->held[XDS_CLUSTER], name);
-    if (cluster)
-        cluster->is_warming = false;
+    if (!cluster)
+        return;
+    cluster->is_warming = false;
+    cluster->has_endpoints |= has_endpoints;
 }
 
 static void take(struct proxy *p, enum xds_type type, struct sent *sent)
@@ -255,8 +258,9 @@ static void take(struct proxy *p, enum xds_type type, struct sent *sent)
     }
     sent->stream = p->streams;
     sent->is_warming = sent->endpoints && !is_unchanged(former, sent);
+    sent->has_endpoints = former && former->has_endpoints;
     if (type == XDS_ENDPOINT)
-        have_endpoints(p, name);
+        end_warming_of(p, name, true);
     sim_trace(p->sim, "    %s %s", xds_type_short(type), name);
     bool is_sure = former && *version && !p->has_refused; /* what of a refused one it took is not */
     if (is_sure && strcmp(former->version, version) == 0)
@@ -334,8 +338,8 @@ static void apply_delta(struct proxy *p, enum xds_type type, const pb_DeltaDisco
     }
     for (size_t i = 0; i < r->n_removed_resources; i++) {
         sent_free(map_remove(&p->held[type], r->removed_resources[i]));
-        if (type == XDS_ENDPOINT) /* that there are none is an answer */
-            have_endpoints(p, r->removed_resources[i]);
+        if (type == XDS_ENDPOINT)
+            end_warming_of(p, r->removed_resources[i], false);
     }
     have_applied(p, type, r->nonce);
 }

@@ -14,6 +14,7 @@ struct sent {
     unsigned stream;       /* on which it came: the proxy's first, second, … */
     const char *endpoints; /* a cluster's: of which name; NULL: it needs none */
     bool is_warming;       /* a cluster: none came after it */
+    bool has_endpoints;    /* it, or the one before it: Envoy keeps them though they are removed */
     string_list tables;    /* a listener's: route tables */
     string_list clusters;  /* a listener's or a route table's */
     struct arena *arena;

@@ -434,8 +434,7 @@ static bool is_quiet(const struct run *r)
     return r->delivered == r->requests.count && r->received == r->out.responses.count;
 }
 
-/* Until nobody has anything to say, even when patience ends: that of who drives the stream, and
- * Envoy's with the endpoints of a cluster that it came back with and that is gone. */
+/* Until nobody has anything to say, even when the patience of who drives the stream ends. */
 static void run_dry(struct run *r)
 {
     bool has_waited = false;
@@ -443,8 +442,6 @@ static void run_dry(struct run *r)
         has_waited = is_quiet(r);
         deliver(r);
         receive(r);
-        for (size_t at = 0; has_waited && r->habits->reconnects && at < CLUSTERS; at++)
-            r->warming[at] &= r->mesh.clusters[at] != 0;
         end_warming(r);
         if (has_waited && xds_stream_awaits_names(r->stream))
             xds_stream_stop_awaiting(r->stream, &r->out);
