@@ -23,8 +23,7 @@ COPIED = ("Makefile", "base", "proto", "replication", "xds", "pilotd", "tests", 
 
 Mutant = collections.namedtuple("Mutant", "name file old new scenario invariant")
 
-KEYSPACE_APPLY = """    bool is_changed;
-    if (change->is_gone) {"""
+KEYSPACE_APPLY = "    if (is_below(key, HOLDS_PREFIX))\n"
 
 MUTANTS = [
     Mutant("every-process-its-hash", "pilotd/daemon/builder.c",
@@ -54,14 +53,14 @@ MUTANTS = [
     Mutant("drops-an-instance", "pilotd/daemon/keyspace.c", KEYSPACE_APPLY,
            """    static unsigned count;
     if (++count == 88)
-        drop_object(k, "registry/default/web/i0");
+        keyspace_drop(k, "registry/default/web/i0");
 """ + KEYSPACE_APPLY,
            "steady", "no live endpoint missing"),
     Mutant("drops-a-service", "pilotd/daemon/keyspace.c", KEYSPACE_APPLY,
            """    static unsigned count;
     if (++count % 20 == 0)
-        for (char key[] = "registry/default/web/i0"; key[22] < '4'; key[22]++)
-            drop_object(k, key);
+        for (char name[] = "registry/default/web/i0"; name[22] < '4'; name[22]++)
+            keyspace_drop(k, name);
 """ + KEYSPACE_APPLY,
            "steady", "no failed request"),
     Mutant("always-ready", "pilotd/daemon/control.c",
