@@ -95,6 +95,7 @@ void expiry_count(struct expiry *e, const struct object *object, int by)
     struct instances *instances = get_service(e, object->key);
     INVARIANT(by > 0 || instances->in_force > 0);
     instances->in_force += (size_t)by;
+    e->in_force += (size_t)by;
     drop_if_empty(e, object->key, instances);
 }
 
@@ -113,6 +114,7 @@ struct lost *expiry_get(struct expiry *e, const char *key)
     if (!lost) {
         lost = xcalloc(1, sizeof *lost);
         map_put(&instances->lost, key, lost);
+        e->lost++;
     }
     return lost;
 }
@@ -120,9 +122,11 @@ struct lost *expiry_get(struct expiry *e, const char *key)
 void expiry_forget(struct expiry *e, const char *key)
 {
     struct instances *instances = expiry_is_instance(key) ? find_service(e, key) : NULL;
-    if (!instances)
+    struct lost *lost = instances ? map_remove(&instances->lost, key) : NULL;
+    if (!lost)
         return;
-    free_lost(map_remove(&instances->lost, key));
+    e->lost--;
+    free_lost(lost);
     drop_if_empty(e, key, instances);
 }
 
@@ -144,7 +148,7 @@ struct judging {
     struct expiry *e;
     struct arena *a;
     uint64_t now_ms;
-    size_t gone, out_of_force; /* of a service; those out of force are gone, too */
+    size_t gone, out_of_force; /* those out of force are gone, too */
     string_list keys;
 };
 
@@ -173,17 +177,48 @@ static void want(const char *key, void *value, void *context)
     list_push(j->a, &j->keys, arena_strdup(j->a, key));
 }
 
+static bool are_too_many(const struct judging *j, size_t gone, size_t all)
+{
+    return gone >= EXPIRY_LEAST && gone * 100 > all * (size_t)j->e->settings.share_percent;
+}
+
+static void count_service(const char *service, void *value, void *context)
+{
+    const struct instances *instances = value;
+    (void)service;
+    map_each (&instances->lost, count_lost, context)
+        ;
+}
+
+static void want_service(const char *service, void *value, void *context)
+{
+    const struct instances *instances = value;
+    (void)service;
+    map_each (&instances->lost, want, context)
+        ;
+}
+
 static void judge(const char *service, void *value, void *context)
 {
     struct judging *j = context;
-    struct instances *instances = value;
-    (void)service;
+    const struct instances *instances = value;
     j->gone = j->out_of_force = 0;
-    map_each (&instances->lost, count_lost, j)
+    count_service(service, value, j);
+    if (are_too_many(j, j->gone, instances->in_force + j->out_of_force))
+        want_service(service, value, j);
+}
+
+/* Counted only when it may come to something: more are lost than vanished of late. */
+static void judge_all(struct judging *j)
+{
+    const struct expiry *e = j->e;
+    if (!are_too_many(j, e->lost, e->in_force))
+        return;
+    j->gone = j->out_of_force = 0;
+    map_each (&e->services, count_service, j)
         ;
-    size_t all = instances->in_force + j->out_of_force;
-    if (j->gone >= EXPIRY_LEAST && j->gone * 100 > all * (size_t)j->e->settings.share_percent)
-        map_each (&instances->lost, want, j)
+    if (are_too_many(j, j->gone, e->in_force + j->out_of_force))
+        map_each (&e->services, want_service, j)
             ;
 }
 
@@ -192,6 +227,8 @@ string_list expiry_judge(struct expiry *e, struct arena *a, uint64_t now_ms)
     struct judging j = { .e = e, .a = a, .now_ms = now_ms };
     map_each (&e->touched, judge, &j)
         ;
+    if (e->touched.count > 0)
+        judge_all(&j);
     map_fini(&e->touched, NULL);
     e->touched = (struct map){ 0 };
     return j.keys;

@@ -1,12 +1,13 @@
 /*
- * expiry: the registry's instances that vanished without a word, by service: is it one that died,
+ * expiry: the registry's instances that vanished without a word: is it one that died,
  * or did a registrar fail and all of its leases run out? Who leaves on purpose puts a tombstone
  * first (daemon/keyspace.h); this is about the others.
  *
  * The rule: of a service's healthy instances, when those that vanished within `window_ms` and those
  * that are held already are EXPIRY_LEAST or more, and more than `share_percent` of all, then those
- * that vanished are to be held. What each knows of the past may differ among replicas, and so may
- * their settings: it decides only who writes holds; what is in force follows from the store.
+ * that vanished are to be held. The same goes for all services together, for a registrar may have
+ * had one instance of each. What each replica knows of the past may differ, and so may their
+ * settings: it decides only who writes holds; what is in force follows from the store.
  *
  * Memory: what vanished is kept for the window only. Control loop.
  */
@@ -35,8 +36,9 @@ struct lost {
 
 struct expiry {
     struct expiry_settings settings;
-    struct map services; /* "registry/NAMESPACE/SERVICE" → struct instances */
-    struct map touched;  /* of these: those that lost some since they were judged */
+    struct map services;   /* "registry/NAMESPACE/SERVICE" → struct instances */
+    struct map touched;    /* of these: those that lost some since they were judged */
+    size_t in_force, lost; /* of all services together */
     uint64_t purged_ms;
 };
 

@@ -205,6 +205,19 @@ def test_unhealthy_instances_are_not_missed(mesh):
     assert mesh.held() == 0
 
 
+def test_the_only_instances_of_many_services_are_held_too(mesh):
+    lease = mesh.lease()
+    for name in ("web", "shop", "cart"):
+        mesh.register(1, lease, service=name)
+    replica = mesh.replica()
+    client = mesh.watch_endpoints(replica)
+    mesh.end(lease)
+    wait_until(lambda: mesh.held() == 3, "they are held")
+    agree(mesh, last_revision(mesh))
+    assert endpoints(client) == [1]
+    assert replica.metric("pilotd_held_instances") == 3
+
+
 def test_a_share_of_100_holds_nothing(mesh):
     lease = mesh.lease()
     mesh.register(3, lease)

@@ -95,7 +95,7 @@ MUTANTS = [
     Mutant("holds-nothing-that-vanishes", "pilotd/daemon/keyspace_holds.c",
            "if (k->is_live && object", "if (!k && object", "instances that vanish at once are held"),
     Mutant("holds-who-dies-alone", "pilotd/daemon/expiry.c",
-           "if (j->gone >= EXPIRY_LEAST &&", "if (j->gone > 0 &&", "a single death is held up by nobody"),
+           "return gone >= EXPIRY_LEAST &&", "return gone > 0 &&", "a single death is held up by nobody"),
     Mutant("remembers-the-dead-of-a-former-history", "pilotd/daemon/control.c",
            "        keyspace_forget_past(&c->keyspace);\n", "", "a single death is held up by nobody"),
     Mutant("brings-back-a-former-history", "pilotd/daemon/keyspace_holds.c",

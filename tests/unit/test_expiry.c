@@ -400,6 +400,7 @@ static void test_services_are_judged_by_themselves(void **state)
     struct world *w = *state;
     register_four(w);
     put(w, "registry/default/web2/i1", FIRST);
+    put(w, "registry/default/web2/i2", FIRST);
     put(w, "registry/other/web/i1", FIRST);
     struct store_change changes[] = {
         written(w, "registry/default/web2/i1", NULL),
@@ -410,6 +411,27 @@ static void test_services_are_judged_by_themselves(void **state)
     apply(w, true, changes, ARRAY_COUNT(changes));
 
     assert_int_equal(w->k.waiting, 0);
+}
+
+static void test_the_only_ones_of_many_services_are_held_too(void **state)
+{
+    struct world *w = *state;
+    register_four(w);
+    put(w, "registry/default/a/i", FIRST);
+    put(w, "registry/default/b/i", FIRST);
+    put(w, "registry/default/c/i", FIRST);
+    put(w, "registry/default/d/i", FIRST);
+    vanish(w, "registry/default/a/i");
+    vanish(w, "registry/default/b/i");
+    vanish(w, I1);
+    vanish(w, "registry/default/c/i");
+    assert_int_equal(w->k.waiting, 0); /* 4 of 8 */
+
+    vanish(w, "registry/default/d/i");
+
+    assert_int_equal(w->k.waiting, 5);
+    assert_non_null(in_force(w, "registry/default/a/i"));
+    assert_non_null(in_force(w, I1));
 }
 
 static void test_a_share_of_100_holds_nothing(void **state)
@@ -672,6 +694,7 @@ int main(void)
         TEST(test_what_hangs_on_no_lease_was_taken_away),
         TEST(test_only_healthy_ones_are_missed),
         TEST(test_services_are_judged_by_themselves),
+        TEST(test_the_only_ones_of_many_services_are_held_too),
         TEST(test_a_share_of_100_holds_nothing),
         TEST(test_a_hold_of_a_key_that_is_no_instance_is_removed),
         TEST(test_holds_of_unknown_kind_are_told),
