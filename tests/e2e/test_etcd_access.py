@@ -133,3 +133,23 @@ def test_a_password_says_who_it_is_and_a_revoked_role_is_told(cluster):
 
     cluster.etcdctl("role", "grant-permission", "mesh", *GRANT)
     wait_until(lambda: status(replica)["state"] == "serving", "all is well again", 30)
+
+
+@pytest.mark.parametrize("cluster", [True], indirect=True)
+def test_a_hold_that_may_not_be_written_is_tried_again_until_it_may(cluster):
+    mine = {"cert": cluster.pilot[0], "key": cluster.pilot[1]}
+    cluster.etcdctl("role", "revoke-permission", "mesh", *GRANT[:1], GRANT[2])
+    for kind, key in (("read", "/pilot/"), ("readwrite", "/pilot/replicas/"), ("readwrite", "/pilot/cluster")):
+        cluster.etcdctl("role", "grant-permission", "mesh", "--prefix=true", kind, key)
+    replica = cluster.pilotd("--etcd-cert", mine["cert"], "--etcd-key", mine["key"])
+    rule = "/pilot/config/destinationrules/shop/cart"
+    cluster.etcdctl("put", rule, json.dumps(RULE))
+    wait_until(lambda: objects(replica).get("DestinationRule") == 1, "the rule is followed")
+
+    cluster.etcdctl("put", rule, "{")
+    wait_until(lambda: "holds cannot be written" in replica.log_tail(50), "it is told")
+    wait_until(lambda: not objects(replica).get("DestinationRule"), "nothing stands in for it")
+
+    cluster.etcdctl("role", "grant-permission", "mesh", *GRANT)
+    wait_until(lambda: objects(replica).get("DestinationRule") == 1, "the last good one is held")
+    assert status(replica)["rejected"][0]["held"] is True
