@@ -484,6 +484,10 @@ static void review_share(struct control *c)
     metric_set(&c->stats.xds.quota.cap, v.cap);
     metric_set(&c->stats.xds.quota.room, v.room);
     shed(c, (size_t)v.shed);
+    if (v.resigns)
+        log_warn(&c->log,
+            "proxies that were sent to other replicas come back: all are taken in for a while",
+            LOG_INT("cap", v.cap));
 }
 
 static void on_beat(struct replica_owner *owner)

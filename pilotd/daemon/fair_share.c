@@ -64,6 +64,18 @@ static void review_crowd(struct fair_share *f, bool is_at_cap, bool is_above_res
         f->crowded_since_ms = now_ms;
 }
 
+/* Not crowded for as long, or with other replicas, it would be another try. */
+static bool has_tried_enough(struct fair_share *f, int64_t replicas, uint64_t now_ms)
+{
+    bool is_another = replicas != f->replicas || now_ms - f->tried_ms >= FAIR_SHARE_TRY_MS ||
+                      now_ms - f->trying_since_ms >= FAIR_SHARE_AGAIN_MS;
+    if (is_another)
+        f->trying_since_ms = now_ms;
+    f->replicas = replicas;
+    f->tried_ms = now_ms;
+    return now_ms - f->trying_since_ms >= FAIR_SHARE_TRY_MS;
+}
+
 static int64_t to_shed(const struct fair_share *f, int64_t excess, int64_t room, uint64_t now_ms)
 {
     int64_t part = divide_up(excess * FAIR_SHARE_SHED_PERCENT, 100);
@@ -95,6 +107,13 @@ struct fair_verdict fair_share_review(struct fair_share *f, const struct peers *
         t.since_ms = f->crowded_since_ms;
     map_each (&peers->by_id, count_room, &t)
         ;
+    if (t.room == 0)
+        return v;
+    bool had_resigned = f->has_resigned;
+    f->has_resigned = has_tried_enough(f, t.replicas, now_ms);
+    v.resigns = f->has_resigned && !had_resigned;
+    if (f->has_resigned)
+        return v;
     v.room = divide_up(t.room, t.replicas - 1); /* others may be crowded as well */
     v.shed = to_shed(f, streams - rest, v.room, now_ms);
     return v;

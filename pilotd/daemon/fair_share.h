@@ -16,6 +16,10 @@
  * heard since this replica is crowded. The dead say nothing more; the living have told by then what
  * they got. Nothing is shed before the dead are known: FAIR_SHARE_PATIENCE_MS.
  *
+ * Where each proxy knows one replica alone, without a balancer over all, nothing of this helps. So
+ * who has tried for FAIR_SHARE_TRY_MS, while the same number of replicas was there, resigns and
+ * takes everybody, for FAIR_SHARE_AGAIN_MS.
+ *
  * Pure: the caller says what time it is.
  */
 #ifndef DAEMON_FAIR_SHARE_H
@@ -28,6 +32,8 @@ enum {
     FAIR_SHARE_FRESH_MS = 3000,    /* a peer whose record is older is not counted */
     FAIR_SHARE_PATIENCE_MS = 4000, /* crowded for so long, before streams are shed */
     FAIR_SHARE_SHED_PERCENT = 10,  /* of what is above the rest, with each review; 1 at least */
+    FAIR_SHARE_TRY_MS = 60 * 1000,
+    FAIR_SHARE_AGAIN_MS = 30 * 60 * 1000,
 };
 
 struct fair_share {
@@ -35,12 +41,16 @@ struct fair_share {
     int64_t slack;
     bool is_crowded;
     uint64_t crowded_since_ms, reviewed_ms;
+    bool has_resigned;
+    int64_t replicas; /* when it was tried last … */
+    uint64_t tried_ms, trying_since_ms;
 };
 
 struct fair_verdict {
     int64_t cap;  /* 0: any number */
     int64_t room; /* at the cap, so many new streams may be refused: others have place for them */
     int64_t shed; /* so many are to go now */
+    bool resigns; /* from now on */
 };
 
 /* With each heartbeat. One that is not serving, or serves alone, keeps and takes whoever comes. */

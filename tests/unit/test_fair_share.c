@@ -307,6 +307,46 @@ static void test_one_that_stays_at_its_cap_is_left_alone(void **state)
     world_free(w);
 }
 
+/* A proxy that is shed, or refused, has no other replica to go to. */
+static void test_where_proxies_come_back_it_resigns_for_a_while(void **state)
+{
+    (void)state;
+    struct world *w = world_of(2, 20, 10);
+    const struct fair_verdict *said = &w->replicas[0].said;
+    size_t resignations = 0, shedding = 0;
+    set(w, (int64_t[]){ 300, 0 });
+
+    for (size_t i = 0; i < 90; i++) {
+        beat(w);
+        resignations += said->resigns;
+        shedding += said->shed > 0;
+    }
+    assert_int_equal(resignations, 1);
+    assert_in_range(shedding, 50, FAIR_SHARE_TRY_MS / BEAT_MS);
+    assert_leaves_all_alone(w);
+    assert_int_equal(said->cap, 190);
+
+    beats(w, FAIR_SHARE_AGAIN_MS / BEAT_MS - 60);
+    assert_true(said->shed > 0);
+    world_free(w);
+}
+
+static void test_with_another_replica_it_tries_again(void **state)
+{
+    (void)state;
+    struct world *w = world_of(3, 20, 10);
+    set(w, (int64_t[]){ 300, 0, 0 });
+    w->replicas[2].state = "starting";
+    beats(w, 90);
+    assert_leaves_all_alone(w);
+
+    w->replicas[2].state = "serving";
+    beats(w, 2);
+
+    assert_true(w->replicas[0].said.shed > 0);
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -318,6 +358,8 @@ int main(void)
         cmocka_unit_test(test_one_that_returns_is_given_its_share_little_by_little),
         cmocka_unit_test(test_whatever_they_have_they_come_to_rest_within_their_caps),
         cmocka_unit_test(test_one_that_stays_at_its_cap_is_left_alone),
+        cmocka_unit_test(test_where_proxies_come_back_it_resigns_for_a_while),
+        cmocka_unit_test(test_with_another_replica_it_tries_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
