@@ -267,7 +267,10 @@ static void on_watch_message(struct etcd_call *call, struct grpc_message message
 static void on_watch_end(struct etcd_call *call, const struct grpc_result *result)
 {
     struct etcd_store *e = container_of(call, struct etcd_store, call);
-    fail(e, result->err ? result->err->text : "the watch ended");
+    if (result->is_too_large) /* the next member would send as much */
+        list_again(e, "what was missed is more than one message may be: listing again");
+    else
+        fail(e, result->err ? result->err->text : "the watch ended");
 }
 
 static void start_watch(struct etcd_store *e)

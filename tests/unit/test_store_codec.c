@@ -151,7 +151,7 @@ static void test_a_single_key_has_no_end_and_a_further_page_its_start(void **sta
     free_message(request);
 }
 
-static void test_a_watch_asks_for_fragments_from_its_revision(void **state)
+static void test_a_watch_asks_for_whole_messages_from_its_revision(void **state)
 {
     struct arena *a = *state;
     struct buf body = { 0 };
@@ -163,7 +163,7 @@ static void test_a_watch_asks_for_fragments_from_its_revision(void **state)
     ASSERT_BYTES(create->key, "/p/");
     ASSERT_BYTES(create->range_end, "/p0");
     assert_int_equal(create->start_revision, 42);
-    assert_true(create->fragment);
+    assert_false(create->fragment);
     free_message(request);
 }
 
@@ -542,7 +542,7 @@ int main(void)
         TEST(test_a_range_of_a_prefix_ends_before_the_next_prefix),
         TEST(test_ends_of_prefixes_of_the_highest_bytes),
         TEST(test_a_single_key_has_no_end_and_a_further_page_its_start),
-        TEST(test_a_watch_asks_for_fragments_from_its_revision),
+        TEST(test_a_watch_asks_for_whole_messages_from_its_revision),
         TEST(test_a_transaction_compares_conditional_writes_alone),
         TEST(test_a_page_gives_keys_without_the_prefix_and_where_the_next_begins),
         TEST(test_what_is_no_page_is_refused),

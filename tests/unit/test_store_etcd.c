@@ -230,8 +230,7 @@ static void test_a_listing_that_breaks_is_begun_again_and_told_once(void **state
     assert_null(recorder_value(&w->r, "many/000007"));
 }
 
-/* etcd cuts what a watch missed into messages of 2 MB, within revisions too. */
-static void test_fragments_of_a_revision_are_told_together(void **state)
+static void test_what_was_missed_comes_by_the_watch(void **state)
 {
     struct world *w = *state;
     world_follow(w);
@@ -244,6 +243,22 @@ static void test_fragments_of_a_revision_are_told_together(void **state)
 
     assert_int_equal(w->r.told, 500);
     assert_int_equal(w->r.stats.lists, 1);
+}
+
+/* A watch brings what was missed in one message: 72 MB here. */
+static void test_what_a_message_cannot_bring_is_listed(void **state)
+{
+    struct world *w = *state;
+    world_follow(w);
+    relay_cut(&w->relay);
+    for (size_t i = 0; i < 60; i++)
+        world_put_many(w, i * 100, i * 100 + 100, 12000);
+    relay_mend(&w->relay);
+
+    recorder_until(&w->r, w->r.values.count == 6000);
+
+    assert_int_equal(w->r.told, 6000);
+    assert_int_equal(w->r.stats.lists, 2);
 }
 
 static void test_a_killed_etcd_that_comes_back_is_followed_on(void **state)
@@ -613,7 +628,8 @@ int main(void)
         TEST(test_after_a_broken_connection_only_what_was_missed_is_told, world_start),
         TEST(test_after_a_compaction_the_difference_is_told, world_start),
         TEST(test_a_listing_that_breaks_is_begun_again_and_told_once, world_start),
-        TEST(test_fragments_of_a_revision_are_told_together, world_start),
+        TEST(test_what_was_missed_comes_by_the_watch, world_start),
+        TEST(test_what_a_message_cannot_bring_is_listed, world_start),
         TEST(test_a_killed_etcd_that_comes_back_is_followed_on, world_start_own),
         TEST(test_etcd_away_at_the_start_is_waited_for, world_start_own),
         TEST(test_a_restored_backup_is_told_as_a_difference, world_start_own),
