@@ -51,6 +51,8 @@ struct etcd_store {
     bool has_other_history;   /* found, and not listed since */
     struct key_index *index;
     struct etcd_audit audit; /* VERIFYING: of the newest key. WATCHING: of a shard now and then */
+    size_t doubtful;         /* keys of the shard that differed, while the newest are compared */
+    char doubt[256];         /* the first of them */
     uv_timer_t audit_timer;
     uint64_t audit_every_ms;
 
@@ -123,6 +125,7 @@ static void rest(struct etcd_store *e, size_t member, const char *problem)
     snprintf(text, sizeof text, "%s: %s", former, problem);
     etcd_call_cancel(&e->call);
     etcd_audit_cancel(&e->audit);
+    e->doubtful = 0;
     drop_held(e);
     e->failures = was_steady ? 1 : e->failures + 1;
     e->phase = RESTING;
@@ -440,40 +443,69 @@ static struct etcd_question question(const struct etcd_store *e)
     };
 }
 
-/* A revision that is compacted cannot be compared; and watching from it will not work either. */
-static void on_verified(struct etcd_store *e, const struct etcd_finding *finding)
+static void other_than_told(struct etcd_store *e, const struct etcd_finding *finding)
 {
     char text[sizeof finding->text + 64];
     snprintf(text, sizeof text, "not what was told at its revision: %s", finding->text);
+    other_history(e, finding->header, text);
+}
+
+/* A revision that is compacted cannot be compared; and watching from it will not work either. */
+static void on_verified(struct etcd_store *e, const struct etcd_finding *finding)
+{
     if (finding->verdict == ETCD_SAME || finding->is_compacted)
         start_watch(e);
     else if (finding->verdict == ETCD_NOT_KNOWN)
         fail(e, finding->text);
     else
-        other_history(e, finding->header, text);
+        other_than_told(e, finding);
 }
 
 /* What is lost or invented here comes from a fault of etcd's or ours: it must never happen, and if
  * it does, all is read again, and the difference told. */
+static void on_divergence(struct etcd_store *e)
+{
+    metric_add(&e->base.stats->divergences, (int64_t)e->doubtful);
+    log_error(&e->base.log,
+        "what is held is not what etcd has: all is read again",
+        LOG_STR("member", member_name(e)),
+        LOG_INT("revision", e->audit.asked.revision),
+        LOG_INT("keys", (int64_t)e->doubtful),
+        LOG_STR("first", e->doubt));
+    list_again(e, "what is held is not what etcd has: listing again");
+}
+
+/* Or a backup was restored, and its watch has not been heard of yet: the newest keys tell. */
+static void doubt(struct etcd_store *e, const struct etcd_finding *finding)
+{
+    struct etcd_question newest = question(e);
+    e->doubtful = finding->differing;
+    memcpy(e->doubt, finding->text, sizeof e->doubt);
+    etcd_audit_newest(&e->audit, &newest);
+    if (!etcd_audit_is_running(&e->audit))
+        on_divergence(e);
+}
+
 static void on_audited(struct etcd_store *e, const struct etcd_finding *finding)
 {
+    bool had_doubt = e->doubtful > 0;
     metric_add(&e->base.stats->audited, (int64_t)finding->compared);
-    if (finding->verdict == ETCD_OTHER_HISTORY) {
+    if (finding->verdict == ETCD_OTHER_HISTORY)
         other_history(e, finding->header, finding->text);
-    } else if (finding->verdict == ETCD_DIFFERENT) {
-        metric_add(&e->base.stats->divergences, (int64_t)finding->differing);
-        log_error(&e->base.log,
-            "what is held is not what etcd has: all is read again",
-            LOG_STR("member", member_name(e)),
-            LOG_INT("revision", e->audit.asked.revision),
-            LOG_INT("keys", (int64_t)finding->differing),
-            LOG_STR("first", finding->text));
-        list_again(e, "what is held is not what etcd has: listing again");
-    } else if (finding->is_refused) {
+    else if (finding->verdict == ETCD_DIFFERENT && had_doubt)
+        other_than_told(e, finding);
+    else if (finding->verdict == ETCD_DIFFERENT)
+        doubt(e, finding);
+    else if (finding->is_refused)
         fail(e, finding->text); /* a watch goes on although its user may not read any more */
-    } else if (finding->verdict == ETCD_NOT_KNOWN) {
+    else if (had_doubt && finding->verdict == ETCD_SAME)
+        on_divergence(e);
+    else if (had_doubt)
+        list_again(e, "what is held may not be what etcd has: listing again");
+    else if (finding->verdict == ETCD_NOT_KNOWN)
         log_debug(&e->base.log, "keys could not be compared", LOG_STR("why", finding->text));
-    }
+    if (had_doubt)
+        e->doubtful = 0;
 }
 
 static void on_finding(struct etcd_audit *audit, const struct etcd_finding *finding)

@@ -212,10 +212,10 @@ static void on_refused(struct xds_subscriber *subscriber)
         "whether there is news is not known here; ask another replica");
 }
 
-static bool is_one_too_many(const struct rpc *rpc)
+static bool is_one_too_many(const struct rpc *rpc, const char *node_id)
 {
     struct xds_stats *stats = rpc->shared->stats;
-    return quota_refuses(&stats->quota, xds_stats_streams(stats) - 1);
+    return quota_refuses(&stats->quota, xds_stats_streams(stats) - 1, node_id);
 }
 
 /* ---- ADS requests ---- */
@@ -229,7 +229,7 @@ static bool subscribe(struct rpc *rpc, const struct discovery_request *request)
         end(rpc, GRPC_INVALID_ARGUMENT, "the first request of a stream must have a node");
         return false;
     }
-    if (is_one_too_many(rpc)) {
+    if (is_one_too_many(rpc, request->node.id)) {
         send_elsewhere(rpc, "others have fewer streams than this replica; ask another");
         return false;
     }

@@ -50,7 +50,7 @@ static void count_room(const char *id, void *value, void *context)
         t->room += t->share - told_streams(peer);
 }
 
-static bool may_shed(const struct fair_share *f, uint64_t now_ms)
+static bool is_patience_over(const struct fair_share *f, uint64_t now_ms)
 {
     return f->is_crowded && now_ms - f->crowded_since_ms >= FAIR_SHARE_PATIENCE_MS;
 }
@@ -59,7 +59,7 @@ static bool may_shed(const struct fair_share *f, uint64_t now_ms)
 static void review_crowd(struct fair_share *f, bool is_at_cap, bool is_above_rest, uint64_t now_ms)
 {
     bool was_crowded = f->is_crowded;
-    f->is_crowded = is_at_cap || (is_above_rest && may_shed(f, now_ms));
+    f->is_crowded = is_at_cap || (is_above_rest && is_patience_over(f, now_ms));
     if (f->is_crowded && !was_crowded)
         f->crowded_since_ms = now_ms;
 }
@@ -76,10 +76,10 @@ static bool has_tried_enough(struct fair_share *f, int64_t replicas, uint64_t no
     return now_ms - f->trying_since_ms >= FAIR_SHARE_TRY_MS;
 }
 
-static int64_t to_shed(const struct fair_share *f, int64_t excess, int64_t room, uint64_t now_ms)
+static int64_t to_shed(int64_t excess, int64_t room)
 {
     int64_t part = divide_up(excess * FAIR_SHARE_SHED_PERCENT, 100);
-    if (excess <= 0 || !may_shed(f, now_ms))
+    if (excess <= 0)
         return 0;
     return part < room ? part : room;
 }
@@ -101,7 +101,7 @@ struct fair_verdict fair_share_review(struct fair_share *f, const struct peers *
     v.cap = divide_up(t.streams * (100 + f->margin_percent), t.replicas * 100) + f->slack;
     int64_t rest = t.share + (v.cap - t.share) / 2;
     review_crowd(f, streams >= v.cap, streams > rest, now_ms);
-    if (!f->is_crowded)
+    if (!is_patience_over(f, now_ms))
         return v;
     if (t.since_ms < f->crowded_since_ms)
         t.since_ms = f->crowded_since_ms;
@@ -115,6 +115,6 @@ struct fair_verdict fair_share_review(struct fair_share *f, const struct peers *
     if (f->has_resigned)
         return v;
     v.room = divide_up(t.room, t.replicas - 1); /* others may be crowded as well */
-    v.shed = to_shed(f, streams - rest, v.room, now_ms);
+    v.shed = to_shed(streams - rest, v.room);
     return v;
 }

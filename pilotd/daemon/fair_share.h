@@ -11,10 +11,10 @@
  * shed a few of theirs with each heartbeat. Refusing is the exception: it costs a proxy another
  * connect, and is in vain unless somebody else has room.
  *
- * Who died a moment ago looks as if it had room, and its streams come here at once. So a record
- * says that there is room only once: to the first review after it was heard, and only if it was
- * heard since this replica is crowded. The dead say nothing more; the living have told by then what
- * they got. Nothing is shed before the dead are known: FAIR_SHARE_PATIENCE_MS.
+ * Who died a moment ago looks as if it had room, and its streams come here and to others at once,
+ * who look to one another as if they had not got theirs. So nothing is refused or shed before the
+ * dead are known and the living have told what they got: FAIR_SHARE_PATIENCE_MS. And a record says
+ * that there is room only once: to the first review after it was heard.
  *
  * Where each proxy knows one replica alone, without a balancer over all, nothing of this helps. So
  * who has tried for FAIR_SHARE_TRY_MS, while the same number of replicas was there, resigns and
@@ -30,7 +30,7 @@
 enum {
     FAIR_SHARE_SLACK = 10,         /* streams above the margin: small meshes are left alone */
     FAIR_SHARE_FRESH_MS = 3000,    /* a peer whose record is older is not counted */
-    FAIR_SHARE_PATIENCE_MS = 4000, /* crowded for so long, before streams are shed */
+    FAIR_SHARE_PATIENCE_MS = 4000, /* crowded for so long, before it does anything */
     FAIR_SHARE_SHED_PERCENT = 10,  /* of what is above the rest, with each review; 1 at least */
     FAIR_SHARE_TRY_MS = 60 * 1000,
     FAIR_SHARE_AGAIN_MS = 30 * 60 * 1000,

@@ -69,9 +69,20 @@ static void on_read(struct store_call *call, const struct store_reply *reply)
     review(g);
 }
 
+/* A row ends when nobody has come for a while. */
+static void count_in_row(struct gate *g)
+{
+    bool goes_on = now_ms(g) - g->began_ms <= 2 * (uint64_t)GATE_PAUSE_MAX_MS;
+    g->row = goes_on && g->began_ms > 0 ? g->row + 1 : 1;
+    g->pause_ms = g->row <= GATE_QUICK_READS ? GATE_PAUSE_MIN_MS : 2 * g->pause_ms;
+    if (g->pause_ms > GATE_PAUSE_MAX_MS)
+        g->pause_ms = GATE_PAUSE_MAX_MS;
+}
+
 static void begin(struct gate *g)
 {
     g->phase = GATE_READING;
+    count_in_row(g);
     g->began_ms = now_ms(g);
     cover_all(g);
     metric_add(&g->stats->reads, 1);
@@ -89,9 +100,9 @@ static void review(struct gate *g)
     if (!g->store || g->is_cut_off) {
         cover_all(g);
         decide(g, g->store ? GATE_LET_IN_STALE : GATE_LET_IN);
-    } else if (g->began_ms > 0 && since_ms < GATE_PAUSE_MS) {
+    } else if (since_ms < g->pause_ms) {
         g->phase = GATE_PAUSING;
-        uv_timer_start(&g->timer, on_timer, GATE_PAUSE_MS - since_ms, 0);
+        uv_timer_start(&g->timer, on_timer, g->pause_ms - since_ms, 0);
     } else {
         begin(g);
     }

@@ -3,9 +3,12 @@
  * once this replica publishes all that a quorum read of the store, begun after the stream opened,
  * has seen.
  *
- * One read serves all who wait when it begins, and reads are GATE_PAUSE_MS apart: a storm of
- * streams costs a few. When the store takes longer than GATE_LIMIT_MS, the streams are turned away:
- * another replica may have what this one cannot know of. A replica that has been stale for long
+ * One read serves all who wait when it begins, and reads are apart: GATE_QUICK_READS in a row by
+ * GATE_PAUSE_MIN_MS, and then by twice as long each time, up to GATE_PAUSE_MAX_MS. So those of a
+ * replica that died wait for milliseconds, and the storm of a whole mesh costs some dozen reads.
+ *
+ * When the store takes longer than GATE_LIMIT_MS, the streams are turned away: another replica may
+ * have what this one cannot know of. A replica that has been stale for long
  * enough that balancers send it nobody unless all are (control.c) is cut off, and lets everybody in
  * to what there is: fail static, counted as stale.
  *
@@ -20,7 +23,9 @@
 #include "replication/store.h"
 
 enum {
-    GATE_PAUSE_MS = 50,
+    GATE_QUICK_READS = 16,
+    GATE_PAUSE_MIN_MS = 5,
+    GATE_PAUSE_MAX_MS = 200,
     GATE_LIMIT_MS = 1000,
 };
 
@@ -55,6 +60,8 @@ struct gate {
     enum gate_phase phase;
     bool is_cut_off;
     uint64_t began_ms;       /* of the last read; 0: none */
+    uint64_t pause_ms;       /* after it */
+    unsigned row;            /* of reads, one after another */
     int64_t known, target;   /* revisions: published, and wanted to be */
     struct gate_loop *loops; /* each serving loop's tickets */
     size_t count;

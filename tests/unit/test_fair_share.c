@@ -230,6 +230,8 @@ static void test_each_record_tells_of_room_once(void **state)
     struct world *w = world_of(2, 20, 10);
     struct replica *r = &w->replicas[0];
     set(w, (int64_t[]){ 300, 0 });
+    beats(w, 4);
+    assert_int_equal(r->said.room, 0); /* its patience is not over */
     beats(w, 2);
     assert_int_equal(r->said.cap, 190);
     assert_int_equal(r->said.room, 150);

@@ -11,7 +11,7 @@ static void test_below_the_cap_nothing_is_refused(void **state)
 {
     struct quota q = { .cap = 10, .room = 5 };
     (void)state;
-    assert_false(quota_refuses(&q, 9));
+    assert_false(quota_refuses(&q, 9, "a"));
     assert_int_equal(q.room, 5);
     assert_int_equal(q.refused, 0);
 }
@@ -20,9 +20,9 @@ static void test_at_the_cap_so_many_as_others_have_room_for(void **state)
 {
     struct quota q = { .cap = 10, .room = 2 };
     (void)state;
-    assert_true(quota_refuses(&q, 10));
-    assert_true(quota_refuses(&q, 11));
-    assert_false(quota_refuses(&q, 10));
+    assert_true(quota_refuses(&q, 10, "a"));
+    assert_true(quota_refuses(&q, 11, "b"));
+    assert_false(quota_refuses(&q, 10, "c"));
     assert_int_equal(q.refused, 2);
 }
 
@@ -30,8 +30,19 @@ static void test_without_a_cap_nothing_is_refused(void **state)
 {
     struct quota q = { .room = 5 };
     (void)state;
-    assert_false(quota_refuses(&q, 1000));
+    assert_false(quota_refuses(&q, 1000, "a"));
     assert_int_equal(q.refused, 0);
+}
+
+static void test_who_comes_back_is_taken(void **state)
+{
+    struct quota q = { .cap = 10, .room = 5 };
+    (void)state;
+    assert_true(quota_refuses(&q, 10, "a"));
+    assert_false(quota_refuses(&q, 10, "a"));
+    assert_int_equal(q.room, 4);
+    assert_true(quota_refuses(&q, 10, "a")); /* another time */
+    assert_int_equal(q.refused, 2);
 }
 
 int main(void)
@@ -40,6 +51,7 @@ int main(void)
         cmocka_unit_test(test_below_the_cap_nothing_is_refused),
         cmocka_unit_test(test_at_the_cap_so_many_as_others_have_room_for),
         cmocka_unit_test(test_without_a_cap_nothing_is_refused),
+        cmocka_unit_test(test_who_comes_back_is_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
