@@ -201,6 +201,18 @@ static bool is_below(const char *key, const char *prefix)
     return strncmp(key, prefix, strlen(prefix)) == 0;
 }
 
+static void hear_peer(struct control *c, const struct replica_record *record)
+{
+    c->others_beats++;
+    peers_heard(&c->peers, record, uv_now(&c->loop));
+}
+
+static void hear_self(struct control *c, const struct replica_record *record)
+{
+    c->others_beats = 0;
+    replica_seen(c->replica, record);
+}
+
 static void hear_record(struct control *c, const struct store_entry *entry, struct diags *d)
 {
     struct replica_record record;
@@ -212,9 +224,9 @@ static void hear_record(struct control *c, const struct store_entry *entry, stru
     if (strcmp(record.id, id) != 0)
         diag_add(d, DIAG_ERROR, DIAG_KEY_MISMATCH, "id", NULL, "must be \"%s\", as the key", id);
     else if (strcmp(id, c->options->id) != 0)
-        peers_heard(&c->peers, &record, uv_now(&c->loop));
+        hear_peer(c, &record);
     else if (c->replica)
-        replica_seen(c->replica, &record);
+        hear_self(c, &record);
 }
 
 static void miss_record(struct control *c, const char *id)
@@ -269,11 +281,15 @@ static void hear_revision(struct control *c, int64_t revision)
     c->revision = revision;
 }
 
-/* Before it is heard: what comes next happened just now, and was not missed until now. */
+/* Whether what is heard next happened just now, in the store's own time: peers write once a second.
+ * Who was away missed their beats, and others have decided meanwhile; where nobody could write, as
+ * without a quorum, nobody has. */
 static bool hears_live(const struct control *c)
 {
-    return c->is_synced && c->has_shared_store && !*control_staleness(c) &&
-           store_status(c->store)->state == STORE_FOLLOWING;
+    size_t seconds = REPLICA_STALE_MS / REPLICA_BEAT_MS;
+    return c->is_synced && c->has_shared_store &&
+           store_status(c->store)->state == STORE_FOLLOWING &&
+           c->others_beats <= seconds * (c->peers.by_id.count + 1);
 }
 
 static void on_changes(struct store_listener *listener, const struct store_change *changes,
@@ -281,9 +297,10 @@ static void on_changes(struct store_listener *listener, const struct store_chang
 {
     struct control *c = container_of(listener, struct control, listener);
     bool is_changed = false, had_to_wait = must_wait(c);
-    keyspace_begin(&c->keyspace, hears_live(c), uv_now(&c->loop));
+    keyspace_begin(&c->keyspace, uv_now(&c->loop));
     hear_revision(c, revision);
     for (size_t i = 0; i < count; i++) {
+        keyspace_set_live(&c->keyspace, hears_live(c));
         is_changed |= keyspace_apply(&c->keyspace, &changes[i]);
         had_to_wait |= must_wait(c);
         hear_own_key(c, &changes[i]);

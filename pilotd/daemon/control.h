@@ -47,6 +47,7 @@ struct control {
     int64_t revision;        /* all up to here is known */
     unsigned history;        /* counts those that revisions are of: one more after a restore */
     unsigned told_histories; /* as the store counted when it last told something */
+    size_t others_beats;     /* of peers, heard since the own one was */
     uint64_t lost_store_ms;  /* since when it is not followed; 0: it is */
     uint64_t stale_since_ms; /* 0: it is fresh */
     bool has_told_waiting;

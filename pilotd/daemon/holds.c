@@ -141,9 +141,16 @@ static bool gather_batch(struct holds *h)
     return is_leased;
 }
 
+/* Who does not follow the store might write to another history than it knows. */
+static bool can_write(const struct holds *h)
+{
+    return !h->batch && !h->is_failing && h->told_revision >= h->must_know_revision &&
+           store_status(h->store)->state == STORE_FOLLOWING;
+}
+
 static void write_next(struct holds *h)
 {
-    if (h->batch || h->is_failing || h->told_revision < h->must_know_revision)
+    if (!can_write(h))
         return;
     bool is_leased = gather_batch(h);
     if (h->writes.count == 0) {

@@ -10,8 +10,8 @@
  * The same goes for instances of the registry that vanish with many others of their service at once
  * (daemon/expiry.h): in place of an absent key, what `holds/<key>` has is in force, unless there is
  * `tombstones/<key>`: who takes an instance away on purpose puts that in the same transaction, with
- * the instance's lease. Only what a fresh replica hears as it happens is looked at so: what was
- * missed has been decided by others.
+ * the instance's lease. Only what a replica hears as it happens is looked at so: what was missed
+ * has been decided by others.
  */
 #ifndef DAEMON_KEYSPACE_H
 #define DAEMON_KEYSPACE_H
@@ -74,10 +74,12 @@ void keyspace_init(struct keyspace *k, const struct expiry_settings *settings,
     struct keyspace_stats *stats, const struct log_scope *log);
 void keyspace_fini(struct keyspace *k);
 
-/* Around what came at once. `is_live`: it happens now, and is heard by who was fresh before. The
- * end is true when the objects are others than before it. */
-void keyspace_begin(struct keyspace *k, bool is_live, uint64_t now_ms);
+/* Around what came at once. The end is true when the objects are others than before it. */
+void keyspace_begin(struct keyspace *k, uint64_t now_ms);
 bool keyspace_end(struct keyspace *k);
+
+/* Whether what is applied next has just happened. */
+void keyspace_set_live(struct keyspace *k, bool is_live);
 
 /* True when the objects are others than before. */
 bool keyspace_apply(struct keyspace *k, const struct store_change *change);

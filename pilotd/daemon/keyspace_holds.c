@@ -167,9 +167,14 @@ void keyspace_find_again(struct keyspace *k, const char *key)
         expiry_forget(&k->expiry, key);
 }
 
-void keyspace_begin(struct keyspace *k, bool is_live, uint64_t now_ms)
+void keyspace_set_live(struct keyspace *k, bool is_live)
 {
     k->is_live = is_live;
+}
+
+void keyspace_begin(struct keyspace *k, uint64_t now_ms)
+{
+    k->is_live = false;
     k->has_other_past = false;
     k->now_ms = now_ms;
 }

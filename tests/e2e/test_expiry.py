@@ -1,6 +1,7 @@
 """Instances that vanish with many others of their service at once stay in force for a while; who says
 farewell, or dies alone, is gone at once."""
 
+import json
 import signal
 import subprocess
 import tempfile
@@ -237,18 +238,39 @@ def test_a_greater_share_must_be_lost(mesh):
     assert mesh.held() == 0
 
 
+def beat_of(mesh, replica):
+    return json.loads(mesh.read(f"replicas/{replica.name}") or '{"beat": 0}')["beat"]
+
+
 def test_what_was_missed_is_not_brought_back(mesh):
-    """Who was stopped cannot tell what happened at once from what happened."""
+    """Who was stopped cannot tell what happened at once from what happened: others have decided."""
     lease = mesh.lease()
     mesh.register(3, lease)
-    replica = mesh.replica()
+    other, replica = mesh.replica("--hold-share", "100"), mesh.replica()
     client = mesh.watch_endpoints(replica)
     replica.signal(signal.SIGSTOP)
+    last = beat_of(mesh, other) + 8
+    wait_until(lambda: beat_of(mesh, other) >= last, "it is away for long")
     mesh.end(lease)
-    time.sleep(4)  # it must be older than a record may be
     replica.signal(signal.SIGCONT)
     wait_until(lambda: endpoints(client) == [], "they are gone")
+    agree(mesh, last_revision(mesh))
     assert mesh.held() == 0
+
+
+def test_leases_that_ran_out_while_the_store_stood_still_are_held(mesh):
+    """Nobody could renew them, and replicas are stale when they hear of it: yet it happens just then."""
+    mesh.register(3, mesh.lease(3))
+    replicas = [mesh.replica() for _ in range(2)]
+    client = mesh.watch_endpoints(replicas[0])
+    mesh.etcd.process.signal(signal.SIGSTOP)
+    wait_until(lambda: not any(replica.is_ready() for replica in replicas), "they are stale")
+    time.sleep(2)  # longer than the leases
+    mesh.etcd.process.signal(signal.SIGCONT)
+    wait_until(lambda: mesh.held() == 3, "they are held")
+    wait_until(lambda: all(replica.is_ready() for replica in replicas), "all are well")
+    agree(mesh, last_revision(mesh))
+    assert endpoints(client) == [1, 2, 3]
 
 
 def register_process(mesh, index):

@@ -39,10 +39,11 @@ static bool was_there_after(const struct etcd_version *v, int64_t revision)
 
 /* ---- what is committed ---- */
 
-/* No fault but that of registrars: every replica was there and fresh all the time. */
-static bool are_all_fresh(const struct world *w)
+/* No fault but that of registrars, and of etcd as a whole: every replica was there all the time. */
+static bool are_all_there(const struct world *w)
 {
-    return w->moods == HISTORY_OF_REGISTRARS && w->sim->now_us > w->began_us + START_US;
+    unsigned others = ~(unsigned)(HISTORY_OF_REGISTRARS | HISTORY_OF_LOST_QUORUM);
+    return w->moods && !(w->moods & others) && w->sim->now_us > w->began_us + START_US;
 }
 
 static void look_at_service(struct world *w, size_t service)
@@ -60,7 +61,7 @@ static void look_at_service(struct world *w, size_t service)
     }
     if (v.count == 0)
         return;
-    v.must_be_held = are_all_fresh(w) && v.count >= 2 && v.count > left;
+    v.must_be_held = are_all_there(w) && v.count >= 2 && v.count > left;
     v.former = w->vanished;
     w->vanished = ARENA_NEW(w->a, struct vanishing);
     *w->vanished = v;

@@ -338,7 +338,8 @@ static unsigned draw_moods(struct world *w)
         return all;
     case 2:
         INVARIANT(faults[bit_of(HISTORY_OF_REGISTRARS)] == lose_registrars);
-        return HISTORY_OF_REGISTRARS;
+        INVARIANT(faults[bit_of(HISTORY_OF_LOST_QUORUM)] == lose_quorum);
+        return HISTORY_OF_REGISTRARS | (sim_chance(w->sim, 500) ? HISTORY_OF_LOST_QUORUM : 0);
     default:
         return (unsigned)sim_roll(w->sim) & (unsigned)sim_roll(w->sim) & all;
     }

@@ -55,7 +55,10 @@ void world_run(struct world *w, struct sim *sim);
 
 /* ---- history.c: what happens to it ---- */
 
-enum { HISTORY_OF_REGISTRARS = 1 << 10 }; /* `moods` of a history with no other faults */
+enum { /* `moods` of a history with no other faults */
+    HISTORY_OF_REGISTRARS = 1 << 10,
+    HISTORY_OF_LOST_QUORUM = 1 << 7,
+};
 
 void history_begin(struct world *w);
 void history_end(struct world *w); /* every fault is mended, every replica is up */

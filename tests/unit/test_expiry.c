@@ -78,7 +78,8 @@ static struct store_change written(struct world *w, const char *key, const char 
 static bool apply(struct world *w, bool is_live, const struct store_change *changes, size_t count)
 {
     bool is_changed = false;
-    keyspace_begin(&w->k, is_live, w->now_ms);
+    keyspace_begin(&w->k, w->now_ms);
+    keyspace_set_live(&w->k, is_live);
     for (size_t i = 0; i < count; i++)
         is_changed |= keyspace_apply(&w->k, &changes[i]);
     return keyspace_end(&w->k) || is_changed;
@@ -482,7 +483,7 @@ static void test_what_the_store_does_not_have_is_not_missed(void **state)
     put(w,
         "holds/" I1,
         "{\"of\":1,\"created\":1,\"since\":4,\"why\":\"expired\",\"value\":" FIRST "}");
-    keyspace_begin(&w->k, false, w->now_ms);
+    keyspace_begin(&w->k, w->now_ms);
 
     assert_true(keyspace_keep(&w->k, &listed));
 

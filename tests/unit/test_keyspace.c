@@ -305,7 +305,7 @@ static void test_nothing_is_brought_back_from_a_former_history(void **state)
     int64_t expected;
     put(w, KEY, VALUE);
     put(w, KEY, OTHER);
-    keyspace_begin(&w->k, false, 0);
+    keyspace_begin(&w->k, 0);
     keyspace_forget_past(&w->k);
     put(w, "holds/" KEY, HOLD(1, VALUE));
 
@@ -316,7 +316,7 @@ static void test_nothing_is_brought_back_from_a_former_history(void **state)
     assert_int_equal(w->k.waiting, 0);
     assert_null(wanted(w, &expected));
     put(w, KEY, OTHER);
-    keyspace_begin(&w->k, true, 0);
+    keyspace_begin(&w->k, 0);
     put(w, KEY, INVALID);
     assert_int_equal(w->k.waiting, 1); /* what was good since is held again */
 }
