@@ -26,10 +26,10 @@ SPANS_MAX = 400
 CLOCK = "clock"
 WEB_HOST = "web.default.svc.cluster.local:8080"
 
-AGREEMENT, BACK, HISTORY, FAILED, TWICE, MISSING, READY, CONVERGED, BOUNDED, ALIVE, ALARM = (
+AGREEMENT, BACK, HISTORY, FAILED, TWICE, MISSING, READY, CONVERGED, BOUNDED, ALIVE, ALARM, BREAKS = (
     "same revision, same hash", "no way back", "what history says", "no failed request", "nothing twice",
     "no live endpoint missing", "ready means fresh", "converged in time", "bounded", "replicas live",
-    "no false alarm")
+    "no false alarm", "make before break")
 
 
 def frozen(fact):
@@ -163,6 +163,8 @@ class Checker(threading.Thread):
             if kind == "CDS":
                 proxy.new_clusters.add(name)
             self.take_resource(proxy, kind, name, version)
+        if number not in self.refusing:
+            self.check_references(number, proxy, kind, event)
         for name in event["removed"]:
             proxy.versions.pop((kind, name), None)
             if kind in ("EDS", "CDS"):  # the endpoints go with their cluster
@@ -173,6 +175,24 @@ class Checker(threading.Thread):
             proxy.waiting.append((event["t"], dict(proxy.endpoints) if kind == "EDS" else {},
                                   proxy.weights if kind == "RDS" else None, event["replica"]))
             self.settle(number, proxy, event["t"])
+
+    def clusters_of(self, kind, name, version):
+        fact = self.facts.get(f"{kind} {name} {version}")
+        return fact["clusters"] if fact else ()
+
+    def check_references(self, number, proxy, kind, event):
+        """What comes refers to clusters that are there; what goes, nothing that is there refers to."""
+        if kind in ("LDS", "RDS"):
+            lacking = [(name, cluster) for name, version, _, _ in event["set"]
+                       for cluster in self.clusters_of(kind, name, version)
+                       if ("CDS", cluster) not in proxy.versions]
+        else:
+            gone = set(event["removed"]) if kind == "CDS" else ()
+            lacking = [(name, cluster) for (held, name), version in proxy.versions.items()
+                       if gone and held in ("LDS", "RDS")
+                       for cluster in self.clusters_of(held, name, version) if cluster in gone]
+        for name, cluster in lacking[:1]:
+            self.broken(BREAKS, f"proxy {number}: {name} refers to {cluster}, which is not there")
 
     def cause_of(self, closed_at):
         """When the fault began that ended a stream: a stopped replica is noticed later."""

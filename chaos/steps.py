@@ -34,6 +34,9 @@ def flood_transactions(count):
             for n in range(first, min(first + FLOOD_PUTS, count))]}).encode()
 
 
+MEMORY_GROUPS = "/sys/fs/cgroup/memory"
+
+
 class Writer(threading.Thread):
     """Constant change: the clock's port counts up, and a VirtualService's weights go round."""
 
@@ -214,10 +217,29 @@ class Steps:
             wait_until(lambda: abs(self.mesh.clock_s(member) - time.time() - int(match[1]) * 3600) < 60,
                        f"{member.name} has its clock {step}", 10)
 
-    def do_limit(self, who, _descriptors, count):
+    def do_limit(self, who, what, count):
         for member in self.targets(who):
+            if what == "memory":
+                self.limit_memory(member, int(count) << 20)
+                continue
             _, hard = resource.prlimit(member.popen.pid, resource.RLIMIT_NOFILE)
             resource.prlimit(member.popen.pid, resource.RLIMIT_NOFILE, (int(count), hard))
+
+    @staticmethod
+    def limit_memory(member, limit_bytes):
+        """Of what it takes from now on; 0: no limit. A process in a group that is full is killed."""
+        group = os.path.join(MEMORY_GROUPS, f"chaos-{member.popen.pid}-{os.stat('/proc/self/ns/net').st_ino}")
+        if limit_bytes:
+            os.makedirs(group, exist_ok=True)
+            with open(os.path.join(group, "memory.limit_in_bytes"), "w", encoding="ascii") as limit:
+                limit.write(str(limit_bytes))
+        with open(os.path.join(group if limit_bytes else MEMORY_GROUPS, "cgroup.procs"), "w",
+                  encoding="ascii") as members:
+            members.write(str(member.popen.pid))
+        if not limit_bytes:
+            with open(os.path.join(group, "memory.max_usage_in_bytes"), encoding="ascii") as used:
+                print(f"    {member.name} took {int(used.read()) >> 10} KiB more at most", flush=True)
+            os.rmdir(group)
 
     def do_fill_disk(self, who):
         """What is under --data-dir is full."""

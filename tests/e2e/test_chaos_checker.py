@@ -95,6 +95,24 @@ def test_what_is_sent_twice_is_counted(checker):
     assert list(checker.violations) == [c.TWICE] and checker.counts["bytes twice"] == 100
 
 
+def tell(checker, kind, added=(), removed=()):
+    checker.on_proxy({"e": "response", "c": 0, "t": 3.0, "replica": "pilotd-1", "type": kind, "hash": "h",
+                      "nonce": "1", "first": False, "removed": list(removed),
+                      "set": [[name, "v1", 100, "new"] for name in added]})
+
+
+def test_a_route_to_a_cluster_that_is_not_there_is_found(checker):
+    checker.on_proxy({"e": "fact", "version": "RDS 8080 v1", "fact": {"hosts": {}, "clusters": ["c"]}})
+    checker.on_proxy({"e": "open", "c": 0, "t": 3.0})
+    tell(checker, "CDS", ["c"])
+    tell(checker, "RDS", ["8080"])
+    assert c.BREAKS not in checker.violations
+    tell(checker, "CDS", removed=["c"])
+    assert checker.counts[c.BREAKS] == 1, "it went before its route"
+    tell(checker, "RDS", ["8080"])
+    assert checker.counts[c.BREAKS] == 2, "it comes after its route"
+
+
 def test_a_live_endpoint_that_is_missing_is_found(checker):
     checker.model.apply(3.0, 40, "registry/default/clock/other", json.dumps(
         {"address": "10.0.0.2", "ports": {"http": 1}}))
