@@ -21,14 +21,6 @@ WEB = cluster_name("web")
 VIRTUAL_SERVICE = "config/virtualservices/default/web"
 
 
-@pytest.fixture(scope="module")
-def etcd():
-    with tempfile.TemporaryDirectory(prefix="pilotd-e2e-") as directory:
-        member = Etcd.start(directory)
-        yield member
-        member.kill()
-
-
 @pytest.fixture
 def world(etcd):
     with World(etcd) as made:

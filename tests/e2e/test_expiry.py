@@ -4,14 +4,13 @@ farewell, or dies alone, is gone at once."""
 import json
 import signal
 import subprocess
-import tempfile
 import time
 
 import pytest
 from envoy.config.endpoint.v3 import endpoint_pb2
 from envoy.service.discovery.v3 import discovery_pb2
 
-from harness import PILOTCTL, TYPES, Etcd, World, b64, cluster_name, wait_until
+from harness import PILOTCTL, TYPES, World, b64, cluster_name, wait_until
 
 WEB = cluster_name("web")
 
@@ -64,14 +63,6 @@ def endpoints(client):
     assignment = endpoint_pb2.ClusterLoadAssignment.FromString(client.resources["EDS"][WEB][1])
     return sorted(int(endpoint.endpoint.address.socket_address.address.split(".")[3])
                   for locality in assignment.endpoints for endpoint in locality.lb_endpoints)
-
-
-@pytest.fixture(scope="module")
-def etcd():
-    with tempfile.TemporaryDirectory(prefix="pilotd-e2e-") as directory:
-        member = Etcd.start(directory)
-        yield member
-        member.kill()
 
 
 @pytest.fixture

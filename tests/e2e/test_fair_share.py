@@ -9,19 +9,12 @@ import threading
 import grpc
 import pytest
 
-from harness import PILOTCTL, Etcd, World, cluster_name, wait_until
+from harness import PILOTCTL, World, cluster_name, wait_until
 from test_balancer import HAProxy
 from cluster import ROOT
 
 TOOL = os.path.join(ROOT, os.environ.get("PILOT_BUILD", "build"), "tools", "xds_proxies")
 WEB = cluster_name("web")
-
-
-@pytest.fixture(scope="module")
-def etcd(tmp_path_factory):
-    etcd = Etcd.start(str(tmp_path_factory.mktemp("etcd")))
-    yield etcd
-    etcd.kill()
 
 
 @pytest.fixture

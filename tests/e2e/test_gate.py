@@ -1,23 +1,14 @@
 """A stream that opens is not answered from a past that its proxy has left behind."""
 
-import tempfile
 import time
 
 import grpc
 import pytest
 
-from harness import Etcd, World, cluster_name, wait_until
+from harness import World, cluster_name, wait_until
 from relay import Relay
 
 WEB, LATE = cluster_name("web"), cluster_name("late")
-
-
-@pytest.fixture(scope="module")
-def etcd():
-    with tempfile.TemporaryDirectory(prefix="pilotd-e2e-") as directory:
-        member = Etcd.start(directory)
-        yield member
-        member.kill()
 
 
 @pytest.fixture

@@ -1,12 +1,11 @@
 """A value that is rejected changes nothing: the last good one stays in force, on every replica."""
 
 import json
-import tempfile
 import time
 
 import pytest
 
-from harness import Etcd, World, cluster_name, wait_until
+from harness import World, cluster_name, wait_until
 
 KEY = "config/serviceentries/default/shop"
 
@@ -20,14 +19,6 @@ def shop(host):
 
 GOOD, BETTER, BAD = shop("good.test"), shop("better.test"), shop("b@d")
 CLUSTER, BETTER_CLUSTER = "outbound|80||good.test", "outbound|80||better.test"
-
-
-@pytest.fixture(scope="module")
-def etcd():
-    with tempfile.TemporaryDirectory(prefix="pilotd-e2e-") as directory:
-        member = Etcd.start(directory)
-        yield member
-        member.kill()
 
 
 @pytest.fixture

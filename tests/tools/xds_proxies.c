@@ -454,10 +454,7 @@ static ssize_t on_read_out(nghttp2_session *session, int32_t stream, uint8_t *bu
         c->is_deferred = true;
         return NGHTTP2_ERR_DEFERRED;
     }
-    size_t take = c->out.size < size ? c->out.size : size;
-    memcpy(buffer, c->out.data, take);
-    consume(&c->out, take);
-    return (ssize_t)take;
+    return (ssize_t)take_front(&c->out, buffer, size);
 }
 
 static void begin_session(struct client *c)

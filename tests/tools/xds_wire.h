@@ -53,6 +53,15 @@ static inline void consume(struct bytes *b, size_t size)
         memmove(b->data, b->data + size, b->size);
 }
 
+/* Moves up to `size` bytes from the front; how many. */
+static inline size_t take_front(struct bytes *b, uint8_t *to, size_t size)
+{
+    size_t take = b->size < size ? b->size : size;
+    memcpy(to, b->data, take);
+    consume(b, take);
+    return take;
+}
+
 static inline void append_varint(struct bytes *b, uint64_t value)
 {
     do {
