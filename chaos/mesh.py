@@ -188,6 +188,7 @@ class Mesh:
     def start(self, wishes):
         """Up to agreed replicas and Envoys that answer. Raw proxies and callers come later."""
         self.has_users, self.has_clocks = "etcd-users" in wishes, "clocks" in wishes
+        self.envoy_count = 0 if "no-requests" in wishes else self.envoy_count
         self.define_etcd(*wishes.get("etcd-flags", "").split())
         self.define_pilotds()
         self.define_balancers()

@@ -21,8 +21,9 @@ import traceback
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
+import goals  # noqa: E402
 import net  # noqa: E402
-from checker import AGREEMENT, ALARM, Checker  # noqa: E402
+from checker import AGREEMENT, ALARM, Checker, yield_to_what_is_watched  # noqa: E402
 from etcd import History  # noqa: E402
 from facts import fact  # noqa: E402
 from mesh import PILOTD, Mesh  # noqa: E402
@@ -77,7 +78,8 @@ class Run:
 
     def break_things(self):
         time.sleep(1)  # of traffic before the first fault
-        self.checker.failovers.clear()
+        self.checker.figures["failover"].clear()
+        self.checker.figures["news"].clear()
         began = time.monotonic()
         self.steps.run(self.scenario.steps)
         self.steps.settle()
@@ -100,6 +102,7 @@ class Run:
 
     def read(self, kind, stream):
         def lines():
+            yield_to_what_is_watched()
             with open(os.path.join(self.mesh.directory, f"{kind}.log"), "a", encoding="utf-8") as log:
                 for line in stream:
                     log.write(line)
@@ -140,14 +143,18 @@ class Run:
 
     def row(self):
         checker = self.checker
-        failovers = sorted(took for _, took in checker.failovers)
-        p = [failovers[int(len(failovers) * share)] if failovers else 0 for share in (0.5, 0.99)]
+        failovers = checker.figures["failover"]
+        p = [goals.quantile(failovers, name) for name in ("p50", "p99")]
         return [self.scenario.name, f"{self.took:.0f}", checker.counts["requests"],
                 checker.counts["no failed request"], checker.counts["same revision, same hash"],
                 checker.counts["no way back"],
                 f"{p[0]:.2f} s {p[1]:.2f} s" if failovers else "-",
                 f"{max(self.steps.recoveries, default=0):.1f} s", checker.counts["bytes twice"],
                 "BROKEN" if self.broken() else "held"]
+
+    def goals(self):
+        return [[self.scenario.name, *goals.judged(goal, self.checker.figures[goal.figure])]
+                for goal in self.scenario.goals]
 
 
 def with_fact(event):
@@ -167,7 +174,7 @@ def consumed(member):
 
 
 def run_one(path, seed, logs, pilotd=None):
-    """In a process of its own, in namespaces of its own. Returns (row, broken, problem)."""
+    """In a process of its own, in namespaces of its own. Returns (row, broken, problem, goals)."""
     scenario = load(path)
     network = net.Network()
     directory = f"/run/chaos-{scenario.name}"
@@ -183,7 +190,7 @@ def run_one(path, seed, logs, pilotd=None):
         run.close()
     if logs:
         keep_logs(directory, os.path.join(logs, scenario.name))
-    return run.row(), run.broken(), problem
+    return run.row(), run.broken(), problem, run.goals()
 
 
 def keep_logs(directory, target):
@@ -211,9 +218,9 @@ def print_table(rows):
 def child(arguments):
     """One scenario, entered; its row goes to the parent as the last line."""
     net.enter()
-    row, broken, problem = run_one(arguments.child, arguments.seed, arguments.logs, arguments.pilotd)
+    row, broken, problem, met = run_one(arguments.child, arguments.seed, arguments.logs, arguments.pilotd)
     tell(row, broken, problem)
-    print(json.dumps({"row": row, "broken": sorted(broken), "failed": bool(problem)}), flush=True)
+    print(json.dumps({"row": row, "broken": sorted(broken), "failed": bool(problem), "goals": met}), flush=True)
     os._exit(0)
 
 
@@ -236,6 +243,7 @@ def main():
     print(f"seed {arguments.seed}", flush=True)
     results = [in_child(path, arguments) for path in paths]
     print_table([result["row"] for result in results if result["row"]])
+    goals.print_table([goal for result in results for goal in result["goals"]])
     return 1 if any(result["broken"] or result["failed"] for result in results) else 0
 
 
@@ -258,7 +266,7 @@ def in_child(path, arguments, pilotd=None):
         return json.loads(last)
     except ValueError:
         print(last)
-        return {"row": None, "broken": [], "failed": True}
+        return {"row": None, "broken": [], "failed": True, "goals": []}
 
 
 if __name__ == "__main__":

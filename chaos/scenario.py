@@ -7,6 +7,8 @@
             start that
             converge within 5s
         end
+    Goals:
+        failover p99 100ms
     Allowed:
         failed requests 3: why
 """
@@ -14,8 +16,10 @@
 import os
 import re
 
-SECTIONS = ("hypothesis", "start", "steps", "allowed")
-STARTS = ("etcd-flags", "etcd-users", "clocks")
+import goals
+
+SECTIONS = ("hypothesis", "start", "steps", "goals", "allowed")
+STARTS = ("etcd-flags", "etcd-users", "clocks", "no-requests")
 
 
 class Fault(Exception):
@@ -25,7 +29,7 @@ class Fault(Exception):
 class Scenario:
     def __init__(self, name):
         self.name, self.hypothesis = name, ""
-        self.start, self.steps, self.allowed = {}, [], {}
+        self.start, self.steps, self.goals, self.allowed = {}, [], [], {}
 
 
 def seconds(text):
@@ -61,6 +65,11 @@ def build(name, sections):
         if key not in STARTS:
             raise Fault(f"{name}: nothing starts with {key}")
         scenario.start[key] = value
+    for place, line in sections["goals"]:
+        try:
+            scenario.goals.append(goals.parse(line, seconds))
+        except ValueError as problem:
+            raise Fault(f"{place}: {problem}") from problem
     for _, line in sections["allowed"]:
         what, _, why = line.partition(":")
         words = what.rsplit(" ", 1)

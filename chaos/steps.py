@@ -68,7 +68,7 @@ class Steps:
         self.etcd = Etcd(mesh.etcd_addresses)
         self.writer = Writer(mesh.etcd_addresses)
         self.turn, self.last = 0, None
-        self.recoveries, self.threads = [], []
+        self.recoveries, self.threads = [], []  # of all faults, with what etcd took
 
     def run(self, steps):
         for place, words, inner in steps:
@@ -398,6 +398,7 @@ class Steps:
         began = time.monotonic()
         with self.writer.lock:
             revision = wait_until(self.write_clock, "etcd takes a write", GIVE_UP_S)
+            written = time.monotonic()
             try:
                 wait_until(lambda: not self.what_lacks(revision), "all converge", GIVE_UP_S, 0.02)
             except Failure:
@@ -405,8 +406,23 @@ class Steps:
                 raise
         took = time.monotonic() - began
         self.recoveries.append(took)
+        self.checker.figures["recovery"].append(time.monotonic() - written)
         if took > limit:
             self.checker.broken("converged in time", f"{took:.1f} s after the fault, not {limit:g} s")
+
+    def do_notice(self, _within, limit):
+        """No replica says that it is ready any more."""
+        wait_until(lambda: not any(map(self.mesh.is_ready, self.mesh.of("pilotd"))), "all notice",
+                   seconds(limit), 0.02)
+        self.checker.figures["noticed"].append(time.monotonic() - self.checker.faults[-1])
+
+    def do_balance(self, _within, limit):
+        """Each replica has less proxies than its cap."""
+        wait_until(self.is_balanced, "proxies are shared out", seconds(limit), 0.1)
+
+    def is_balanced(self):
+        told = [self.mesh.status(member) for member in self.mesh.of("pilotd")]
+        return all(status["proxies"] < status["streamCap"] for status in told)
 
     def write_clock(self):
         try:

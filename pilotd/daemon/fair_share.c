@@ -76,12 +76,14 @@ static bool has_tried_enough(struct fair_share *f, int64_t replicas, uint64_t no
     return now_ms - f->trying_since_ms >= FAIR_SHARE_TRY_MS;
 }
 
-static int64_t to_shed(int64_t excess, int64_t room)
+static int64_t part_of(int64_t streams)
 {
-    int64_t part = divide_up(excess * FAIR_SHARE_SHED_PERCENT, 100);
-    if (excess <= 0)
-        return 0;
-    return part < room ? part : room;
+    return divide_up(streams * FAIR_SHARE_PART_PERCENT, 100);
+}
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
 }
 
 struct fair_verdict fair_share_review(struct fair_share *f, const struct peers *peers,
@@ -90,6 +92,8 @@ struct fair_verdict fair_share_review(struct fair_share *f, const struct peers *
     struct fair_verdict v = { 0 };
     struct tally t = { .now_ms = now_ms, .since_ms = f->reviewed_ms, .streams = streams };
     t.replicas = 1;
+    bool is_falling = streams < f->streams;
+    f->streams = streams;
     f->reviewed_ms = now_ms;
     map_each (&peers->by_id, count_streams, &t)
         ;
@@ -114,7 +118,8 @@ struct fair_verdict fair_share_review(struct fair_share *f, const struct peers *
     v.resigns = f->has_resigned && !had_resigned;
     if (f->has_resigned)
         return v;
-    v.room = divide_up(t.room, t.replicas - 1); /* others may be crowded as well */
-    v.shed = to_shed(streams - rest, v.room);
+    int64_t room = divide_up(t.room, t.replicas - 1); /* others may be crowded as well */
+    v.room = streams >= v.cap && !is_falling ? part_of(room) : 0;
+    v.shed = streams > rest ? smaller(part_of(streams - rest), room) : 0;
     return v;
 }

@@ -9,7 +9,9 @@
  * Balancers share out new streams and need no help. What they cannot mend is what is there already:
  * a replica that comes back finds its streams with the others. Those are crowded (at the cap), and
  * shed a few of theirs with each heartbeat. Refusing is the exception: it costs a proxy another
- * connect, and is in vain unless somebody else has room.
+ * connect, and is in vain unless somebody else has room. It is for streams that come faster than
+ * shedding takes them away: while their number falls none is refused, else a small part. (Many that
+ * come at once come from one that died.)
  *
  * Who died a moment ago looks as if it had room, and its streams come here and to others at once,
  * who look to one another as if they had not got theirs. So nothing is refused or shed before the
@@ -31,7 +33,8 @@ enum {
     FAIR_SHARE_SLACK = 10,         /* streams above the margin: small meshes are left alone */
     FAIR_SHARE_FRESH_MS = 3000,    /* a peer whose record is older is not counted */
     FAIR_SHARE_PATIENCE_MS = 4000, /* crowded for so long, before it does anything */
-    FAIR_SHARE_SHED_PERCENT = 10,  /* of what is above the rest, with each review; 1 at least */
+    FAIR_SHARE_PART_PERCENT = 10,  /* of what is above the rest is shed with each review, and of the
+                                      others' room refused; 1 at least */
     FAIR_SHARE_TRY_MS = 60 * 1000,
     FAIR_SHARE_AGAIN_MS = 30 * 60 * 1000,
 };
@@ -39,6 +42,7 @@ enum {
 struct fair_share {
     int64_t margin_percent; /* 0: there is no cap */
     int64_t slack;
+    int64_t streams; /* at the last review */
     bool is_crowded;
     uint64_t crowded_since_ms, reviewed_ms;
     bool has_resigned;

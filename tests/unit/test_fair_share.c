@@ -234,7 +234,7 @@ static void test_each_record_tells_of_room_once(void **state)
     assert_int_equal(r->said.room, 0); /* its patience is not over */
     beats(w, 2);
     assert_int_equal(r->said.cap, 190);
-    assert_int_equal(r->said.room, 150);
+    assert_int_equal(r->said.room, 15); /* a part of 150 */
 
     w->replicas[1].is_dead = true;
     w->now_ms += BEAT_MS;
@@ -270,6 +270,31 @@ static void test_one_that_returns_is_given_its_share_little_by_little(void **sta
     assert_in_range(w->replicas[2].streams, 90, 133);
     assert_int_equal(w->replicas[2].streams, moved); /* none went to and fro */
     assert_leaves_all_alone(w);
+    world_free(w);
+}
+
+static void test_none_is_refused_while_shedding_is_enough(void **state)
+{
+    (void)state;
+    struct world *w = world_of(2, 20, 10);
+    const struct replica *r = &w->replicas[0];
+    set(w, (int64_t[]){ 300, 100 });
+    beats(w, 6);
+    assert_in_range(r->said.room, 1, 10);
+
+    set(w, (int64_t[]){ 245, 155 }); /* cap 250, rest 225 */
+    beat(w);
+
+    assert_true(r->said.shed > 0);
+    assert_int_equal(r->said.room, 0);
+
+    set(w, (int64_t[]){ 290, 110 });
+    beat(w);
+    assert_in_range(r->said.room, 1, 10); /* shedding is not enough */
+    set(w, (int64_t[]){ 280, 120 });
+    beat(w);
+    assert_true(r->said.shed > 0);
+    assert_int_equal(r->said.room, 0); /* it is */
     world_free(w);
 }
 
@@ -358,6 +383,7 @@ int main(void)
         cmocka_unit_test(test_the_streams_of_a_dead_replica_are_not_sent_to_it),
         cmocka_unit_test(test_each_record_tells_of_room_once),
         cmocka_unit_test(test_one_that_returns_is_given_its_share_little_by_little),
+        cmocka_unit_test(test_none_is_refused_while_shedding_is_enough),
         cmocka_unit_test(test_whatever_they_have_they_come_to_rest_within_their_caps),
         cmocka_unit_test(test_one_that_stays_at_its_cap_is_left_alone),
         cmocka_unit_test(test_where_proxies_come_back_it_resigns_for_a_while),
