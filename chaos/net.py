@@ -16,6 +16,7 @@ import subprocess
 import sys
 
 BRIDGE_ADDRESS, PREFIX_BITS = "10.77.0.1", 16
+BRIDGE_MAC = "02:00:0a:4d:00:01"  # else it takes the lowest of its links', another one when a link comes
 ENTERED = "PILOTD_CHAOS_ENTERED"
 PR_SET_PDEATHSIG = 1
 FILES_LIMIT = "2g"  # of the tmpfs that holds etcd's data and the logs
@@ -78,7 +79,7 @@ class Network:
     def __init__(self):
         self.hosts = {}
         sh("ip", "link", "set", "lo", "up")
-        sh("ip", "link", "add", "br0", "type", "bridge")
+        sh("ip", "link", "add", "br0", "address", BRIDGE_MAC, "type", "bridge")
         sh("ip", "addr", "add", f"{BRIDGE_ADDRESS}/{PREFIX_BITS}", "dev", "br0")
         sh("ip", "link", "set", "br0", "up")
 

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { INSTANCE_BYTES = 16 };
+enum { INSTANCE_BYTES = 16, BEATS_REMEMBERED = 16 };
 
 struct replica {
     struct store *store;
@@ -20,11 +20,12 @@ struct replica {
 
     struct store_call put;
     bool is_putting, must_put_again, is_failing, is_closing;
-    struct error failure;     /* of the last write; ERROR_NONE: it worked */
-    int64_t beat;             /* the last one written */
-    int64_t acknowledged;     /* the last one that the store confirmed */
-    int64_t seen;             /* the last one that came back */
-    uint64_t seen_ms;         /* when; or the opening */
+    struct error failure;              /* of the last write; ERROR_NONE: it worked */
+    int64_t beat;                      /* the last one written */
+    int64_t acknowledged;              /* the last one that the store confirmed */
+    int64_t seen;                      /* the last one that came back */
+    uint64_t put_ms[BEATS_REMEMBERED]; /* by beat, the last ones */
+    uint64_t fresh_ms;        /* when the last one that came back was put; or the opening */
     uint64_t unseen_since_ms; /* since when a confirmed one is not seen; 0: it was */
     uint64_t reconnected_ms;  /* when another member was last followed; 0: never */
     uint64_t rival_ms;        /* when a record of another instance came; 0: never */
@@ -50,6 +51,7 @@ static void put(struct replica *r)
     r->owner->on_compose(r->owner, &record);
     record.instance = r->instance;
     record.beat = ++r->beat;
+    r->put_ms[r->beat % BEATS_REMEMBERED] = uv_now(r->loop);
     record_encode(&record, &value);
     struct store_write write = {
         .key = r->key,
@@ -109,6 +111,16 @@ static void on_held(struct lease_owner *owner, int64_t lease)
 
 /* ---- seeing it again ---- */
 
+/* What was put long ago and came only now (it waited for a quorum, or this process was stopped)
+ * proves little: the next one is not waited for. */
+static void prove_fresh(struct replica *r, int64_t beat)
+{
+    if (beat > 0 && beat <= r->beat && beat > r->beat - BEATS_REMEMBERED)
+        r->fresh_ms = r->put_ms[beat % BEATS_REMEMBERED];
+    if (replica_age_ms(r) > REPLICA_STALE_MS)
+        put(r);
+}
+
 void replica_seen(struct replica *r, const struct replica_record *record)
 {
     if (strcmp(record->instance, r->instance) != 0) {
@@ -123,8 +135,8 @@ void replica_seen(struct replica *r, const struct replica_record *record)
         return;
     }
     r->seen = record->beat;
-    r->seen_ms = uv_now(r->loop);
     r->unseen_since_ms = 0;
+    prove_fresh(r, record->beat);
 }
 
 void replica_missed(struct replica *r)
@@ -157,7 +169,7 @@ const char *replica_instance(const struct replica *r)
 
 uint64_t replica_age_ms(const struct replica *r)
 {
-    return uv_now(r->loop) - r->seen_ms;
+    return uv_now(r->loop) - r->fresh_ms;
 }
 
 /* Not while the store is tried anyway. */
@@ -232,7 +244,7 @@ struct replica *replica_open(uv_loop_t *loop, struct store *store, const char *i
     r->key = xcalloc(1, key_bytes);
     snprintf(r->key, key_bytes, "replicas/%s", id);
     r->put.on_reply = on_put;
-    r->seen_ms = uv_now(loop);
+    r->fresh_ms = uv_now(loop);
     draw_instance(r);
     r->lease_owner = (struct lease_owner){ .on_held = on_held, .on_closed = on_lease_closed };
     r->lease = lease_keeper_open(store, ttl_seconds, &r->lease_owner);

@@ -2,9 +2,9 @@
  * replica: this replica's own record, `replicas/<id>`, leased and rewritten every second.
  *
  * It is seen again through the watch, which proves in one that etcd has a quorum, that the member
- * followed is alive, that the stream flows and that this loop turns: the age of the last beat seen
- * is the replica's freshness. A beat that etcd acknowledged and the watch does not bring means a
- * member that is stopped or cut off: another one is followed.
+ * followed is alive, that the stream flows and that this loop turns: the time since the last beat
+ * seen was put is the replica's freshness. A beat that etcd acknowledged and the watch does not
+ * bring means a member that is stopped or cut off: another one is followed.
  */
 #ifndef DAEMON_REPLICA_H
 #define DAEMON_REPLICA_H
@@ -44,8 +44,9 @@ void replica_missed(struct replica *r);
 const char *replica_problem(const struct replica *r);
 
 const char *replica_instance(const struct replica *r);
-uint64_t replica_age_ms(const struct replica *r); /* since a beat was seen, or since replica_open */
-bool replica_has_rival(const struct replica *r);  /* another process writes this id's record */
+uint64_t replica_age_ms(
+    const struct replica *r); /* since a beat was put that came back, or opened */
+bool replica_has_rival(const struct replica *r); /* another process writes this id's record */
 
 /* Revokes the lease, so that the record goes; then on_closed. Frees later, from the loop. With
  * `at_once`, also while the other waits, nothing is waited for: the record goes when the lease runs
