@@ -105,6 +105,11 @@ class Mesh:
                 "--listen-client-urls", client, "--advertise-client-urls", client,
                 "--initial-cluster", peers, "--logger", "zap", "--log-level", "warn", *flags])
 
+    def forget(self, member):
+        """An etcd that starts with nothing, and joins the cluster that is there."""
+        shutil.rmtree(f"{self.directory}/{member.name}")
+        member.command += ["--initial-cluster-state", "existing"]
+
     def restore(self, member, backup, etcdctl):
         data = f"{self.directory}/{member.name}"
         shutil.rmtree(data)

@@ -82,6 +82,23 @@ MUTANTS = [
            "    struct type_state *t = &s->types[request->type];\n    bool is_first = !t->is_subscribed;\n"
            "    INVARIANT(!request->error_detail);",
            "refuse-all", "replicas live"),
+    Mutant("takes-clusters-away-first", "xds/stream.c",
+           "            if (found[type].has_additions || owes_answer(s, type))\n"
+           "                send(s, type, false, found[type].has_removals, out);",
+           "            if (found[type].has_additions || found[type].has_removals || owes_answer(s, type))\n"
+           "                send(s, type, true, found[type].has_removals, out);",
+           "new-and-gone", "make before break"),
+    Mutant("routes-before-clusters", "xds/stream.c",
+           "    for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++) {\n"
+           "        struct type_state *t = &s->types[type];\n        if (!t->is_subscribed)\n"
+           "            continue;\n        if (must_wait(s, type))",
+           "    for (enum xds_type type = XDS_TYPE_COUNT; type-- > 0;) {\n"
+           "        struct type_state *t = &s->types[type];\n        if (!t->is_subscribed)\n"
+           "            continue;\n        if (s->awaits_names && must_wait(s, type))",
+           "new-and-gone", "make before break"),
+    Mutant("compares-what-does-not-meet", "pilotd/daemon/peers.c",
+           "        if (meets(&p->spans[i], r) && (strcmp", "        if ((meets(&p->spans[i], r) || *p->spans[i].hash) && (strcmp",
+           "steady", "no false alarm"),
 ]
 
 

@@ -92,7 +92,7 @@ class Run:
         for member in self.mesh.of("pilotd"):
             with open(member.log_path, encoding="utf-8", errors="replace") as log:
                 text = log.read()
-            if "Sanitizer" in text or (member.is_wanted and not member.is_running()):
+            if "Sanitizer" in text or "runtime error:" in text or (member.is_wanted and not member.is_running()):
                 self.checker.broken("replicas live", f"{member.name}: {text[-300:]}")
             alarms = [line for line in text.splitlines() if ALARM_TEXT in line]
             if alarms and not self.checker.counts[AGREEMENT]:
@@ -229,7 +229,7 @@ def main():
     parser.add_argument("names", nargs="*")
     parser.add_argument("--seed", type=int, default=int(time.time()) % 100000)
     parser.add_argument("--logs", default=os.path.join(os.path.dirname(HERE), "build", "chaos"))
-    parser.add_argument("--pilotd", help="another build of pilotd")
+    parser.add_argument("--pilotd", type=os.path.abspath, help="another build of pilotd")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -11,7 +11,7 @@ import threading
 import time
 
 from etcd import PREFIX, Etcd, Unavailable, b64
-from mesh import CLOCK, PILOTD_NEXT, ENVOY_ADMIN_PORT, instance, virtual_service
+from mesh import CLOCK, ENVOY_ADMIN_PORT, PEER_PORT, PILOTD_NEXT, instance, virtual_service
 from cluster import Failure, get, wait_until  # where mesh.py says
 from model import cluster_name
 from scenario import Fault, seconds
@@ -266,6 +266,21 @@ class Steps:
                 time.sleep(run_s)
 
     # ---- the store ----
+
+    def do_remove(self, who):
+        """From the cluster of etcd; the member hears of it, and ends."""
+        for member in self.targets(who):
+            ids = {m["name"]: m["ID"] for m in self.etcd.call("cluster/member/list", {})["members"]}
+            self.etcd.call("cluster/member/remove", {"ID": ids[member.name]})
+            wait_until(lambda: not member.is_running(), f"{member.name} ends", 30)
+
+    def do_rejoin(self, who):
+        """As a new member, with nothing, on the address of the former one."""
+        for member in self.targets(who):
+            peer = f"http://{member.host.address}:{PEER_PORT}"
+            self.etcd.call("cluster/member/add", {"peerURLs": [peer]})
+            self.mesh.forget(member)
+            member.start()
 
     def do_compact(self):
         self.etcd.compact()

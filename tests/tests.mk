@@ -99,10 +99,15 @@ bench: deps ## measure: change to 500 proxies, CPU, memory a proxy, start to rea
 	@$(MAKE) --no-print-directory all $(BUILD)/tools/xds_load
 	@$(VENV)/bin/python tests/bench/bench.py $(BENCH)
 
-.PHONY: chaos chaos-mutants
+.PHONY: chaos chaos-asan chaos-mutants
 chaos: deps ## break a real cluster on purpose and watch what must hold; needs root (SCENARIO=name, SEED=n)
 	@$(MAKE) --no-print-directory all $(BUILD)/tools/pilotd-next $(BUILD)/tools/xds_proxies
 	@$(VENV)/bin/python chaos/run.py $(if $(SEED),--seed $(SEED)) $(SCENARIO)
+
+chaos-asan: deps ## the same with AddressSanitizer and UndefinedBehaviorSanitizer in the replicas
+	@$(MAKE) --no-print-directory BUILD=build/asan SAN=address,undefined build/asan/pilotd
+	@$(MAKE) --no-print-directory all $(BUILD)/tools/pilotd-next $(BUILD)/tools/xds_proxies
+	@$(VENV)/bin/python chaos/run.py --pilotd build/asan/pilotd $(if $(SEED),--seed $(SEED)) $(SCENARIO)
 
 chaos-mutants: deps ## build pilotds that break one invariant each: the checks of chaos/ must find them; needs root
 	@$(MAKE) --no-print-directory all
