@@ -5,11 +5,11 @@ import os
 import random
 import re
 import resource
-import signal
 import subprocess
 import threading
 import time
 
+import cgroup
 from etcd import PREFIX, Etcd, Unavailable, b64
 from mesh import CLOCK, ENVOY_ADMIN_PORT, PEER_PORT, PILOTD_NEXT, instance, virtual_service
 from cluster import Failure, get, wait_until  # where mesh.py says
@@ -34,7 +34,7 @@ def flood_transactions(count):
             for n in range(first, min(first + FLOOD_PUTS, count))]}).encode()
 
 
-MEMORY_GROUPS = "/sys/fs/cgroup/memory"
+LIMITS = {"memory": lambda text: int(text) << 20, "cpu": lambda text: float(text.rstrip("%")) / 100}
 
 
 class Writer(threading.Thread):
@@ -217,29 +217,22 @@ class Steps:
             wait_until(lambda: abs(self.mesh.clock_s(member) - time.time() - int(match[1]) * 3600) < 60,
                        f"{member.name} has its clock {step}", 10)
 
-    def do_limit(self, who, what, count):
+    def do_limit(self, who, what, amount):
         for member in self.targets(who):
-            if what == "memory":
-                self.limit_memory(member, int(count) << 20)
-                continue
-            _, hard = resource.prlimit(member.popen.pid, resource.RLIMIT_NOFILE)
-            resource.prlimit(member.popen.pid, resource.RLIMIT_NOFILE, (int(count), hard))
+            pid = member.popen.pid
+            if what == "descriptors":
+                _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, (int(amount), hard))
+            elif what in LIMITS:
+                cgroup.limit(pid, what, LIMITS[what](amount))
+            else:
+                raise ValueError(f"no limit of {what}")
 
-    @staticmethod
-    def limit_memory(member, limit_bytes):
-        """Of what it takes from now on; 0: no limit. A process in a group that is full is killed."""
-        group = os.path.join(MEMORY_GROUPS, f"chaos-{member.popen.pid}-{os.stat('/proc/self/ns/net').st_ino}")
-        if limit_bytes:
-            os.makedirs(group, exist_ok=True)
-            with open(os.path.join(group, "memory.limit_in_bytes"), "w", encoding="ascii") as limit:
-                limit.write(str(limit_bytes))
-        with open(os.path.join(group if limit_bytes else MEMORY_GROUPS, "cgroup.procs"), "w",
-                  encoding="ascii") as members:
-            members.write(str(member.popen.pid))
-        if not limit_bytes:
-            with open(os.path.join(group, "memory.max_usage_in_bytes"), encoding="ascii") as used:
-                print(f"    {member.name} took {int(used.read()) >> 10} KiB more at most", flush=True)
-            os.rmdir(group)
+    def do_release(self, who, what):
+        for member in self.targets(who):
+            most = cgroup.release(member.popen.pid, what)
+            if most is not None:
+                print(f"    {member.name} took {most >> 10} KiB more at most", flush=True)
 
     def do_fill_disk(self, who):
         """What is under --data-dir is full."""
@@ -254,16 +247,6 @@ class Steps:
     def do_free_disk(self, who):
         for member in self.targets(who):
             os.remove(os.path.join(self.mesh.data_dir(member.name), "filler"))
-
-    def do_stutter(self, who, share, _for, duration):
-        """It runs for this share of the time, a tenth of a second each; the steps wait."""
-        run_s, end = 0.1 * float(share.rstrip("%")) / 100, time.monotonic() + seconds(duration)
-        while time.monotonic() < end:
-            for member in self.targets(who):
-                member.signal(signal.SIGSTOP)
-                time.sleep(0.1 - run_s)
-                member.signal(signal.SIGCONT)
-                time.sleep(run_s)
 
     # ---- the store ----
 
