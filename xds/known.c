@@ -110,12 +110,19 @@ void known_drop(known_entry e)
         xds_resource_release(pointer(e));
 }
 
+/* The entries are somebody else's now. */
+static void forget(struct known *k)
+{
+    free(k->items);
+    free(k->runs);
+    *k = (struct known){ 0 };
+}
+
 void known_fini(struct known *k)
 {
     for (size_t i = 0; i < k->count; i++)
         known_drop(k->items[i]);
-    free(k->items);
-    *k = (struct known){ 0 };
+    forget(k);
 }
 
 static size_t place_of(const struct known *k, const char *name)
@@ -138,24 +145,66 @@ known_entry *known_find(const struct known *k, const char *name)
     return is_there ? &k->items[at] : NULL;
 }
 
-void known_append(struct known *k, known_entry e)
+size_t known_after(const struct known *k, const char *name)
+{
+    size_t at = place_of(k, name);
+    return at + (at < k->count && strcmp(known_name(k->items[at]), name) == 0);
+}
+
+int64_t known_sent_ms(const struct known *k, size_t at)
+{
+    size_t low = 0, high = k->run_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (k->runs[middle].end <= at)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < k->run_count ? k->runs[low].sent_ms : 0;
+}
+
+static void lengthen_run(struct known *k, int64_t sent_ms)
+{
+    if (!k->run_count || k->runs[k->run_count - 1].sent_ms != sent_ms) {
+        if (k->run_count == k->run_capacity) {
+            k->run_capacity = k->run_capacity ? k->run_capacity * 2 : 1;
+            k->runs = xrealloc(k->runs, k->run_capacity * sizeof *k->runs);
+        }
+        k->runs[k->run_count++].sent_ms = sent_ms;
+    }
+    k->runs[k->run_count - 1].end = k->count;
+}
+
+void known_append(struct known *k, known_entry e, int64_t sent_ms)
 {
     if (k->count == k->capacity) {
         k->capacity = k->capacity ? k->capacity + k->capacity / 2 + 1 : 4;
         k->items = xrealloc(k->items, k->capacity * sizeof *k->items);
     }
     k->items[k->count++] = e;
+    lengthen_run(k, sent_ms);
 }
 
 void known_fit(struct known *k)
 {
-    if (k->count == k->capacity)
+    if (!k->count) {
+        forget(k);
         return;
-    if (!k->count)
-        known_fini(k);
-    else
+    }
+    if (k->count < k->capacity)
         k->items = xrealloc(k->items, k->count * sizeof *k->items);
+    if (k->run_count < k->run_capacity)
+        k->runs = xrealloc(k->runs, k->run_count * sizeof *k->runs);
     k->capacity = k->count;
+    k->run_capacity = k->run_count;
+}
+
+void known_take(struct known *k, struct known *next)
+{
+    forget(k);
+    known_fit(next);
+    *k = *next;
 }
 
 static int compare_names(const void *left, const void *right)
@@ -184,33 +233,49 @@ static const char **missing_names(const struct known *k, const string_list *name
     return missing;
 }
 
-/* Merged from the end, so that everything moves once. */
+/* Merged in one pass. */
 bool known_add(struct known *k, const string_list *names)
 {
-    size_t fresh, old = k->count;
+    size_t fresh, next = 0, old = 0;
     const char **missing = missing_names(k, names, &fresh);
     if (!fresh)
         return false;
-    k->capacity = k->count = old + fresh;
-    k->items = xrealloc(k->items, k->capacity * sizeof *k->items);
-    for (size_t at = k->count; fresh;) {
-        if (old && strcmp(known_name(k->items[old - 1]), missing[fresh - 1]) > 0)
-            k->items[--at] = k->items[--old];
-        else
-            k->items[--at] = known_nothing(missing[--fresh], 0, false);
+    size_t capacity = k->count + fresh;
+    struct known merged = { .items = xcalloc(capacity, sizeof *merged.items),
+        .capacity = capacity };
+    while (old < k->count || next < fresh) {
+        bool takes_old = next == fresh ||
+                         (old < k->count && strcmp(known_name(k->items[old]), missing[next]) < 0);
+        if (takes_old) {
+            known_append(&merged, k->items[old], known_sent_ms(k, old));
+            old++;
+        } else {
+            known_append(&merged, known_nothing(missing[next++], 0, false), 0);
+        }
     }
     free(missing);
+    known_take(k, &merged);
     return true;
+}
+
+static bool has_unasked(const struct known *k)
+{
+    for (size_t i = 0; i < k->count; i++)
+        if (!(k->items[i] & KNOWN_ASKED))
+            return true;
+    return false;
 }
 
 void known_drop_unasked(struct known *k)
 {
-    size_t kept = 0;
+    struct known kept = { 0 };
+    if (!has_unasked(k))
+        return;
     for (size_t i = 0; i < k->count; i++) {
         if (k->items[i] & KNOWN_ASKED)
-            k->items[kept++] = k->items[i];
+            known_append(&kept, k->items[i], known_sent_ms(k, i));
         else
             known_drop(k->items[i]);
     }
-    k->count = kept;
+    known_take(k, &kept);
 }

@@ -4,6 +4,9 @@
  * A sorted array of one word a name, since there are thousands a proxy: the word points to the
  * shared resource that was sent (retained), or to a small stub for a name of which the proxy has
  * another version, or none. Its low bits are the flags.
+ *
+ * When each was sent is kept in runs of neighbours that were sent at one time: one run for a proxy
+ * that has its first configuration, and two more at most for each that is sent alone later.
  */
 #ifndef XDS_KNOWN_H
 #define XDS_KNOWN_H
@@ -21,9 +24,16 @@ enum known_flag {
 
 typedef uintptr_t known_entry;
 
+struct known_run { /* up to the entry `end`, from where the run before ends */
+    size_t end;
+    int64_t sent_ms;
+};
+
 struct known {
     known_entry *items;
     size_t count, capacity;
+    struct known_run *runs;
+    size_t run_count, run_capacity;
 };
 
 void known_fini(struct known *k);
@@ -49,6 +59,10 @@ void known_drop(known_entry e);
 
 /* The entry of a name, or NULL. */
 known_entry *known_find(const struct known *k, const char *name);
+/* The place of the first whose name is behind `name`. */
+size_t known_after(const struct known *k, const char *name);
+/* When the entry at a place was sent; 0: never, or on a stream before this one. */
+int64_t known_sent_ms(const struct known *k, size_t at);
 /* Puts known_nothing() in the place of each name that has no entry; true if there was one. Costs
  * one pass, however many names and in whatever order. */
 bool known_add(struct known *k, const string_list *names);
@@ -56,7 +70,9 @@ void known_drop_unasked(struct known *k);
 
 /* At the end of the array: for whoever builds a new one in order, and gives back at last what was
  * taken too much. */
-void known_append(struct known *k, known_entry e);
+void known_append(struct known *k, known_entry e, int64_t sent_ms);
 void known_fit(struct known *k);
+/* `next`, fitted, in the place of `k`, whose entries belong to `next` or to nobody by now. */
+void known_take(struct known *k, struct known *next);
 
 #endif

@@ -4,6 +4,7 @@
 #include "proto/pb.h"
 
 #include <string.h>
+#include <time.h>
 
 enum method { ADS_SOTW, ADS_DELTA, HEALTH_CHECK, HEALTH_WATCH };
 
@@ -131,13 +132,21 @@ static void write_out(struct rpc *rpc, struct xds_out *out)
         leave_place(rpc);
 }
 
+static void out_open(struct xds_out *out)
+{
+    struct timespec now;
+    xds_out_init(out);
+    clock_gettime(CLOCK_REALTIME, &now);
+    out->now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 static void on_patience(uv_timer_t *timer)
 {
     struct rpc *rpc = container_of(timer, struct rpc, patience);
     struct xds_out out;
     if (rpc->is_ended)
         return;
-    xds_out_init(&out);
+    out_open(&out);
     xds_stream_stop_awaiting(rpc->xds, &out);
     write_out(rpc, &out);
     xds_out_fini(&out);
@@ -146,7 +155,7 @@ static void on_patience(uv_timer_t *timer)
 static void show_view(struct rpc *rpc, struct xds_view *view)
 {
     struct xds_out out;
-    xds_out_init(&out);
+    out_open(&out);
     xds_stream_view(rpc->xds, view, &out);
     write_out(rpc, &out);
     xds_out_fini(&out);
@@ -306,7 +315,7 @@ static void on_discovery_request(struct rpc *rpc, struct discovery_request *requ
         leave_unanswered(rpc, request->type_url);
         return;
     }
-    xds_out_init(&out);
+    out_open(&out);
     count_answer(rpc, &request->request);
     xds_stream_request(rpc->xds, &request->request, &out);
     if (xds_stream_name_count(rpc->xds) > XDS_MAX_NAMES)
@@ -553,6 +562,9 @@ static cJSON *type_json(const struct rpc *rpc, enum xds_type type)
     cJSON_AddNumberToObject(json, "refused", (double)status.refused);
     cJSON_AddNumberToObject(json, "sentRevision", (double)status.sent_revision);
     cJSON_AddNumberToObject(json, "ackedRevision", (double)status.acked_revision);
+    cJSON_AddNumberToObject(json, "sentMs", (double)status.sent_ms);
+    cJSON_AddNumberToObject(json, "ackedMs", (double)status.acked_ms);
+    cJSON_AddNumberToObject(json, "refusedMs", (double)status.refused_ms);
     cJSON_AddNumberToObject(json, "acks", (double)status.acks);
     cJSON_AddNumberToObject(json, "nacks", (double)status.nacks);
     cJSON_AddStringToObject(json, "lastNack", status.last_nack);

@@ -1,39 +1,8 @@
-#include "xds/stream.h"
+#include "xds/stream_parts.h"
 
 #include "proto/pb.h"
-#include "xds/known.h"
 
 #include <string.h>
-
-struct flight { /* the response that is not answered yet */
-    char nonce[24];
-    struct xds_resource **resources; /* retained: what a refusal is about */
-    size_t count;
-    bool is_open;
-};
-
-struct type_state {
-    bool is_subscribed, is_wildcard;
-    bool must_answer; /* the next pump sends a response, even an empty one */
-    bool is_dirty;    /* what is asked or known changed since the last look */
-    struct known known;
-    struct flight flight;
-    struct hash128 settled; /* of the set that was found to be all sent */
-    int64_t sent_revision, acked_revision;
-    uint64_t acks, nacks;
-    char *last_nack;
-    char *resumed_version; /* SotW: what a wildcard said it has, until there is a view to compare */
-};
-
-struct xds_stream {
-    enum xds_variant variant;
-    struct xds_view *view;
-    uint64_t next_nonce;
-    bool has_answered; /* some response went out on this stream */
-    bool awaits_names; /* clusters were taken whose endpoints were not asked for yet */
-    bool has_named_endpoints;
-    struct type_state types[XDS_TYPE_COUNT];
-};
 
 /* What is referred to goes last. */
 static const enum xds_type removal_order[] = { XDS_LISTENER, XDS_ROUTE, XDS_CLUSTER, XDS_ENDPOINT };
@@ -56,8 +25,10 @@ void xds_out_fini(struct xds_out *out)
 
 void xds_out_clear(struct xds_out *out)
 {
+    int64_t now_ms = out->now_ms;
     xds_out_fini(out);
     xds_out_init(out);
+    out->now_ms = now_ms;
 }
 
 /* ---- life ---- */
@@ -85,7 +56,7 @@ void xds_stream_free(struct xds_stream *s)
     for (enum xds_type t = 0; t < XDS_TYPE_COUNT; t++) {
         known_fini(&s->types[t].known);
         flight_end(&s->types[t].flight);
-        free(s->types[t].last_nack);
+        stream_refusals_free(&s->types[t]);
         free(s->types[t].resumed_version);
     }
     xds_view_release(s->view);
@@ -113,7 +84,7 @@ static const struct hash128 *cluster_version(const struct xds_stream *s, const c
 }
 
 /* As a proxy of Delta is told it, and tells it when it comes back. */
-static struct hash128 wire_version(const struct xds_stream *s, const struct xds_resource *r)
+struct hash128 stream_wire_version(const struct xds_stream *s, const struct xds_resource *r)
 {
     const struct hash128 *cluster = NULL;
     if (s->variant == XDS_DELTA && r->type == XDS_ENDPOINT)
@@ -130,7 +101,7 @@ static bool is_current(const struct xds_stream *s, known_entry e, const struct x
         return false;
     if (known_resource(e))
         return known_is_version(e, &r->version);
-    struct hash128 version = wire_version(s, r);
+    struct hash128 version = stream_wire_version(s, r);
     return known_is_version(e, &version);
 }
 
@@ -175,7 +146,7 @@ static known_entry compare_name(const struct xds_stream *s, const struct type_st
 }
 
 /* Most names are known by the very resource that is wanted: no need to compare text. */
-static int name_order(const struct xds_resource *r, const struct known *k, size_t at)
+int stream_name_order(const struct xds_resource *r, const struct known *k, size_t at)
 {
     if (!r)
         return 1;
@@ -192,7 +163,7 @@ static struct comparison compare_type(struct xds_stream *s, enum xds_type type)
     struct xds_resource *r = xds_view_next(s->view, type, &cursor);
     size_t at = 0;
     while (r || at < t->known.count) {
-        int order = name_order(r, &t->known, at);
+        int order = stream_name_order(r, &t->known, at);
         struct xds_resource *wanted = order <= 0 ? r : NULL;
         if (order >= 0)
             t->known.items[at] = compare_name(s, t, wanted, t->known.items[at], &c);
@@ -211,6 +182,7 @@ static struct comparison compare_type(struct xds_stream *s, enum xds_type type)
 struct building {
     struct xds_stream *s;
     enum xds_type type;
+    size_t at;    /* of the entry, in what was known */
     bool removes; /* the removals' turn */
     bool is_whole;
     struct known *next;
@@ -219,11 +191,22 @@ struct building {
     string_list warming; /* clusters that are new to the proxy, or changed */
 };
 
+/* What is known from now on: an entry that was sent just now, or as it was. */
+static void append_sent(struct building *b, known_entry e)
+{
+    known_append(b->next, e, b->out->now_ms);
+}
+
+static void append_as_it_was(struct building *b, known_entry e)
+{
+    known_append(b->next, e, known_sent_ms(&b->s->types[b->type].known, b->at));
+}
+
 static void add_resource(struct building *b, struct xds_resource *r)
 {
     list_push(b->out->arena, &b->response->resources, xds_resource_retain(r));
     if (b->s->variant == XDS_DELTA)
-        list_push(b->out->arena, &b->response->versions, wire_version(b->s, r));
+        list_push(b->out->arena, &b->response->versions, stream_wire_version(b->s, r));
 }
 
 /* A cluster warms until it has an answer, and nothing more is said of clusters meanwhile: so where
@@ -249,7 +232,7 @@ static bool answer_awaited(struct building *b, known_entry e)
     if (b->removes || !kept)
         return false;
     add_resource(b, kept);
-    known_append(b->next, e & ~(known_entry)KNOWN_RESEND);
+    append_sent(b, e & ~(known_entry)KNOWN_RESEND);
     return true;
 }
 
@@ -269,7 +252,7 @@ static void keep(struct building *b, known_entry e)
     struct xds_resource *kept = known_resource(e);
     if (b->is_whole && kept)
         add_resource(b, kept);
-    known_append(b->next, e);
+    append_as_it_was(b, e);
 }
 
 static void build_absent(struct building *b, known_entry e)
@@ -285,7 +268,7 @@ static void build_absent(struct building *b, known_entry e)
     if (is_held || (is_asked && !known_is_told_absent(e)))
         deny(b, e);
     if (is_asked)
-        known_append(b->next, known_nothing(known_name(e), KNOWN_ASKED, true));
+        append_sent(b, known_nothing(known_name(e), KNOWN_ASKED, true));
     known_drop(e);
 }
 
@@ -298,10 +281,10 @@ static void build_wanted(struct building *b, struct xds_resource *r, known_entry
     if (!has_it && b->type == XDS_CLUSTER)
         list_push(b->out->arena, &b->warming, r->name);
     if (has_it) {
-        known_append(b->next, share(b->s, r, e));
+        append_as_it_was(b, share(b->s, r, e));
         return;
     }
-    known_append(b->next, known_sent(r, (unsigned)(e & KNOWN_ASKED)));
+    append_sent(b, known_sent(r, (unsigned)(e & KNOWN_ASKED)));
     if (e)
         known_drop(e);
 }
@@ -380,23 +363,21 @@ static void send(
         .out = out,
         .response = &response };
     struct xds_resource *r = xds_view_next(s->view, type, &cursor);
-    size_t at = 0;
-    while (r || at < t->known.count) {
-        int order = name_order(r, &t->known, at);
-        build_name(&b, order <= 0 ? r : NULL, order >= 0 ? t->known.items[at] : 0);
+    while (r || b.at < t->known.count) {
+        int order = stream_name_order(r, &t->known, b.at);
+        build_name(&b, order <= 0 ? r : NULL, order >= 0 ? t->known.items[b.at] : 0);
         if (order <= 0)
             r = xds_view_next(s->view, type, &cursor);
-        at += order >= 0;
+        b.at += order >= 0;
     }
-    free(t->known.items);
-    known_fit(&next);
-    t->known = next;
+    known_take(&t->known, &next);
     if (b.is_whole && !removes && has_removals)
         version_of_transition(&response);
     warm(s, &b.warming);
     flight_begin(t, &response);
     t->must_answer = false;
     t->sent_revision = s->view->revision;
+    t->sent_ms = out->now_ms;
     s->has_answered = true;
     list_push(out->arena, &out->responses, response);
 }
@@ -417,7 +398,7 @@ static bool owes_answer(const struct xds_stream *s, enum xds_type type)
     return s->types[type].must_answer || (s->variant == XDS_DELTA && !s->has_answered);
 }
 
-static bool is_settled(const struct xds_stream *s, enum xds_type type)
+bool stream_is_settled(const struct xds_stream *s, enum xds_type type)
 {
     const struct type_state *t = &s->types[type];
     return !t->is_dirty && !owes_answer(s, type) &&
@@ -455,7 +436,7 @@ static bool pump_additions(
             continue;
         if (must_wait(s, type))
             return false;
-        if (!t->flight.is_open && is_settled(s, type)) {
+        if (!t->flight.is_open && stream_is_settled(s, type)) {
             settle(s, type);
         } else if (!t->flight.is_open) {
             found[type] = compare_type(s, type);
@@ -511,7 +492,7 @@ static void resume(struct xds_stream *s, enum xds_type type)
     hash128_text(&s->view->own[type].hash, current);
     if (may_skip && strcmp(current, t->resumed_version) == 0) {
         for (struct xds_resource *r; (r = xds_view_next(s->view, type, &cursor));)
-            known_append(&t->known, known_sent(r, 0));
+            known_append(&t->known, known_sent(r, 0), 0);
         t->must_answer = false;
     }
     free(t->resumed_version);
@@ -559,23 +540,18 @@ static void mark_flight(struct type_state *t, bool is_refused)
     }
 }
 
-static void take_refusal(struct type_state *t, const char *detail)
-{
-    t->nacks++;
-    free(t->last_nack);
-    t->last_nack = xstrdup(detail);
-}
-
 /* Is it the answer to what is in flight? */
-static void take_answer(struct type_state *t, const struct xds_request *request)
+static void take_answer(struct type_state *t, const struct xds_request *request, int64_t now_ms)
 {
     if (!t->flight.is_open || strcmp(request->nonce, t->flight.nonce) != 0)
         return;
-    if (request->error_detail)
-        take_refusal(t, request->error_detail);
-    else
-        t->acks++;
     mark_flight(t, request->error_detail != NULL);
+    if (request->error_detail) {
+        stream_refusals_take(t, request->error_detail, now_ms);
+    } else {
+        t->acks++;
+        t->acked_ms = now_ms;
+    }
     flight_end(&t->flight);
     t->is_dirty = true;
 }
@@ -719,7 +695,7 @@ void xds_stream_request(
     bool is_stale = *request->nonce && strcmp(request->nonce, t->flight.nonce) != 0;
     bool was_open = t->flight.is_open;
     bool has_news = false;
-    take_answer(t, request);
+    take_answer(t, request, out->now_ms);
     if (s->variant == XDS_DELTA)
         has_news = request_delta(s, request, out->arena);
     else if (!(is_stale && was_open))
@@ -730,36 +706,4 @@ void xds_stream_request(
         s->awaits_names = false;
     }
     pump(s, out);
-}
-
-/* ---- status ---- */
-
-size_t xds_stream_name_count(const struct xds_stream *s)
-{
-    size_t count = 0;
-    for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++)
-        count += s->types[type].known.count;
-    return count;
-}
-
-void xds_stream_status(
-    const struct xds_stream *s, enum xds_type type, struct xds_type_status *status)
-{
-    const struct type_state *t = &s->types[type];
-    *status = (struct xds_type_status){
-        .is_subscribed = t->is_subscribed,
-        .is_in_flight = t->flight.is_open,
-        .is_settled = s->view && !t->flight.is_open && is_settled(s, type),
-        .sent_revision = t->sent_revision,
-        .acked_revision = t->acked_revision,
-        .acks = t->acks,
-        .nacks = t->nacks,
-        .last_nack = t->last_nack ? t->last_nack : "",
-    };
-    for (size_t i = 0; i < t->known.count; i++) {
-        known_entry e = t->known.items[i];
-        status->subscribed += t->is_wildcard || (e & KNOWN_ASKED);
-        status->sent_resources += known_resource(e) != NULL;
-        status->refused += (e & KNOWN_REFUSED) != 0;
-    }
 }

@@ -61,6 +61,7 @@ struct xds_response {
 };
 struct xds_out {
     struct arena *arena;
+    int64_t now_ms; /* what time it is, for the record; whoever drives the stream says so */
     LIST(struct xds_response) responses;
 };
 void xds_out_init(struct xds_out *out);
@@ -101,10 +102,48 @@ struct xds_type_status {
     size_t subscribed, sent_resources;     /* wildcard counts as all */
     size_t refused;                        /* resources whose last version was refused */
     int64_t sent_revision, acked_revision; /* of the views; 0: none yet */
+    int64_t sent_ms, acked_ms, refused_ms; /* when the last such response was; 0: never */
     uint64_t acks, nacks;
     const char *last_nack; /* text of the last refusal, "" if none */
 };
 void xds_stream_status(
     const struct xds_stream *stream, enum xds_type type, struct xds_type_status *status);
+
+/*
+ * For status: what each resource is at that the proxy has, or has asked for and is to have.
+ *
+ * Nothing is kept for it but the times (xds/known.h) and the last refusals of each type, their
+ * texts cut off at XDS_MAX_REFUSAL_BYTES.
+ */
+enum { XDS_MAX_REFUSAL_BYTES = 4096 };
+
+enum xds_sync {
+    XDS_NOT_SENT, /* it has none, for there is none, or it has its turn later */
+    XDS_SYNCED,   /* it took what it should have */
+    XDS_STALE,    /* what it should have is on its way or has its turn later */
+    XDS_REFUSED,
+};
+struct xds_resource_status { /* all borrowed from the stream */
+    enum xds_type type;
+    const char *name;
+    bool has_version;
+    struct hash128 version; /* sent last, or brought along; Delta: as it was told */
+    enum xds_sync sync;
+    int64_t sent_ms;     /* 0: never, or before this stream */
+    const char *refusal; /* of a refused one: why, if that is still known; else NULL */
+    int64_t refused_ms;
+};
+/* Walks from the first type to the last, by name. Start from {0}; valid until the next request or
+ * view. False at the end. */
+struct xds_status_cursor {
+    enum xds_type type;
+    size_t at;
+    struct xds_cursor view;
+};
+bool xds_stream_next_status(const struct xds_stream *stream, struct xds_status_cursor *cursor,
+    struct xds_resource_status *status);
+/* To go on later: behind this name. */
+struct xds_status_cursor xds_stream_status_after(
+    const struct xds_stream *stream, enum xds_type type, const char *name);
 
 #endif

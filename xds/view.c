@@ -79,20 +79,43 @@ void xds_view_release(struct xds_view *v)
     free(v);
 }
 
-static struct xds_resource *find_in(const struct xds_set *set, const char *name)
+/* The first whose name is not before `name`. */
+static size_t place_in(const struct xds_set *set, const char *name)
 {
     size_t low = 0, high = set->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int order = strcmp(set->items[middle]->name, name);
-        if (order == 0)
-            return set->items[middle];
-        if (order < 0)
+        if (strcmp(set->items[middle]->name, name) < 0)
             low = middle + 1;
         else
             high = middle;
     }
-    return NULL;
+    return low;
+}
+
+static bool has_at(const struct xds_set *set, size_t place, const char *name)
+{
+    return place < set->count && strcmp(set->items[place]->name, name) == 0;
+}
+
+static struct xds_resource *find_in(const struct xds_set *set, const char *name)
+{
+    size_t place = place_in(set, name);
+    return has_at(set, place, name) ? set->items[place] : NULL;
+}
+
+static size_t place_after(const struct xds_set *set, const char *name)
+{
+    size_t place = place_in(set, name);
+    return place + has_at(set, place, name);
+}
+
+struct xds_cursor xds_view_after(const struct xds_view *v, enum xds_type type, const char *name)
+{
+    return (struct xds_cursor){
+        .own = place_after(&v->own[type], name),
+        .base = v->base ? place_after(&v->base->own[type], name) : 0,
+    };
 }
 
 struct xds_resource *xds_view_find(const struct xds_view *v, enum xds_type type, const char *name)

@@ -39,5 +39,7 @@ struct xds_cursor {
 };
 struct xds_resource *xds_view_next(
     const struct xds_view *v, enum xds_type type, struct xds_cursor *cursor);
+/* Where the walk is when it has just left this name, whether there is one or not. */
+struct xds_cursor xds_view_after(const struct xds_view *v, enum xds_type type, const char *name);
 
 #endif

@@ -9,6 +9,9 @@
  *                         which the versions of the last one survive (noview: it has no view yet)
  *   late                  the proxy never asked for endpoints: who drives stops the waiting
  *   joined, joining       whether it has its first configuration
+ *   clock 7               what time it is
+ *   is C:a=synced@7 …     what each resource is at, and when it was sent; of a refused one also
+ *                         "(why@when)"
  *   < C a=1 -b            what must have come out since, in this order and nothing else;
  *                         a= is an assignment without endpoints
  */
@@ -241,6 +244,35 @@ static const struct conversation conversations[] = {
         XDS_SOTW,
         "view E:a=1 E:b=1\n> E +a +b\n< E a=1 b=1\n> E ack +a +b\nview E:a=1\nview E:a=1 E:b=1\n"
         "view E:a=1 E:b=2\n< E b=2\n" },
+    { "test_status_knows_what_each_resource_is_at_and_since_when",
+        XDS_DELTA,
+        "clock 5\nis\nview C:a=1 C:b=1 E:a=1\n> C\n< C a=1 b=1\n> E +a +x\n< E a=1 -x\n"
+        "is C:a=stale@5 C:b=stale@5 E:a=stale@5 E:x=not-sent\n> C ack\n> E ack\n"
+        "is C:a=synced@5 C:b=synced@5 E:a=synced@5 E:x=not-sent\n"
+        "clock 6\nview C:a=1 C:b=2 C:c=1 E:a=1\n< C b=2 c=1\n"
+        "is C:a=synced@5 C:b=stale@6 C:c=stale@6 E:a=synced@5 E:x=not-sent\n"
+        "clock 7\nview C:a=1 C:b=2 C:c=2 C:d=1 E:a=1\n"
+        "is C:a=synced@5 C:b=stale@6 C:c=stale@6 C:d=not-sent E:a=synced@5 E:x=not-sent\n"
+        "> C ack\n< C c=2 d=1\n> C ack\n"
+        "is C:a=synced@5 C:b=synced@6 C:c=synced@7 C:d=synced@7 E:a=synced@5 E:x=not-sent\n" },
+    { "test_status_keeps_each_refusal_apart",
+        XDS_DELTA,
+        "clock 5\nview C:a=1 C:b=1\n> C\n< C a=1 b=1\n> C ack\n"
+        "view C:a=2 C:b=1\n< C a=2\nclock 6\n> C nack\n"
+        "is C:a=refused@5(no@6) C:b=synced@5\n"
+        "view C:a=2 C:b=2\n< C b=2\nclock 8\n> C nack\n"
+        "is C:a=refused@5(no@6) C:b=refused@6(no@8)\n"
+        "view C:a=3 C:b=2\n< C a=3\nis C:a=stale@8 C:b=refused@6(no@8)\n> C ack\n"
+        "is C:a=synced@8 C:b=refused@6(no@8)\n" },
+    { "test_status_of_who_comes_back_has_no_time_for_what_it_brought",
+        XDS_DELTA,
+        "clock 5\nview C:a=1 C:b=1 E:a=1\n> C a=1 b=7\n< C b=1\n> E +a +b a=1/a=1\n< E -b\n"
+        "is C:a=synced C:b=stale@5 E:a=synced E:b=not-sent\n" },
+    { "test_status_of_state_of_the_world_and_of_what_is_asked_for_later",
+        XDS_SOTW,
+        "clock 5\nview C:a=1 C:b=1 E:a=1 E:b=1\n> C\n< C a=1 b=1\n> C ack\n> E +b\n< E b=1\n"
+        "is C:a=synced@5 C:b=synced@5 E:b=stale@5\nclock 6\n> E ack +b +a\n< E a=1\n"
+        "is C:a=synced@5 C:b=synced@5 E:a=stale@6 E:b=synced@5\n" },
 };
 
 /* ---- the reader of scripts ---- */
@@ -354,6 +386,50 @@ static void request(struct talk *t, char *words)
     xds_stream_request(t->stream, &r, &t->out);
 }
 
+static const char *status_text(const struct talk *t, const struct xds_resource_status *status)
+{
+    static const char *const words[] = { "not-sent", "synced", "stale", "refused" };
+    struct buf text = { 0 };
+    buf_printf(
+        &text, " %c:%s=%s", xds_type_letter(status->type), status->name, words[status->sync]);
+    if (status->sent_ms)
+        buf_printf(&text, "@%lld", (long long)status->sent_ms);
+    if (status->refusal)
+        buf_printf(&text, "(%s@%lld)", status->refusal, (long long)status->refused_ms);
+    const char *kept = arena_strdup(t->a, text.data);
+    buf_fini(&text);
+    return kept;
+}
+
+/* A walk that was left at a name goes on behind it. */
+static void expect_to_go_on(
+    struct talk *t, const struct xds_status_cursor *at, const struct xds_resource_status *last)
+{
+    struct xds_status_cursor here = *at,
+                             there = xds_stream_status_after(t->stream, last->type, last->name);
+    struct xds_resource_status next, again;
+    bool has_next = xds_stream_next_status(t->stream, &here, &next);
+    if (has_next != xds_stream_next_status(t->stream, &there, &again) ||
+        (has_next && strcmp(next.name, again.name) != 0))
+        fail_at(t, "another walk goes on elsewhere than behind ", last->name);
+}
+
+static void expect_status(struct talk *t, const char *line)
+{
+    struct xds_status_cursor cursor = { 0 };
+    struct xds_resource_status status;
+    struct buf found = { 0 };
+    buf_text(&found, "is");
+    while (xds_stream_next_status(t->stream, &cursor, &status)) {
+        buf_text(&found, status_text(t, &status));
+        expect_to_go_on(t, &cursor, &status);
+    }
+    const char *kept = arena_strdup(t->a, found.data);
+    buf_fini(&found);
+    if (strcmp(kept, line) != 0)
+        fail_at(t, "it ", kept);
+}
+
 static void play_line(struct talk *t, const char *line)
 {
     t->line = line;
@@ -362,7 +438,11 @@ static void play_line(struct talk *t, const char *line)
         return;
     }
     expect_nothing_more(t);
-    if (*line == '>') {
+    if (strncmp(line, "clock ", 6) == 0) {
+        t->out.now_ms = atoll(line + 6);
+    } else if (strncmp(line, "is", 2) == 0) {
+        expect_status(t, line);
+    } else if (*line == '>') {
         request(t, arena_strdup(t->a, line + 1));
     } else if (strcmp(line, "late") == 0) {
         assert_true(xds_stream_awaits_names(t->stream));

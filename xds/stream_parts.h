@@ -1,0 +1,60 @@
+/*
+ * stream_parts: what a stream is made of; for stream.c, which moves it, and stream_status.c, which
+ * tells of it.
+ */
+#ifndef XDS_STREAM_PARTS_H
+#define XDS_STREAM_PARTS_H
+
+#include "xds/known.h"
+#include "xds/stream.h"
+
+struct flight { /* the response that is not answered yet */
+    char nonce[24];
+    struct xds_resource **resources; /* retained: what a refusal is about */
+    size_t count;
+    bool is_open;
+};
+
+struct refusal { /* one response that was refused */
+    struct refusal *next;
+    int64_t refused_ms;
+    struct xds_resource **resources; /* retained; sorted by name */
+    size_t count;
+    char text[];
+};
+
+enum { REFUSALS_KEPT = 4 }; /* of one type: the newest */
+
+struct type_state {
+    bool is_subscribed, is_wildcard;
+    bool must_answer; /* the next pump sends a response, even an empty one */
+    bool is_dirty;    /* what is asked or known changed since the last look */
+    struct known known;
+    struct flight flight;
+    struct hash128 settled; /* of the set that was found to be all sent */
+    int64_t sent_revision, acked_revision;
+    int64_t sent_ms, acked_ms;
+    uint64_t acks, nacks;
+    struct refusal *refusals; /* from the newest on */
+    char *resumed_version; /* SotW: what a wildcard said it has, until there is a view to compare */
+};
+
+struct xds_stream {
+    enum xds_variant variant;
+    struct xds_view *view;
+    uint64_t next_nonce;
+    bool has_answered; /* some response went out on this stream */
+    bool awaits_names; /* clusters were taken whose endpoints were not asked for yet */
+    bool has_named_endpoints;
+    struct type_state types[XDS_TYPE_COUNT];
+};
+/* Where a name of the view (or NULL) stands to the known entry at a place: as strcmp. */
+int stream_name_order(const struct xds_resource *r, const struct known *k, size_t at);
+/* As a proxy of Delta is told it, and tells it when it comes back. */
+struct hash128 stream_wire_version(const struct xds_stream *s, const struct xds_resource *r);
+/* Takes over what is in flight. */
+void stream_refusals_take(struct type_state *t, const char *text, int64_t now_ms);
+void stream_refusals_free(struct type_state *t);
+bool stream_is_settled(const struct xds_stream *s, enum xds_type type);
+
+#endif
