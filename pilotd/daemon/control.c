@@ -196,11 +196,6 @@ static void on_built(struct builder_owner *owner, const struct build_result *res
 
 /* ---- what the store tells ---- */
 
-static bool is_below(const char *key, const char *prefix)
-{
-    return strncmp(key, prefix, strlen(prefix)) == 0;
-}
-
 static void hear_peer(struct control *c, const struct replica_record *record)
 {
     c->others_beats++;
@@ -240,7 +235,7 @@ static void miss_record(struct control *c, const char *id)
 static void hear_own_key(struct control *c, const struct store_change *change)
 {
     const struct store_entry *entry = &change->entry;
-    bool is_record = is_below(entry->key, "replicas/");
+    bool is_record = begins_with(entry->key, "replicas/");
     if (!is_record && strcmp(entry->key, "cluster") != 0)
         return;
     struct arena *a = arena_new();
@@ -631,7 +626,7 @@ bool control_start(struct control *c, struct error *err)
     c->serving_owner.on_ask = on_ask;
     c->serving_owner.on_answer = on_answer;
     c->gate_owner = (struct gate_owner){ on_verdict, on_behind };
-    c->has_shared_store = !is_below(c->store_url, "file:");
+    c->has_shared_store = !begins_with(c->store_url, "file:");
     mailbox_open(&c->loop, &c->serving_owner.mailbox);
     const struct expiry_settings expiry = {
         .share_percent = c->options->hold_share,

@@ -37,7 +37,7 @@ void expiry_fini(struct expiry *e)
 
 bool expiry_is_instance(const char *key)
 {
-    return strncmp(key, REGISTRY_PREFIX, strlen(REGISTRY_PREFIX)) == 0;
+    return begins_with(key, REGISTRY_PREFIX);
 }
 
 /* ---- services ---- */

@@ -215,17 +215,12 @@ static bool apply_value(struct keyspace *k, const struct store_entry *entry)
     return is_changed;
 }
 
-static bool is_below(const char *key, const char *prefix)
-{
-    return strncmp(key, prefix, strlen(prefix)) == 0;
-}
-
 static bool apply(struct keyspace *k, const struct store_change *change)
 {
     const char *key = change->entry.key;
-    if (is_below(key, HOLDS_PREFIX))
+    if (begins_with(key, HOLDS_PREFIX))
         return keyspace_hear_hold(k, change);
-    if (is_below(key, TOMBSTONES_PREFIX))
+    if (begins_with(key, TOMBSTONES_PREFIX))
         return keyspace_hear_tombstone(k, change);
     if (map_find(&k->holds, key))
         keyspace_note_unsettled(k, key);

@@ -155,7 +155,7 @@ static bool open_data_dir(const struct control *c, struct error *err)
     const char *dir = c->options->data_dir;
     if (!dir)
         return true;
-    if (strncmp(c->store_url, "file:", 5) == 0)
+    if (begins_with(c->store_url, "file:"))
         return error_set(
             err, ERROR_USAGE, "--data-dir: goes with etcd; files are there when pilotd starts");
     if ((mkdir(dir, 0700) == 0 || errno == EEXIST) && access(dir, R_OK | W_OK | X_OK) == 0)

@@ -344,7 +344,7 @@ static bool take(struct reading *r, const struct option *option, const char *tex
 static bool take_flag(struct reading *r, char *const *argv, int *at, struct error *err)
 {
     const char *word = argv[*at];
-    if (strncmp(word, "--", 2) != 0)
+    if (!begins_with(word, "--"))
         return error_set(err, ERROR_USAGE, "unexpected word %s: settings are given by flags", word);
     size_t size = strcspn(word + 2, "=");
     const struct option *option = find_option(word + 2, size);

@@ -35,7 +35,7 @@ static bool text_covers(const struct string_match *wide, const struct string_mat
     if (wide->exact)
         return narrow->exact && strcmp(wide->exact, narrow->exact) == 0;
     const char *text = narrow->exact ? narrow->exact : narrow->prefix;
-    return text && strncmp(wide->prefix, text, strlen(wide->prefix)) == 0;
+    return text && begins_with(text, wide->prefix);
 }
 
 /* NULL takes everything, even what is not there; the method, scheme and authority always are. */

@@ -11,11 +11,6 @@ typedef LIST(struct http_match) match_list;
 
 /* ---- do two matches exclude each other? Asked of exact and prefix texts alone (validated) ---- */
 
-static bool begins_with(const char *text, const char *prefix)
-{
-    return strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
 static bool text_is_inside(const struct string_match *root, const struct string_match *leaf)
 {
     if (!root || !leaf)

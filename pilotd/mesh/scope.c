@@ -209,7 +209,7 @@ bool scope_parse(
     bool is_good = take_metadata(a, metadata, out, err);
     cJSON_Delete(metadata);
     const char *first = out->addresses.items[0];
-    bool is_loopback = strncmp(first, "127.", 4) == 0 || strcmp(first, "::1") == 0;
+    bool is_loopback = begins_with(first, "127.") || strcmp(first, "::1") == 0;
     out->bind_address = is_loopback ? first : "127.0.0.1";
     make_keys(a, out);
     return is_good;

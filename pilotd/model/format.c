@@ -148,13 +148,13 @@ static bool is_ip_or_fqdn(const char *text)
 
 bool format_is_unix_address(const char *text)
 {
-    return strncmp(text, "unix:", 5) == 0;
+    return begins_with(text, "unix:");
 }
 
 /* An absolute path to a file, or "@name" for Linux's abstract sockets; as long as sun_path. */
 static bool is_unix_address(const char *text)
 {
-    if (strncmp(text, "unix://", 7) != 0)
+    if (!begins_with(text, "unix://"))
         return false;
     const char *path = text + 7;
     size_t size = strlen(path);
@@ -243,7 +243,7 @@ static bool is_header_match_name(const char *text)
 static const char *explain_header_match_name(struct arena *a, const char *text)
 {
     (void)a;
-    if (strncmp(text, "@request.auth.", 14) == 0)
+    if (begins_with(text, "@request.auth."))
         return "claims of tokens are matched at gateways, which are not supported yet";
     return *text ? "it has a character that names cannot have" : "it is empty";
 }

@@ -58,7 +58,7 @@ enum { UNIX_PREFIX_BYTES = sizeof "unix://" - 1 };
 
 static bool is_pipe(const char *address)
 {
-    return !strncmp(address, "unix://", UNIX_PREFIX_BYTES);
+    return begins_with(address, "unix://");
 }
 
 static bool is_callable(const struct endpoint *e, uint32_t port, bool takes_names)

@@ -22,7 +22,7 @@ struct word {
 static const struct word *word_at(const char *text, const struct word *words, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (strncmp(text, words[i].name, strlen(words[i].name)) == 0)
+        if (begins_with(text, words[i].name))
             return &words[i];
     return NULL;
 }

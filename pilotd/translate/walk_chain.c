@@ -67,7 +67,7 @@ static int rank_name(const char *wanted, const char *name)
 {
     if (strcmp(wanted, name) == 0)
         return INT_MAX;
-    if (strncmp(wanted, "*.", 2) != 0)
+    if (!begins_with(wanted, "*."))
         return MISMATCH;
     size_t suffix = strlen(wanted + 1), size = strlen(name);
     bool is_under = size > suffix && strcmp(name + size - suffix, wanted + 1) == 0;

@@ -132,7 +132,7 @@ static const char *outbound_policy(const struct selection *sel)
 static void trace_host(struct selection *sel, struct walk_origin *out, const struct walk *walk)
 {
     const char *colon = strrchr(walk->host, ':');
-    if (strncmp(walk->host, "inbound|", strlen("inbound|")) == 0) {
+    if (begins_with(walk->host, "inbound|")) {
         out->host = "the workload's own port";
         return;
     }

@@ -147,7 +147,7 @@ static const char *missing_of(struct arena *a, const struct selected_service *to
 static const char *endpoint_text(
     struct arena *a, const struct endpoint *e, const struct service_port *port)
 {
-    if (strncmp(e->address, "unix://", strlen("unix://")) == 0)
+    if (begins_with(e->address, "unix://"))
         return e->address + strlen("unix://");
     bool is_v6 = strchr(e->address, ':');
     return arena_printf(a, is_v6 ? "[%s]:%u" : "%s:%u", e->address, endpoint_port(e, port));

@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/change_log.h"
+
 #define WEB       "registry/default/web/"
 #define I1        WEB "i1"
 #define I2        WEB "i2"
@@ -526,47 +528,13 @@ static void test_what_vanished_from_a_former_history_is_no_candidate(void **stat
 enum { REPLICAS = 3, STEPS = 120, HISTORIES = 400, KEYS = 4 };
 static const char *const keys[KEYS] = { I1, I2, I3, I4 };
 
-struct change_log {
-    struct store_change changes[STEPS * 8];
-    size_t count;
-    struct arena *a;
-};
-
-static const struct store_change *latest(const struct change_log *log, const char *key)
-{
-    for (size_t i = log->count; i-- > 0;)
-        if (strcmp(log->changes[i].entry.key, key) == 0)
-            return &log->changes[i];
-    return NULL;
-}
-
-static void write_key(struct change_log *log, const char *key, const char *value)
-{
-    const struct store_change *former = latest(log, key);
-    bool is_there = former && !former->is_gone;
-    int64_t revision = (int64_t)log->count + 1;
-    if ((!value && !is_there) || log->count == ARRAY_COUNT(log->changes))
-        return;
-    log->changes[log->count++] = (struct store_change){
-        .entry = { .key = arena_strdup(log->a, key),
-            .value = value ? arena_strdup(log->a, value) : NULL,
-            .size = value ? strlen(value) : 0,
-            .create_revision = is_there ? former->entry.create_revision : revision,
-            .mod_revision = revision,
-            .lease = LEASE },
-        .is_gone = !value,
-    };
-}
-
 static void try_to_hold(struct world *w, struct change_log *log)
 {
     for (size_t i = 0; i < KEYS; i++) {
         const char *value = wanted(w, keys[i]);
         const char *hold_key = arena_printf(log->a, "holds/%s", keys[i]);
-        const struct store_change *there = latest(log, hold_key);
-        int64_t revision = there && !there->is_gone ? there->entry.mod_revision : 0;
-        if (value && w->wanted.expected == revision)
-            write_key(log, hold_key, *value ? value : NULL);
+        if (value && w->wanted.expected == change_log_revision(log, hold_key))
+            change_log_write(log, hold_key, *value ? value : NULL, LEASE);
     }
 }
 
@@ -577,19 +545,21 @@ static void change_something(struct change_log *log)
     switch (rand() % 8) {
     case 0:
         for (size_t i = 0; i < KEYS; i++)
-            write_key(log, keys[i], NULL);
+            change_log_write(log, keys[i], NULL, LEASE);
         break;
     case 1:
-        write_key(log, arena_printf(log->a, "holds/%s", key), NULL); /* its time is over */
+        change_log_write(
+            log, arena_printf(log->a, "holds/%s", key), NULL, LEASE); /* its time is over */
         break;
     case 2:
-        write_key(log, arena_printf(log->a, "tombstones/%s", key), rand() % 2 ? "{}" : NULL);
+        change_log_write(
+            log, arena_printf(log->a, "tombstones/%s", key), rand() % 2 ? "{}" : NULL, LEASE);
         break;
     case 3:
-        write_key(log, key, NULL);
+        change_log_write(log, key, NULL, LEASE);
         break;
     default:
-        write_key(log, key, values[(size_t)rand() % ARRAY_COUNT(values)]);
+        change_log_write(log, key, values[(size_t)rand() % ARRAY_COUNT(values)], LEASE);
     }
 }
 
@@ -624,7 +594,7 @@ static void live_through(struct world *const *w, struct change_log *log)
 
 static void list_key(struct world *w, const struct change_log *log, const char *key)
 {
-    const struct store_change *change = latest(log, key);
+    const struct store_change *change = change_log_latest(log, key);
     if (change && !change->is_gone)
         apply(w, false, change, 1);
 }

@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/change_log.h"
+
 #define KEY     "config/serviceentries/default/a"
 #define VALUE   ENTRY("a.example.com")
 #define OTHER   ENTRY("b.example.com")
@@ -348,45 +350,12 @@ static void test_of_files_the_last_good_value_stays_wherever_it_stands(void **st
 /* A store, and replicas that take its changes in order, each at its own pace; some begin late. */
 enum { REPLICAS = 3, STEPS = 60, HISTORIES = 300 };
 
-struct change_log {
-    struct store_change changes[STEPS * 4];
-    size_t count;
-    struct arena *a;
-};
-
-static const struct store_change *latest(const struct change_log *log, const char *key)
-{
-    for (size_t i = log->count; i-- > 0;)
-        if (strcmp(log->changes[i].entry.key, key) == 0)
-            return &log->changes[i];
-    return NULL;
-}
-
-static void write_key(struct change_log *log, const char *key, const char *value)
-{
-    const struct store_change *former = latest(log, key);
-    bool is_there = former && !former->is_gone;
-    int64_t revision = (int64_t)log->count + 1;
-    if (!value && !is_there)
-        return;
-    log->changes[log->count++] = (struct store_change){
-        .entry = { .key = key,
-            .value = value ? arena_strdup(log->a, value) : NULL,
-            .size = value ? strlen(value) : 0,
-            .create_revision = is_there ? former->entry.create_revision : revision,
-            .mod_revision = revision },
-        .is_gone = !value,
-    };
-}
-
 static void try_to_hold(struct world *w, struct change_log *log)
 {
     int64_t expected;
     const char *value = wanted(w, &expected);
-    const struct store_change *hold = latest(log, "holds/" KEY);
-    int64_t revision = hold && !hold->is_gone ? hold->entry.mod_revision : 0;
-    if (value && expected == revision)
-        write_key(log, "holds/" KEY, *value ? value : NULL);
+    if (value && expected == change_log_revision(log, "holds/" KEY))
+        change_log_write(log, "holds/" KEY, *value ? value : NULL, STORE_LEASE_NONE);
 }
 
 /* In the order of keys, as a listing gives them. */
@@ -394,7 +363,7 @@ static void list_all(struct world *w, const struct change_log *log)
 {
     static const char *const keys[] = { KEY, "holds/" KEY };
     for (size_t i = 0; i < ARRAY_COUNT(keys); i++) {
-        const struct store_change *change = latest(log, keys[i]);
+        const struct store_change *change = change_log_latest(log, keys[i]);
         if (change && !change->is_gone)
             keyspace_apply(&w->k, change);
     }
@@ -422,7 +391,8 @@ static void live_through(struct world *const *w, struct change_log *log)
     for (int step = 0; step < STEPS; step++) {
         size_t i = (size_t)rand() % REPLICAS;
         if (rand() % 3 == 0)
-            write_key(log, KEY, values[(size_t)rand() % ARRAY_COUNT(values)]);
+            change_log_write(
+                log, KEY, values[(size_t)rand() % ARRAY_COUNT(values)], STORE_LEASE_NONE);
         follow(w[i], log, &known[i], (size_t)rand() % 3);
         if (rand() % 2)
             try_to_hold(w[i], log);
