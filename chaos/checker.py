@@ -86,11 +86,12 @@ class Checker(threading.Thread):
         while not self.stopping.is_set():
             try:
                 item = self.queue.get(timeout=TICK_S)
-                getattr(self, "on_" + item[0])(*item[1:])
+                if not self.is_over:  # what comes later comes of taking the mesh down
+                    getattr(self, "on_" + item[0])(*item[1:])
             except queue.Empty:
                 pass
             now = time.monotonic()
-            if now - last >= TICK_S:
+            if now - last >= TICK_S and not self.is_over:
                 last = now
                 self.tick(now)
 

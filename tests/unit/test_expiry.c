@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/change_log.h"
+#include "change_log.h"
 
 #define WEB       "registry/default/web/"
 #define I1        WEB "i1"

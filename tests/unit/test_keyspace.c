@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/change_log.h"
+#include "change_log.h"
 
 #define KEY     "config/serviceentries/default/a"
 #define VALUE   ENTRY("a.example.com")
