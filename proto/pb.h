@@ -37,6 +37,10 @@
     PB_LIST(                                                                                       \
         field, 1, (pb_##T **)arena_dup((a), &(pb_##T *){ (x) }, sizeof(void *), _Alignof(void *)))
 
+/* What a peer gave us may not be UTF-8, and then a proto3 string that holds it is refused by those
+ * who read it: with '?' in the place of each byte that is none. */
+const char *pb_utf8(struct arena *a, const char *text);
+
 /* protobuf-c's strings are char *, but packing never writes through them. NULL gives "". */
 char *pb_str(const char *text);
 /* The same for a repeated string: .n_domains = list.count, .domains = pb_strs(&list). */

@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <time.h>
 
 const ProtobufCMessageDescriptor *pb_type_find(const char *full_name)
 {
@@ -308,6 +309,33 @@ static cJSON *duration_json(const ProtobufCMessage *m)
     return cJSON_CreateString(text);
 }
 
+/* RFC 3339, with 0, 3, 6 or 9 decimals. */
+static cJSON *timestamp_json(const ProtobufCMessage *m)
+{
+    const pb_Timestamp *t = (const void *)m;
+    time_t seconds = t->seconds;
+    struct tm utc = { 0 };
+    gmtime_r(&seconds, &utc);
+    char text[64], decimals[16] = "";
+    int digits = 9;
+    unsigned fraction = (unsigned)t->nanos;
+    for (; digits > 0 && fraction % 1000 == 0; digits -= 3)
+        fraction /= 1000;
+    if (digits)
+        snprintf(decimals, sizeof decimals, ".%0*u", digits, fraction);
+    snprintf(text,
+        sizeof text,
+        "%04d-%02d-%02dT%02d:%02d:%02d%sZ",
+        utc.tm_year + 1900,
+        utc.tm_mon + 1,
+        utc.tm_mday,
+        utc.tm_hour,
+        utc.tm_min,
+        utc.tm_sec,
+        decimals);
+    return cJSON_CreateString(text);
+}
+
 static cJSON *struct_json(const ProtobufCMessage *m)
 {
     cJSON *members = field_json(m, &m->descriptor->fields[0]);
@@ -341,6 +369,7 @@ static json_of *form_of(const ProtobufCMessageDescriptor *type)
     } forms[] = {
         { &pb_Any_desc, any_json },
         { &pb_Duration_desc, duration_json },
+        { &pb_Timestamp_desc, timestamp_json },
         { &pb_BoolValue_desc, wrapper_json },
         { &pb_DoubleValue_desc, wrapper_json },
         { &pb_StringValue_desc, wrapper_json },

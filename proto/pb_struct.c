@@ -1,5 +1,7 @@
 #include "proto/pb_json.h"
 
+#include "proto/pb.h"
+
 #include "base/map.h"
 
 #include <math.h>
@@ -106,6 +108,19 @@ static size_t utf8_length(struct span s)
         if (has_form(&utf8_forms[i], s))
             return utf8_forms[i].size;
     return 0;
+}
+
+const char *pb_utf8(struct arena *a, const char *text)
+{
+    char *fixed = arena_strdup(a, text);
+    struct span s = { (const uint8_t *)fixed, (const uint8_t *)fixed + strlen(fixed) };
+    while (s.at < s.end) {
+        size_t size = utf8_length(s);
+        if (!size)
+            fixed[s.at - (const uint8_t *)fixed] = '?';
+        s.at += size ? size : 1;
+    }
+    return fixed;
 }
 
 static bool is_text(struct span s)

@@ -244,6 +244,8 @@ static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const ui
         }
     }
     queue_trim(s);
+    if (!s->count && !s->is_ending)
+        c->handlers->on_emptied(s);
     return 0;
 }
 

@@ -33,6 +33,8 @@ struct h2_handlers {
     void (*on_request)(struct h2_stream *s, const struct h2_request *request);
     void (*on_bytes)(struct h2_stream *s, const uint8_t *bytes, size_t size_bytes);
     void (*on_half_closed)(struct h2_stream *s); /* the client sends no more */
+    /* All that was queued has gone to the socket, or is about to: time for more, one piece. */
+    void (*on_emptied)(struct h2_stream *s);
     /* The last call about a stream, however it ended; it is freed afterwards. */
     void (*on_stream_closed)(struct h2_stream *s);
     /* The last call about a connection; it is freed afterwards. */

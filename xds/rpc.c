@@ -1,12 +1,9 @@
-#include "xds/rpc.h"
+#include "xds/rpc_parts.h"
 
-#include "base/json.h"
 #include "proto/pb.h"
 
 #include <string.h>
 #include <time.h>
-
-enum method { ADS_SOTW, ADS_DELTA, HEALTH_CHECK, HEALTH_WATCH };
 
 static const struct {
     const char *path;
@@ -16,36 +13,18 @@ static const struct {
         ADS_SOTW },
     { "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources",
         ADS_DELTA },
+    { "/envoy.service.status.v3.ClientStatusDiscoveryService/FetchClientStatus", STATUS_FETCH },
+    { "/envoy.service.status.v3.ClientStatusDiscoveryService/StreamClientStatus", STATUS_STREAM },
     { "/grpc.health.v1.Health/Check", HEALTH_CHECK },
     { "/grpc.health.v1.Health/Watch", HEALTH_WATCH },
 };
 
 /* What a health check may ask for by name; "" is the server as a whole. */
 static const char *const services[] = { "",
-    "envoy.service.discovery.v3.AggregatedDiscoveryService" };
+    "envoy.service.discovery.v3.AggregatedDiscoveryService",
+    "envoy.service.status.v3.ClientStatusDiscoveryService" };
 
 enum { HEALTH_REQUEST_LIMIT_BYTES = 4096, REFUSAL_LOG_BYTES = 300, LOG_FIELDS_MAX = 8 };
-
-struct rpc {
-    struct rpc *next, *prev;
-    struct rpc_list *list;
-    struct rpc_shared *shared;
-    struct h2_stream *stream; /* NULL once it is closed */
-    enum method method;
-    struct grpc_reader reader;
-    /* of an ADS stream */
-    struct xds_stream *xds;
-    struct xds_subscriber subscriber;
-    bool is_subscribed, is_ended;
-    bool has_asked_in_vain;    /* for a type that is not served: told once */
-    bool is_asked, is_watched; /* a health check's one request has come; its service is known */
-    char *node_id, *user_agent;
-    uint64_t opened_ms;
-    uv_timer_t patience; /* while the stream awaits names */
-    struct admission_place place;
-    bool has_entered;         /* the first view has come */
-    struct xds_view *awaited; /* the newest, while it waits for its place */
-};
 
 /* What a client did. */
 static void tell(
@@ -87,7 +66,7 @@ static void leave_place(struct rpc *rpc)
     pace(rpc->shared);
 }
 
-static void end(struct rpc *rpc, enum grpc_status status, const char *message)
+void rpc_end(struct rpc *rpc, enum grpc_status status, const char *message)
 {
     if (rpc->is_ended)
         return;
@@ -211,7 +190,7 @@ static void send_elsewhere(struct rpc *rpc, const char *message)
     if (rpc->is_ended)
         return;
     h2_connection_goaway(c);
-    end(rpc, GRPC_UNAVAILABLE, message);
+    rpc_end(rpc, GRPC_UNAVAILABLE, message);
     h2_connection_close_when_idle(c);
 }
 
@@ -229,26 +208,51 @@ static bool is_one_too_many(const struct rpc *rpc, const char *node_id)
 
 /* ---- ADS requests ---- */
 
+static const char *append_text(char **at, const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *start = memcpy(*at, text, size);
+    *at += size;
+    return start;
+}
+
+/* In one block, and without what only the source needs. */
+static struct xds_node *node_copy(const struct xds_node *node)
+{
+    size_t size = strlen(node->id) + strlen(node->cluster) + strlen(node->region) +
+                  strlen(node->zone) + strlen(node->sub_zone) + strlen(node->user_agent) + 6;
+    struct xds_node *copy = xcalloc(1, sizeof *copy + size);
+    char *at = (char *)(copy + 1);
+    *copy = (struct xds_node){
+        .id = append_text(&at, node->id),
+        .cluster = append_text(&at, node->cluster),
+        .region = append_text(&at, node->region),
+        .zone = append_text(&at, node->zone),
+        .sub_zone = append_text(&at, node->sub_zone),
+        .user_agent = append_text(&at, node->user_agent),
+    };
+    return copy;
+}
+
 static bool subscribe(struct rpc *rpc, const struct discovery_request *request)
 {
     struct error err;
     if (rpc->is_subscribed)
         return true;
     if (!request->has_node) {
-        end(rpc, GRPC_INVALID_ARGUMENT, "the first request of a stream must have a node");
+        rpc_end(rpc, GRPC_INVALID_ARGUMENT, "the first request of a stream must have a node");
         return false;
     }
     if (is_one_too_many(rpc, request->node.id)) {
         send_elsewhere(rpc, "others have fewer streams than this replica; ask another");
         return false;
     }
-    rpc->node_id = xstrdup(request->node.id);
-    rpc->user_agent = xstrdup(request->node.user_agent);
+    rpc->node = node_copy(&request->node);
     rpc->subscriber.on_view = on_view;
     rpc->subscriber.on_refused = on_refused;
     if (!rpc->shared->source->subscribe(
             rpc->shared->source, &request->node, &rpc->subscriber, &err)) {
-        end(rpc,
+        rpc_end(rpc,
             err.code == ERROR_USAGE ? GRPC_INVALID_ARGUMENT : GRPC_RESOURCE_EXHAUSTED,
             err.text);
         return false;
@@ -270,7 +274,7 @@ static void count_answer(struct rpc *rpc, const struct xds_request *request)
     snprintf(detail, sizeof detail, "%s", request->error_detail);
     TELL(rpc,
         "resources rejected",
-        LOG_STR("node", rpc->node_id),
+        LOG_STR("node", rpc->node->id),
         LOG_STR("type", xds_type_short(request->type)),
         LOG_STR("detail", detail));
 }
@@ -294,7 +298,7 @@ static void leave_unanswered(struct rpc *rpc, const char *type_url)
     if (!rpc->has_asked_in_vain)
         TELL(rpc,
             "asked for a type that is not served",
-            LOG_STR("node", rpc->node_id),
+            LOG_STR("node", rpc->node->id),
             LOG_STR("type_url", type_url));
     rpc->has_asked_in_vain = true;
 }
@@ -306,7 +310,7 @@ static void on_discovery_request(struct rpc *rpc, struct discovery_request *requ
     if (!is_served && !is_of_proxies(request->type_url)) {
         char why[256];
         snprintf(why, sizeof why, "unknown type_url \"%.200s\"", request->type_url);
-        end(rpc, GRPC_INVALID_ARGUMENT, why);
+        rpc_end(rpc, GRPC_INVALID_ARGUMENT, why);
         return;
     }
     if (!subscribe(rpc, request))
@@ -319,7 +323,7 @@ static void on_discovery_request(struct rpc *rpc, struct discovery_request *requ
     count_answer(rpc, &request->request);
     xds_stream_request(rpc->xds, &request->request, &out);
     if (xds_stream_name_count(rpc->xds) > XDS_MAX_NAMES)
-        end(rpc, GRPC_RESOURCE_EXHAUSTED, "the stream has asked for too many names");
+        rpc_end(rpc, GRPC_RESOURCE_EXHAUSTED, "the stream has asked for too many names");
     write_out(rpc, &out);
     xds_out_fini(&out);
 }
@@ -334,7 +338,7 @@ static bool on_discovery_message(void *context, const uint8_t *bytes, size_t siz
     if (discovery_decode(a, variant, bytes, size_bytes, &request, &err))
         on_discovery_request(rpc, &request);
     else
-        end(rpc, GRPC_INVALID_ARGUMENT, err.text);
+        rpc_end(rpc, GRPC_INVALID_ARGUMENT, err.text);
     arena_free(a);
     return !rpc->is_ended;
 }
@@ -377,10 +381,10 @@ static void answer_health(struct rpc *rpc, const char *service)
     else if (is_watch)
         send_health(rpc, PB_HealthCheckResponse_ServingStatus_SERVICE_UNKNOWN);
     else
-        end(rpc, GRPC_NOT_FOUND, "unknown service");
+        rpc_end(rpc, GRPC_NOT_FOUND, "unknown service");
     rpc->is_watched = is_known && is_watch;
     if (!is_watch)
-        end(rpc, GRPC_OK, NULL);
+        rpc_end(rpc, GRPC_OK, NULL);
 }
 
 static bool on_health_message(void *context, const uint8_t *bytes, size_t size_bytes)
@@ -389,7 +393,7 @@ static bool on_health_message(void *context, const uint8_t *bytes, size_t size_b
     pb_HealthCheckRequest *request = (pb_HealthCheckRequest *)(void *)protobuf_c_message_unpack(
         &pb_HealthCheckRequest_desc, NULL, size_bytes, bytes);
     if (!request || rpc->is_asked)
-        end(rpc, GRPC_INVALID_ARGUMENT, "not one HealthCheckRequest");
+        rpc_end(rpc, GRPC_INVALID_ARGUMENT, "not one HealthCheckRequest");
     else
         answer_health(rpc, request->service);
     rpc->is_asked = true;
@@ -414,29 +418,50 @@ static bool is_grpc(const char *content_type)
            (!content_type[size] || content_type[size] == '+' || content_type[size] == ';');
 }
 
-static struct rpc *rpc_new(
+static const struct call_kind {
+    size_t limit_bytes; /* of one message */
+    bool (*on_message)(void *rpc, const uint8_t *bytes, size_t size_bytes);
+} ads_kind = { XDS_MAX_REQUEST_BYTES, on_discovery_message },
+  health_kind = { HEALTH_REQUEST_LIMIT_BYTES, on_health_message },
+  status_kind = { XDS_MAX_STATUS_REQUEST_BYTES, rpc_status_on_message };
+
+static const struct call_kind *kind_of(const struct rpc *rpc)
+{
+    switch (rpc->method) {
+    case ADS_SOTW:
+    case ADS_DELTA:
+        return &ads_kind;
+    case HEALTH_CHECK:
+    case HEALTH_WATCH:
+        return &health_kind;
+    default:
+        return &status_kind;
+    }
+}
+
+static void rpc_new(
     struct rpc_shared *shared, struct rpc_list *list, struct h2_stream *stream, enum method method)
 {
     struct rpc *rpc = xcalloc(1, sizeof *rpc);
-    bool is_health = method == HEALTH_CHECK || method == HEALTH_WATCH;
     rpc->list = list;
     rpc->shared = shared;
     rpc->stream = stream;
     rpc->method = method;
     rpc->opened_ms = uv_now(shared->loop);
-    rpc->reader.limit_bytes =
-        is_health ? (size_t)HEALTH_REQUEST_LIMIT_BYTES : (size_t)XDS_MAX_REQUEST_BYTES;
+    rpc->serial = ++shared->next_serial;
+    rpc->reader.limit_bytes = kind_of(rpc)->limit_bytes;
     rpc->next = list->first;
     if (list->first)
         list->first->prev = rpc;
     list->first = rpc;
     uv_timer_init(shared->loop, &rpc->patience);
-    if (!is_health)
+    if (method == ADS_SOTW || method == ADS_DELTA)
         rpc->xds = xds_stream_new(method == ADS_SOTW ? XDS_SOTW : XDS_DELTA);
     if (streams_gauge(rpc))
         metric_add(streams_gauge(rpc), 1);
     h2_stream_set_data(stream, rpc);
-    return rpc;
+    if (method == STATUS_FETCH || method == STATUS_STREAM)
+        rpc_status_open(rpc);
 }
 
 void rpc_open(struct rpc_shared *shared, struct rpc_list *list, struct h2_stream *stream,
@@ -461,19 +486,26 @@ void rpc_take_bytes(struct rpc *rpc, const uint8_t *bytes, size_t size_bytes)
 {
     if (!rpc || rpc->is_ended)
         return;
-    bool is_health = rpc->method == HEALTH_CHECK || rpc->method == HEALTH_WATCH;
-    enum grpc_status status = grpc_reader_feed(
-        &rpc->reader, bytes, size_bytes, is_health ? on_health_message : on_discovery_message, rpc);
+    enum grpc_status status =
+        grpc_reader_feed(&rpc->reader, bytes, size_bytes, kind_of(rpc)->on_message, rpc);
     if (status == GRPC_RESOURCE_EXHAUSTED)
-        end(rpc, status, "the message is longer than is accepted");
+        rpc_end(rpc, status, "the message is longer than is accepted");
     else if (status != GRPC_OK)
-        end(rpc, status, "compressed messages are not accepted; send them with identity");
+        rpc_end(rpc, status, "compressed messages are not accepted; send them with identity");
 }
 
 void rpc_half_closed(struct rpc *rpc)
 {
-    if (rpc->method != HEALTH_WATCH)
-        end(rpc, GRPC_OK, NULL);
+    if (rpc->status)
+        rpc_status_half_closed(rpc);
+    else if (rpc->method != HEALTH_WATCH)
+        rpc_end(rpc, GRPC_OK, NULL);
+}
+
+void rpc_emptied(struct rpc *rpc)
+{
+    if (rpc->status)
+        rpc_status_emptied(rpc);
 }
 
 static void on_patience_closed(uv_handle_t *handle)
@@ -498,8 +530,8 @@ void rpc_closed(struct rpc *rpc)
     rpc->xds = NULL;
     rpc->stream = NULL;
     grpc_reader_fini(&rpc->reader);
-    free(rpc->node_id);
-    free(rpc->user_agent);
+    free(rpc->node);
+    rpc_status_closed(rpc);
     rpc->is_ended = true;
     uv_close((uv_handle_t *)&rpc->patience, on_patience_closed);
 }
@@ -509,7 +541,7 @@ void rpc_list_end(struct rpc_list *list, const struct h2_connection *c, const ch
     for (struct rpc *rpc = list->first, *next; rpc; rpc = next) {
         next = rpc->next;
         if (!rpc->is_ended && h2_stream_connection(rpc->stream) == c)
-            end(rpc, GRPC_UNAVAILABLE, message);
+            rpc_end(rpc, GRPC_UNAVAILABLE, message);
     }
 }
 
@@ -538,68 +570,4 @@ const struct rpc *rpc_younger(const struct rpc *rpc)
 struct h2_connection *rpc_connection(const struct rpc *rpc)
 {
     return h2_stream_connection(rpc->stream);
-}
-
-/* ---- report ---- */
-
-static const char *state_of(const struct xds_type_status *status)
-{
-    if (!status->is_subscribed)
-        return "not sent";
-    if (status->refused)
-        return "nacked";
-    return status->is_settled ? "synced" : "stale";
-}
-
-static cJSON *type_json(const struct rpc *rpc, enum xds_type type)
-{
-    struct xds_type_status status;
-    cJSON *json = cJSON_CreateObject();
-    xds_stream_status(rpc->xds, type, &status);
-    cJSON_AddStringToObject(json, "state", state_of(&status));
-    cJSON_AddNumberToObject(json, "subscribed", (double)status.subscribed);
-    cJSON_AddNumberToObject(json, "sent", (double)status.sent_resources);
-    cJSON_AddNumberToObject(json, "refused", (double)status.refused);
-    cJSON_AddNumberToObject(json, "sentRevision", (double)status.sent_revision);
-    cJSON_AddNumberToObject(json, "ackedRevision", (double)status.acked_revision);
-    cJSON_AddNumberToObject(json, "sentMs", (double)status.sent_ms);
-    cJSON_AddNumberToObject(json, "ackedMs", (double)status.acked_ms);
-    cJSON_AddNumberToObject(json, "refusedMs", (double)status.refused_ms);
-    cJSON_AddNumberToObject(json, "acks", (double)status.acks);
-    cJSON_AddNumberToObject(json, "nacks", (double)status.nacks);
-    cJSON_AddStringToObject(json, "lastNack", status.last_nack);
-    return json;
-}
-
-static cJSON *proxy_json(const struct rpc *rpc)
-{
-    cJSON *json = cJSON_CreateObject(), *types = cJSON_CreateObject();
-    const char *peer = h2_connection_peer(h2_stream_connection(rpc->stream));
-    cJSON_AddStringToObject(json, "id", rpc->node_id);
-    cJSON_AddStringToObject(json, "address", peer);
-    cJSON_AddStringToObject(json, "variant", rpc->method == ADS_SOTW ? "sotw" : "delta");
-    cJSON_AddStringToObject(json, "userAgent", rpc->user_agent);
-    cJSON_AddNumberToObject(
-        json, "connectedSeconds", (double)((uv_now(rpc->shared->loop) - rpc->opened_ms) / 1000));
-    for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++)
-        cJSON_AddItemToObject(types, xds_type_short(type), type_json(rpc, type));
-    cJSON_AddItemToObject(json, "types", types);
-    return json;
-}
-
-void rpc_list_report(const struct rpc_list *list, struct buf *out)
-{
-    bool is_first = true;
-    buf_text(out, "[");
-    for (const struct rpc *rpc = list->first; rpc; rpc = rpc->next) {
-        if (!rpc->is_subscribed)
-            continue;
-        cJSON *json = proxy_json(rpc);
-        char *printed = cJSON_PrintUnformatted(json);
-        buf_printf(out, "%s%s", is_first ? "" : ",", printed);
-        is_first = false;
-        free(printed);
-        cJSON_Delete(json);
-    }
-    buf_text(out, "]");
 }

@@ -1,5 +1,6 @@
 /*
- * rpc: one call on a server: an ADS stream (SotW or Delta), or a health check.
+ * rpc: one call on a server: an ADS stream (SotW or Delta), a health check, or a question about the
+ * proxies.
  *
  * Between h2 (bytes) and xds_stream (meaning): reassembles messages, asks the source for views, and
  * writes what the stream says. Belongs to its server's loop.
@@ -22,7 +23,10 @@ struct rpc_shared { /* of one server */
     struct log_limit log_limit; /* of lines that clients cause */
     bool is_serving;
     struct admission admission;
-    uv_timer_t pace; /* its owner opens and closes it; rpc.c lets in by it */
+    enum xds_status_access status_access;
+    size_t status_calls;
+    uint64_t next_serial; /* of calls, from 1 */
+    uv_timer_t pace;      /* its owner opens and closes it; rpc.c lets in by it */
 };
 
 struct rpc_list {
@@ -34,7 +38,8 @@ void rpc_open(struct rpc_shared *shared, struct rpc_list *list, struct h2_stream
     const struct h2_request *request);
 void rpc_take_bytes(struct rpc *rpc, const uint8_t *bytes, size_t size_bytes);
 void rpc_half_closed(struct rpc *rpc);
-void rpc_closed(struct rpc *rpc); /* frees */
+void rpc_emptied(struct rpc *rpc); /* what it sent is on its way */
+void rpc_closed(struct rpc *rpc);  /* frees */
 
 /* Tells every health watcher what shared->is_serving has become. */
 void rpc_list_tell_health(struct rpc_list *list);
@@ -45,5 +50,9 @@ const struct rpc *rpc_list_oldest(const struct rpc_list *list);
 const struct rpc *rpc_younger(const struct rpc *rpc);
 struct h2_connection *rpc_connection(const struct rpc *rpc);
 void rpc_list_report(const struct rpc_list *list, struct buf *out);
+/* As much of the proxies here as has room. */
+void rpc_list_fill_status(const struct rpc_list *list, struct status_page *page);
+/* Hands a page to the call that it is of, which takes it over; if that is gone, frees it. */
+void rpc_list_take_status(struct rpc_list *list, struct status_page *page);
 
 #endif

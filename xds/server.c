@@ -105,6 +105,12 @@ static void on_half_closed(struct h2_stream *stream)
         rpc_half_closed(h2_stream_data(stream));
 }
 
+static void on_emptied(struct h2_stream *stream)
+{
+    if (h2_stream_data(stream))
+        rpc_emptied(h2_stream_data(stream));
+}
+
 static void on_stream_closed(struct h2_stream *stream)
 {
     if (h2_stream_data(stream))
@@ -112,7 +118,7 @@ static void on_stream_closed(struct h2_stream *stream)
 }
 
 static const struct h2_handlers handlers = {
-    on_request, on_bytes, on_half_closed, on_stream_closed, on_connection_closed
+    on_request, on_bytes, on_half_closed, on_emptied, on_stream_closed, on_connection_closed
 };
 
 /* ---- asking to leave ---- */
@@ -260,6 +266,7 @@ bool xds_server_open(uv_loop_t *loop, const struct xds_server_options *options,
         .source = options->source,
         .stats = options->stats,
         .log = options->log,
+        .status_access = options->status_access,
         .admission = { .limit = options->max_joining, .stats = &options->stats->admission },
     };
     s->handles = 3;
@@ -347,6 +354,16 @@ void xds_server_close(struct xds_server *s)
     uv_close((uv_handle_t *)&s->deadline, on_handle_closed);
     uv_close((uv_handle_t *)&s->shared.pace, on_handle_closed);
     on_deadline(&s->deadline);
+}
+
+void xds_server_fill_status(const struct xds_server *s, struct status_page *page)
+{
+    rpc_list_fill_status(&s->rpcs, page);
+}
+
+void xds_server_take_status(struct xds_server *s, struct status_page *page)
+{
+    rpc_list_take_status(&s->rpcs, page);
 }
 
 void xds_server_report(const struct xds_server *s, struct buf *out)

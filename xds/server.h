@@ -1,7 +1,8 @@
 /*
  * xds_server: the sockets of one serving loop: HTTP/2 (nghttp2), gRPC, and the services
  * envoy.service.discovery.v3.AggregatedDiscoveryService (StreamAggregatedResources,
- * DeltaAggregatedResources) and grpc.health.v1.Health (Check, Watch).
+ * DeltaAggregatedResources), envoy.service.status.v3.ClientStatusDiscoveryService
+ * (FetchClientStatus, StreamClientStatus) and grpc.health.v1.Health (Check, Watch).
  *
  * One server for each loop; several listen on one address through SO_REUSEPORT. Everything is
  * called, and calls back, on that loop.
@@ -20,6 +21,7 @@ struct xds_server;
 
 struct xds_stats { /* shared by all loops; read by /metrics */
     metric_value connections, streams_sotw, streams_delta; /* gauges */
+    metric_value status_calls;                             /* a gauge */
     metric_value accepted, refused_connections, aged;
     metric_value requests, unserved, responses, resources_sent, bytes_sent, acks, nacks;
     struct admission_stats admission;
@@ -37,7 +39,28 @@ enum {
     XDS_MAX_NAMES = 200000,                  /* a stream: asked for by name, or said to be held */
     XDS_MAX_CONNECTIONS = 20000,             /* a loop */
     XDS_MAX_STREAMS = 100,                   /* a connection */
-    XDS_KEEPALIVE_MS = 30000,                /* a PING when idle; closed when unanswered as long */
+    XDS_MAX_STATUS_CALLS = 4,                /* a loop; each holds a page at most */
+    XDS_MAX_STATUS_WAITING = 8,              /* requests of one call that wait for their turn */
+    XDS_MAX_STATUS_REQUEST_BYTES = 128 * 1024,
+    XDS_MAX_STATUS_BYTES = 4 * 1024 * 1024 - 1024, /* FetchClientStatus's answer */
+    XDS_KEEPALIVE_MS = 30000, /* a PING when idle; closed when unanswered as long */
+};
+
+/*
+ * Who may read what of the proxies (ClientStatusDiscoveryService). Every workload can reach this
+ * port, and who knows a node id can have all that this proxy is sent by saying that it is this one:
+ * so the status of proxies that are asked for by their exact ids tells nobody anything much that is
+ * new. Who else is there, at which address, and what each refused, is another matter: it is told
+ * only where the operator says so, as the admin port's own report is.
+ *
+ * A request is answered by one response for each proxy that its matchers take (several where it has
+ * more resources than STATUS_PAGE_BYTES hold: they have the same node), or by one without any.
+ * FetchClientStatus joins them, and is refused when they are longer than XDS_MAX_STATUS_BYTES.
+ */
+enum xds_status_access {
+    XDS_STATUS_NAMED, /* of proxies named by node_id.exact */
+    XDS_STATUS_ALL,
+    XDS_STATUS_OFF,
 };
 
 struct xds_server_options {
@@ -48,6 +71,7 @@ struct xds_server_options {
     struct xds_stats *stats;
     uint64_t max_age_ms; /* of a connection, 20 % more or less; 0: any */
     size_t max_joining;  /* streams that are sent their first configuration at once; 0: any */
+    enum xds_status_access status_access;
 };
 
 bool xds_server_open(uv_loop_t *loop, const struct xds_server_options *options,
@@ -72,6 +96,11 @@ void xds_server_shed(struct xds_server *server, size_t count, uint64_t spread_ms
 
 /* Closes all at once; frees later, from the loop. */
 void xds_server_close(struct xds_server *server);
+
+/* For whoever carries pages of status between servers (xds/source.h): to the one that fills it in;
+ * and back to the one that asked, which takes it over. */
+void xds_server_fill_status(const struct xds_server *server, struct status_page *page);
+void xds_server_take_status(struct xds_server *server, struct status_page *page);
 
 /* A JSON array of the connected proxies: node id, address, variant, since, and for each type what
  * xds_stream_status says ("synced", "stale", "nacked", "not sent"). Appended to `out`. */

@@ -18,6 +18,8 @@ struct xds_node {
     size_t metadata_bytes;                /* XDS_MAX_METADATA_BYTES */
 };
 
+struct status_page; /* xds/status_page.h */
+
 struct xds_subscriber {
     /* The newest view; borrowed, retain to keep. Comes at once or later, and at each change. */
     void (*on_view)(struct xds_subscriber *s, struct xds_view *view);
@@ -32,6 +34,10 @@ struct xds_source {
     bool (*subscribe)(struct xds_source *source, const struct xds_node *node,
         struct xds_subscriber *s, struct error *err);
     void (*unsubscribe)(struct xds_source *source, struct xds_subscriber *s);
+    /* Takes over a page of status: the server page->server fills it in (xds_server_fill_status),
+     * and the one that asked gets it back (xds_server_take_status); or that with is_last, when
+     * there are no more servers. NULL: there is one, which asks itself. */
+    void (*carry)(struct xds_source *source, struct status_page *page);
 };
 
 #endif

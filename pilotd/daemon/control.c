@@ -2,6 +2,7 @@
 
 #include "daemon/address.h"
 #include "daemon/version.h"
+#include "xds/status_page.h"
 
 #include <string.h>
 
@@ -559,6 +560,17 @@ static void on_answer(
     roll_call_answered(call, serving_index(serving), answer);
 }
 
+static void on_status(
+    struct serving_owner *owner, struct serving *serving, struct status_page *page)
+{
+    struct control *c = container_of(owner, struct control, serving_owner);
+    page->is_last = page->server == c->serving_count;
+    if (page->is_last)
+        serving_return_status(serving, page);
+    else
+        serving_fill_status(c->servings[page->server], serving, page);
+}
+
 /* ---- the serving loops ---- */
 
 bool control_open_servings(struct control *c, struct arena *a, struct error *err)
@@ -566,6 +578,7 @@ bool control_open_servings(struct control *c, struct arena *a, struct error *err
     size_t count = (size_t)c->options->threads;
     c->servings = ARENA_ARRAY(a, struct serving *, count);
     c->xds_address = c->options->xds;
+    c->serving_owner.on_status = on_status;
     c->fair_share = (struct fair_share){ .margin_percent = c->options->stream_margin,
         .slack = FAIR_SHARE_SLACK };
     for (size_t i = 0; i < count; i++) {
@@ -575,6 +588,7 @@ bool control_open_servings(struct control *c, struct arena *a, struct error *err
             .id = c->options->id,
             .max_stream_age_ms = (uint64_t)c->options->max_stream_age_ms,
             .max_joining = ((size_t)c->options->max_joining + count - 1) / count,
+            .status_access = (enum xds_status_access)c->options->client_status,
             .owner = &c->serving_owner,
             .log = &c->log,
             .xds = &c->stats.xds,

@@ -6,6 +6,7 @@
 #include "daemon/address.h"
 #include "daemon/version.h"
 #include "model/duration.h"
+#include "xds/server.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -82,6 +83,20 @@ static bool parse_level(
 {
     return log_level_parse(text, field_of(o, option)) ||
            error_set(err, ERROR_USAGE, "must be debug, info, warn or error, not \"%s\"", text);
+}
+
+static bool parse_status_access(
+    struct options *o, const struct option *option, const char *text, struct error *err)
+{
+    static const char *const names[] = {
+        [XDS_STATUS_NAMED] = "named", [XDS_STATUS_ALL] = "all", [XDS_STATUS_OFF] = "off"
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        *(int64_t *)field_of(o, option) = (int64_t)i;
+        if (strcmp(text, names[i]) == 0)
+            return true;
+    }
+    return error_set(err, ERROR_USAGE, "must be named, all or off, not \"%s\"", text);
 }
 
 static bool parse_number(
@@ -222,6 +237,13 @@ static const struct option options[] = {
         offsetof(struct options, max_joining),
         0,
         1000000 },
+    { "client-status",
+        "WHOSE",
+        "named",
+        "whose status is told on the xDS port (CSDS): of proxies that are named by their exact "
+        "ids, all, or off",
+        parse_status_access,
+        offsetof(struct options, client_status) },
     { "stream-margin",
         "PERCENT",
         "20",

@@ -2,6 +2,7 @@
 
 #include "daemon/scope_table.h"
 #include "proto/pb_json.h"
+#include "xds/status_page.h"
 
 #include <string.h>
 
@@ -342,6 +343,75 @@ void serving_decide(struct serving *s, uint64_t ticket, enum gate_verdict verdic
     send_order(s, &entry_kind, (struct order_letter){ .entry = { ticket, verdict } });
 }
 
+/* ---- pages of status, from loop to loop ---- */
+
+struct status_letter {
+    struct letter letter;
+    struct serving *asker;
+    struct status_page *page; /* NULL once it was handed on */
+};
+
+static struct status_page *page_of(struct status_letter *l)
+{
+    struct status_page *page = l->page;
+    l->page = NULL;
+    return page;
+}
+
+static void free_status(struct letter *letter)
+{
+    struct status_letter *l = container_of(letter, struct status_letter, letter);
+    status_page_free(l->page);
+    free(l);
+}
+
+static void send_status(struct mailbox *to, const struct letter_kind *kind, struct serving *asker,
+    struct status_page *page)
+{
+    struct status_letter *l = xcalloc(1, sizeof *l);
+    *l = (struct status_letter){ .letter.kind = kind, .asker = asker, .page = page };
+    mailbox_send(to, &l->letter);
+}
+
+static void status_wanted(struct mailbox *at, struct letter *letter)
+{
+    struct status_letter *l = container_of(letter, struct status_letter, letter);
+    owner_at(at)->on_status(owner_at(at), l->asker, page_of(l));
+}
+
+static void status_to_fill(struct mailbox *at, struct letter *letter)
+{
+    struct status_letter *l = container_of(letter, struct status_letter, letter);
+    xds_server_fill_status(serving_at(at)->server, l->page);
+    serving_return_status(l->asker, page_of(l));
+}
+
+static void status_returned(struct mailbox *at, struct letter *letter)
+{
+    struct status_letter *l = container_of(letter, struct status_letter, letter);
+    xds_server_take_status(serving_at(at)->server, page_of(l));
+}
+
+static const struct letter_kind wanted_kind = { status_wanted, free_status };
+static const struct letter_kind fill_kind = { status_to_fill, free_status };
+static const struct letter_kind return_kind = { status_returned, free_status };
+
+static void on_carry(struct xds_source *source, struct status_page *page)
+{
+    struct serving *s = container_of(source, struct serving, source);
+    send_status(&s->options.owner->mailbox, &wanted_kind, s, page);
+}
+
+void serving_fill_status(struct serving *s, struct serving *asker, struct status_page *page)
+{
+    send_status(&s->mailbox, &fill_kind, asker, page);
+}
+
+void serving_return_status(struct serving *asker, struct status_page *page)
+{
+    send_status(&asker->mailbox, &return_kind, asker, page);
+}
+
 /* ---- the source of views ---- */
 
 static char *metadata_text(const struct xds_node *node, struct error *err)
@@ -439,6 +509,7 @@ static bool listen_there(struct serving *s, struct error *err)
         .stats = s->options.xds,
         .max_age_ms = s->options.max_stream_age_ms,
         .max_joining = s->options.max_joining,
+        .status_access = s->options.status_access,
     };
     return xds_server_open(&s->loop, &options, &s->server, err);
 }
@@ -449,7 +520,7 @@ bool serving_open(const struct serving_options *options, struct serving **out, s
     struct serving *s = xcalloc(1, sizeof *s);
     s->options = *options;
     s->log = *options->log;
-    s->source = (struct xds_source){ on_subscribe, on_unsubscribe };
+    s->source = (struct xds_source){ on_subscribe, on_unsubscribe, on_carry };
     s->table = (struct scope_table){ .on_want = on_want, .on_drop = on_drop };
     INVARIANT(uv_loop_init(&s->loop) == 0);
     mailbox_open(&s->loop, &s->mailbox);

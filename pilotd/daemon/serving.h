@@ -37,6 +37,9 @@ struct serving_owner {
     void (*on_ask)(struct serving_owner *o, struct serving *s, uint64_t ticket);
     void (*on_answer)(struct serving_owner *o, struct serving *s, const struct serving_answer *a);
     void (*on_drained)(struct serving_owner *o, struct serving *s);
+    /* Takes over a page that a client of this loop asked for: to be filled in by the loop number
+     * page->server (serving_fill_status); is_last, when there is none (serving_return_status). */
+    void (*on_status)(struct serving_owner *o, struct serving *s, struct status_page *page);
 };
 
 struct serving_options {
@@ -44,6 +47,7 @@ struct serving_options {
     const char *address, *id;
     uint64_t max_stream_age_ms; /* 0: any */
     size_t max_joining;         /* of this loop; 0: any */
+    enum xds_status_access status_access;
     struct serving_owner *owner;
     const struct log_scope *log; /* copied */
     struct xds_stats *xds;
@@ -75,6 +79,11 @@ void serving_drain(struct serving *s, uint64_t spread_ms, uint64_t grace_ms);
 
 /* Its oldest streams are asked to connect anew: so many, spread over spread_ms. */
 void serving_shed(struct serving *s, size_t count, uint64_t spread_ms);
+
+/* Takes a page of status over, which goes back to the loop that asked for it, with what this one
+ * can say of its proxies. */
+void serving_fill_status(struct serving *s, struct serving *asker, struct status_page *page);
+void serving_return_status(struct serving *asker, struct status_page *page);
 
 /* Closes everything and waits for the thread to end. Letters of it may still be in the owner's
  * mailbox: free it when that is closed. */

@@ -55,6 +55,8 @@ static const struct metric_desc rows[] = {
     COUNTER("pilotd_xds_acks_total", xds.acks, "Responses that proxies accepted."),
     COUNTER("pilotd_xds_resources_total", xds.resources_sent, "Resources sent."),
     COUNTER("pilotd_xds_bytes_total", xds.bytes_sent, "Bytes sent on the xDS port."),
+    GAUGE("pilotd_client_status_calls", xds.status_calls,
+        "Calls that ask for the status of proxies (CSDS)."),
     COUNTER("pilotd_xds_protocol_errors_total", xds.protocol_errors,
         "Clients that spoke no HTTP/2 or gRPC, or crossed a limit."),
     GAUGE("pilotd_scopes", scopes, "Kinds of proxies connected, each with a view of its own."),

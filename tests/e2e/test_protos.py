@@ -79,6 +79,9 @@ class Messages:
         elif name == "google.protobuf.Duration":
             message.seconds = self.random.choice((0, 1, 10, 86400 * 365))
             message.nanos = self.random.choice((0, 1, 1000, 250000000, 999999999))
+        elif name == "google.protobuf.Timestamp":
+            message.seconds = self.random.randrange(-62135596800, 253402300800)
+            message.nanos = self.random.choice((0, 1, 1000, 250000000, 999999999))
         elif name == "google.protobuf.Value":
             self.fill_value(message, depth)
         else:
@@ -101,9 +104,11 @@ class Messages:
         is_message = field.type == field.TYPE_MESSAGE
         if self.random.random() < 0.15 or (is_message and depth >= MAX_DEPTH):
             return
-        if f"{name}.{field.name}" in check_protos.BYTES_FOR_MESSAGE:
+        if f"{name}.{field.name}" == "envoy.config.core.v3.Node.metadata":
             getattr(message, field.name).CopyFrom(self.new("google.protobuf.Struct", depth + 1))
             getattr(message, field.name)["never"] = "empty"  # as bytes, empty is absent
+        elif f"{name}.{field.name}" in check_protos.BYTES_FOR_MESSAGE:
+            return  # read by nobody but to refuse it
         elif is_message and field.type_name[1:] in self.maps:
             value = self.maps[field.type_name[1:]].field[1]
             self.fill_map(getattr(message, field.name), value, depth)

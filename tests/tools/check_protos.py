@@ -23,6 +23,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 # Declared otherwise on purpose: field -> (our type, upstream's). Both are length-delimited.
 BYTES_FOR_MESSAGE = {
     "envoy.config.core.v3.Node.metadata": ".google.protobuf.Struct",
+    "envoy.type.matcher.v3.NodeMatcher.node_metadatas": ".envoy.type.matcher.v3.StructMatcher",
 }
 # No Python package has descriptors of these.
 WITHOUT_UPSTREAM = {"etcdserverpb", "mvccpb"}
@@ -36,6 +37,7 @@ DEPRECATED_IN_USE = {
 READ_FROM_OUTSIDE = [
     "envoy.service.discovery.v3.DiscoveryRequest",
     "envoy.service.discovery.v3.DeltaDiscoveryRequest",
+    "envoy.service.status.v3.ClientStatusRequest",
     "grpc.health.v1.HealthCheckRequest",
     "etcdserverpb.RangeResponse",
     "etcdserverpb.PutResponse",

@@ -1,6 +1,6 @@
 /*
- * xds_fixture [MAX_JOINING]: an xds_server on a free port of 127.0.0.1, whose one view is told by
- * standard input.
+ * xds_fixture [MAX_JOINING [all|off]]: an xds_server on a free port of 127.0.0.1, whose one view is
+ * told by standard input.
  *
  *   set TYPE NAME TEXT      a small valid resource (CDS, EDS, LDS, RDS) that carries TEXT
  *   raw TYPE NAME BASE64    a resource of these bytes
@@ -339,6 +339,9 @@ int main(int argc, char **argv)
         .log = &log,
         .stats = &f.stats,
         .max_joining = argc > 1 ? strtoul(argv[1], NULL, 10) : 0,
+        .status_access = argc < 3                      ? XDS_STATUS_NAMED
+                         : strcmp(argv[2], "all") == 0 ? XDS_STATUS_ALL
+                                                       : XDS_STATUS_OFF,
     };
     struct error err;
     signal(SIGPIPE, SIG_IGN);

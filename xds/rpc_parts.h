@@ -1,0 +1,45 @@
+/*
+ * rpc_parts: what a call is made of; for rpc.c, which moves it, rpc_status.c, which answers
+ * questions about proxies, and rpc_report.c.
+ */
+#ifndef XDS_RPC_PARTS_H
+#define XDS_RPC_PARTS_H
+
+#include "xds/rpc.h"
+#include "xds/stream.h"
+
+enum method { ADS_SOTW, ADS_DELTA, HEALTH_CHECK, HEALTH_WATCH, STATUS_FETCH, STATUS_STREAM };
+
+struct rpc {
+    struct rpc *next, *prev;
+    struct rpc_list *list;
+    struct rpc_shared *shared;
+    struct h2_stream *stream; /* NULL once it is closed */
+    enum method method;
+    struct grpc_reader reader;
+    /* of an ADS stream */
+    struct xds_stream *xds;
+    struct xds_subscriber subscriber;
+    bool is_subscribed, is_ended;
+    bool has_asked_in_vain;    /* for a type that is not served: told once */
+    bool is_asked, is_watched; /* a health check's one request has come; its service is known */
+    struct xds_node *node;     /* its own, without metadata */
+    uint64_t serial;           /* a later call has a higher one */
+    uint64_t opened_ms;
+    uv_timer_t patience; /* while the stream awaits names */
+    struct admission_place place;
+    bool has_entered;           /* the first view has come */
+    struct xds_view *awaited;   /* the newest, while it waits for its place */
+    struct status_call *status; /* of a question about proxies; else NULL */
+};
+
+void rpc_end(struct rpc *rpc, enum grpc_status status, const char *message);
+
+/* A question about proxies: rpc_status.c. */
+void rpc_status_open(struct rpc *rpc);
+bool rpc_status_on_message(void *rpc, const uint8_t *bytes, size_t size_bytes);
+void rpc_status_emptied(struct rpc *rpc);
+void rpc_status_half_closed(struct rpc *rpc);
+void rpc_status_closed(struct rpc *rpc); /* nothing for other calls */
+
+#endif
