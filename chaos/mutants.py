@@ -23,7 +23,7 @@ COPIED = ("Makefile", "base", "proto", "replication", "xds", "pilotd", "tests", 
 
 Mutant = collections.namedtuple("Mutant", "name file old new scenario invariant")
 
-KEYSPACE_APPLY = "    if (is_below(key, HOLDS_PREFIX))\n"
+KEYSPACE_APPLY = "    if (begins_with(key, HOLDS_PREFIX))\n"
 
 MUTANTS = [
     Mutant("every-process-its-hash", "pilotd/daemon/builder.c",

@@ -53,8 +53,8 @@ test-programs: $(TESTS) $(TEST_TOOLS)
 unit: $(TESTS) ## build and run the unit tests alone
 	@$(RUN_TESTS) --unit $(TESTS)
 
-e2e: all $(TEST_TOOLS) ## run the end-to-end tests alone (K=expression picks some)
-	@PILOT_BUILD=$(BUILD) $(RUN_TESTS) --e2e $(if $(K),-k "$(K)")
+e2e: all $(TEST_TOOLS) ## run the end-to-end tests alone (K=expression picks some, ENVOY=program is another Envoy)
+	@PILOT_BUILD=$(BUILD) $(if $(ENVOY),PILOT_ENVOY=$(abspath $(ENVOY))) $(RUN_TESTS) --e2e $(if $(K),-k "$(K)")
 
 # A report of a sanitizer fails the test that caused it: the process exits non-zero.
 export ASAN_OPTIONS := detect_leaks=1:abort_on_error=0:strict_string_checks=1
@@ -104,6 +104,8 @@ chaos: deps ## break a real cluster on purpose and watch what must hold; needs r
 	@$(MAKE) --no-print-directory all $(BUILD)/tools/pilotd-next $(BUILD)/tools/xds_proxies
 	@$(VENV)/bin/python chaos/run.py $(if $(SEED),--seed $(SEED)) $(SCENARIO)
 
+# libfaketime is loaded before the sanitizer, which does not mind.
+chaos-asan: export ASAN_OPTIONS := $(ASAN_OPTIONS):verify_asan_link_order=0
 chaos-asan: deps ## the same with AddressSanitizer and UndefinedBehaviorSanitizer in the replicas
 	@$(MAKE) --no-print-directory BUILD=build/asan SAN=address,undefined build/asan/pilotd
 	@$(MAKE) --no-print-directory all $(BUILD)/tools/pilotd-next $(BUILD)/tools/xds_proxies

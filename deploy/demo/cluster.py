@@ -20,7 +20,7 @@ VENV = os.path.join(ROOT, "build", "venv", "bin")
 PYTHON = os.path.join(VENV, "python")
 HERE = os.path.dirname(os.path.abspath(__file__))
 PILOTD, PILOTCTL = os.path.join(BUILD, "pilotd"), os.path.join(BUILD, "pilotctl")
-ENVOY = os.path.join(VENV, "envoy")
+ENVOY = os.environ.get("PILOT_ENVOY") or os.path.join(VENV, "envoy")
 
 
 class Failure(Exception):

@@ -85,7 +85,8 @@ class RedirectedMesh(Mesh):
         with open(path, "w", encoding="utf-8") as out:
             subprocess.run([PILOTCTL, "bootstrap", node, "--xds", self.pilotd.xds, "--admin-port",
                             str(ADMIN_PORT)], check=True, stdout=out, timeout=20)
-        command = [ENVOY, "-c", path, "--concurrency", "1", "--use-dynamic-base-id", "-l", "error"]
+        command = [ENVOY, "-c", path, "--concurrency", "1", "--use-dynamic-base-id",
+                   "--reject-unknown-dynamic-fields", "-l", "error"]
         sidecar = Process("client", command, self.directory,
                           prefix=["ip", "netns", "exec", NAME]).start()
         sidecar.address = self.NOWHERE

@@ -201,7 +201,7 @@ class Reply(Answer):
 class Sidecar(Process):
     def __init__(self, name, directory, address, admin_port, config):
         super().__init__(name, [ENVOY, "-c", config, "--concurrency", "1", "--use-dynamic-base-id",
-                                "-l", "warning"], directory)
+                                "--reject-unknown-dynamic-fields", "-l", "warning"], directory)
         self.address, self.admin = address, f"127.0.0.1:{admin_port}"
 
     def stat(self, name):

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PILOTCTL = os.path.join(ROOT, os.environ.get("PILOT_BUILD", "build"), "pilotctl")
-ENVOY = os.path.join(ROOT, "build", "venv", "bin", "envoy")
+ENVOY = os.environ.get("PILOT_ENVOY") or os.path.join(ROOT, "build", "venv", "bin", "envoy")
 GOLDEN = os.path.join(ROOT, "tests", "golden")
 CASES = sorted(os.listdir(GOLDEN))
 FILES = ["clusters.json", "endpoints.json", "listeners.json", "routes.json"]

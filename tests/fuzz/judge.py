@@ -29,7 +29,7 @@ from envoy.service.discovery.v3 import ads_pb2_grpc, discovery_pb2
 from envoy.service.secret.v3 import sds_pb2_grpc
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-ENVOY = os.path.join(ROOT, "build", "venv", "bin", "envoy")
+ENVOY = os.environ.get("PILOT_ENVOY") or os.path.join(ROOT, "build", "venv", "bin", "envoy")
 TYPES = {
     "CDS": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
     "EDS": "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
@@ -193,7 +193,8 @@ class Judge:
         with open(os.path.join(self.directory, "envoy.log"), "wb") as log:
             self.envoy = subprocess.Popen(
                 [*ALONE, ENVOY, "-c", path, "-l", "error", "--use-dynamic-base-id",
-                 "--drain-time-s", "1", "--parent-shutdown-time-s", "2", "--concurrency", "1"],
+                 "--reject-unknown-dynamic-fields", "--drain-time-s", "1",
+                 "--parent-shutdown-time-s", "2", "--concurrency", "1"],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.directory)
         self.asked, self.done = {short: set() for short in TYPES}, {}
         self._wait(lambda: "first" in self.done, START_S, "it connects")

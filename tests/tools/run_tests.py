@@ -3,10 +3,11 @@
 
   run_tests.py [--checks] [--unit PROGRAM…] [--sim PROGRAM] [--e2e] [-k EXPR]
 
---checks  the checks of the tree itself (layers, size, docs)
+--checks  the checks of the tree itself (layers, size, docs, mutants)
 --unit    each of the programs (cmocka, read as TAP)
 --sim     a few hundred histories of the simulator: one test
---e2e     pytest over tests/e2e, with the environment's PILOT_BUILD (default build)
+--e2e     pytest over tests/e2e, with the environment's PILOT_BUILD (default build); without -k also
+          those that ask an Envoy what it does, with the oldest Envoy
 """
 
 import argparse
@@ -21,6 +22,7 @@ import xml.etree.ElementTree as ET
 UNIT_TIMEOUT_S = 300
 SIM_SEEDS = 200
 E2E_TIMEOUT_S = 3000
+OLDEST_ENVOY, OF_ENVOYS = "build/venv/oldest/envoy/_bin/envoy", "traffic or golden or accepts"
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
@@ -61,13 +63,23 @@ def sim(program):
 
 
 def e2e(expression):
+    passed, failed = pytest(expression)
+    if expression:
+        return passed, failed
+    print("with the oldest Envoy:", flush=True)
+    good, bad = pytest(OF_ENVOYS, OLDEST_ENVOY)
+    return passed + good, failed + [f"{name} (oldest Envoy)" for name in bad]
+
+
+def pytest(expression, envoy=None):
+    env = dict(os.environ, **({"PILOT_ENVOY": os.path.join(ROOT, envoy)} if envoy else {}))
     with tempfile.NamedTemporaryFile(suffix=".xml") as report:
-        command = ["build/venv/bin/python", "-m", "pytest", "-q", "-x" if expression else "-ra",
+        command = ["build/venv/bin/python", "-m", "pytest", "-q", "-x" if expression and not envoy else "-ra",
                    "--durations=8", "-p", "no:cacheprovider", f"--junitxml={report.name}", "tests/e2e"]
         if expression:
             command += ["-k", expression]
         try:
-            status = subprocess.run(command, cwd=ROOT, timeout=E2E_TIMEOUT_S).returncode
+            status = subprocess.run(command, cwd=ROOT, env=env, timeout=E2E_TIMEOUT_S).returncode
         except subprocess.TimeoutExpired:
             return 0, ["end-to-end tests: timed out"]
         try:
@@ -87,13 +99,12 @@ def e2e(expression):
 
 def checks():
     passed, failed = 0, []
-    for command in (["tests/tools/layers.py"], ["tests/tools/size.py"],
-                    ["tests/tools/check_docs.py"]):
-        done = subprocess.run(["/usr/bin/python3"] + command, cwd=ROOT)
+    for name in ("layers.py", "size.py", "check_docs.py", "check_mutants.py"):
+        done = subprocess.run(["build/venv/bin/python", f"tests/tools/{name}"], cwd=ROOT)
         if done.returncode == 0:
             passed += 1
         else:
-            failed.append(" ".join(command))
+            failed.append(name)
     return passed, failed
 
 
