@@ -5,14 +5,37 @@
 #include <string.h>
 #include <time.h>
 
-static const struct {
+static const struct method_row {
     const char *path;
     enum method method;
+    enum xds_type type; /* of a discovery stream; XDS_TYPE_COUNT: all of them */
 } methods[] = {
     { "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources",
-        ADS_SOTW },
+        DISCOVERY_SOTW,
+        XDS_TYPE_COUNT },
     { "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources",
-        ADS_DELTA },
+        DISCOVERY_DELTA,
+        XDS_TYPE_COUNT },
+    { "/envoy.service.cluster.v3.ClusterDiscoveryService/StreamClusters",
+        DISCOVERY_SOTW,
+        XDS_CLUSTER },
+    { "/envoy.service.cluster.v3.ClusterDiscoveryService/DeltaClusters",
+        DISCOVERY_DELTA,
+        XDS_CLUSTER },
+    { "/envoy.service.endpoint.v3.EndpointDiscoveryService/StreamEndpoints",
+        DISCOVERY_SOTW,
+        XDS_ENDPOINT },
+    { "/envoy.service.endpoint.v3.EndpointDiscoveryService/DeltaEndpoints",
+        DISCOVERY_DELTA,
+        XDS_ENDPOINT },
+    { "/envoy.service.listener.v3.ListenerDiscoveryService/StreamListeners",
+        DISCOVERY_SOTW,
+        XDS_LISTENER },
+    { "/envoy.service.listener.v3.ListenerDiscoveryService/DeltaListeners",
+        DISCOVERY_DELTA,
+        XDS_LISTENER },
+    { "/envoy.service.route.v3.RouteDiscoveryService/StreamRoutes", DISCOVERY_SOTW, XDS_ROUTE },
+    { "/envoy.service.route.v3.RouteDiscoveryService/DeltaRoutes", DISCOVERY_DELTA, XDS_ROUTE },
     { "/envoy.service.status.v3.ClientStatusDiscoveryService/FetchClientStatus", STATUS_FETCH },
     { "/envoy.service.status.v3.ClientStatusDiscoveryService/StreamClientStatus", STATUS_STREAM },
     { "/grpc.health.v1.Health/Check", HEALTH_CHECK },
@@ -22,6 +45,10 @@ static const struct {
 /* What a health check may ask for by name; "" is the server as a whole. */
 static const char *const services[] = { "",
     "envoy.service.discovery.v3.AggregatedDiscoveryService",
+    "envoy.service.cluster.v3.ClusterDiscoveryService",
+    "envoy.service.endpoint.v3.EndpointDiscoveryService",
+    "envoy.service.listener.v3.ListenerDiscoveryService",
+    "envoy.service.route.v3.RouteDiscoveryService",
     "envoy.service.status.v3.ClientStatusDiscoveryService" };
 
 enum { HEALTH_REQUEST_LIMIT_BYTES = 4096, REFUSAL_LOG_BYTES = 300, LOG_FIELDS_MAX = 8 };
@@ -44,13 +71,18 @@ static void tell(
 #define TELL(rpc, event, ...)                                                                      \
     tell((rpc), (event), LOG_FIELDS(__VA_ARGS__) + 1, ARRAY_COUNT(LOG_FIELDS(__VA_ARGS__)) - 1)
 
+static bool is_aggregated(const struct rpc *rpc)
+{
+    return rpc->type == XDS_TYPE_COUNT;
+}
+
 /* ---- what the stream says ---- */
 
 static metric_value *streams_gauge(const struct rpc *rpc)
 {
-    if (rpc->method == ADS_SOTW)
+    if (rpc->method == DISCOVERY_SOTW)
         return &rpc->shared->stats->streams_sotw;
-    return rpc->method == ADS_DELTA ? &rpc->shared->stats->streams_delta : NULL;
+    return rpc->method == DISCOVERY_DELTA ? &rpc->shared->stats->streams_delta : NULL;
 }
 
 /* Later, and not from within whatever gave room: that may be another stream's last moment. */
@@ -85,10 +117,16 @@ void rpc_end(struct rpc *rpc, enum grpc_status status, const char *message)
 
 static void on_patience(uv_timer_t *timer);
 
+/* Proxies ask for listeners last. */
+static bool has_joined(const struct rpc *rpc)
+{
+    return xds_stream_has_joined(rpc->xds, is_aggregated(rpc) ? XDS_LISTENER : rpc->type);
+}
+
 static void write_out(struct rpc *rpc, struct xds_out *out)
 {
     struct xds_stats *stats = rpc->shared->stats;
-    enum xds_variant variant = rpc->method == ADS_SOTW ? XDS_SOTW : XDS_DELTA;
+    enum xds_variant variant = rpc->method == DISCOVERY_SOTW ? XDS_SOTW : XDS_DELTA;
     for (list_each (const struct xds_response, response, &out->responses)) {
         if (rpc->is_ended)
             return;
@@ -107,7 +145,7 @@ static void write_out(struct rpc *rpc, struct xds_out *out)
         uv_timer_stop(&rpc->patience);
     else if (!uv_is_active((uv_handle_t *)&rpc->patience))
         uv_timer_start(&rpc->patience, on_patience, XDS_AWAIT_NAMES_MS, 0);
-    if (rpc->place.state == ADMISSION_JOINING && xds_stream_has_joined(rpc->xds))
+    if (rpc->place.state == ADMISSION_JOINING && has_joined(rpc))
         leave_place(rpc);
 }
 
@@ -303,10 +341,28 @@ static void leave_unanswered(struct rpc *rpc, const char *type_url)
     rpc->has_asked_in_vain = true;
 }
 
+/* On a stream of one type, requests need not name it. */
+static bool read_type(const struct rpc *rpc, struct discovery_request *request)
+{
+    request->request.type = rpc->type;
+    return (!is_aggregated(rpc) && !*request->type_url) ||
+           xds_type_from_url(request->type_url, &request->request.type);
+}
+
 static void on_discovery_request(struct rpc *rpc, struct discovery_request *request)
 {
     struct xds_out out;
-    bool is_served = xds_type_from_url(request->type_url, &request->request.type);
+    bool is_served = read_type(rpc, request);
+    if (!is_aggregated(rpc) && (!is_served || request->request.type != rpc->type)) {
+        char why[256];
+        snprintf(why,
+            sizeof why,
+            "this stream serves %s alone, not type_url \"%.100s\"",
+            xds_type_url(rpc->type),
+            request->type_url);
+        rpc_end(rpc, GRPC_INVALID_ARGUMENT, why);
+        return;
+    }
     if (!is_served && !is_of_proxies(request->type_url)) {
         char why[256];
         snprintf(why, sizeof why, "unknown type_url \"%.200s\"", request->type_url);
@@ -334,7 +390,7 @@ static bool on_discovery_message(void *context, const uint8_t *bytes, size_t siz
     struct arena *a = arena_new();
     struct discovery_request request;
     struct error err;
-    enum xds_variant variant = rpc->method == ADS_SOTW ? XDS_SOTW : XDS_DELTA;
+    enum xds_variant variant = rpc->method == DISCOVERY_SOTW ? XDS_SOTW : XDS_DELTA;
     if (discovery_decode(a, variant, bytes, size_bytes, &request, &err))
         on_discovery_request(rpc, &request);
     else
@@ -428,8 +484,8 @@ static const struct call_kind {
 static const struct call_kind *kind_of(const struct rpc *rpc)
 {
     switch (rpc->method) {
-    case ADS_SOTW:
-    case ADS_DELTA:
+    case DISCOVERY_SOTW:
+    case DISCOVERY_DELTA:
         return &ads_kind;
     case HEALTH_CHECK:
     case HEALTH_WATCH:
@@ -439,14 +495,16 @@ static const struct call_kind *kind_of(const struct rpc *rpc)
     }
 }
 
-static void rpc_new(
-    struct rpc_shared *shared, struct rpc_list *list, struct h2_stream *stream, enum method method)
+static void rpc_new(struct rpc_shared *shared, struct rpc_list *list, struct h2_stream *stream,
+    const struct method_row *row)
 {
+    const enum method method = row->method;
     struct rpc *rpc = xcalloc(1, sizeof *rpc);
     rpc->list = list;
     rpc->shared = shared;
     rpc->stream = stream;
     rpc->method = method;
+    rpc->type = row->type;
     rpc->opened_ms = uv_now(shared->loop);
     rpc->serial = ++shared->next_serial;
     rpc->reader.limit_bytes = kind_of(rpc)->limit_bytes;
@@ -455,8 +513,8 @@ static void rpc_new(
         list->first->prev = rpc;
     list->first = rpc;
     uv_timer_init(shared->loop, &rpc->patience);
-    if (method == ADS_SOTW || method == ADS_DELTA)
-        rpc->xds = xds_stream_new(method == ADS_SOTW ? XDS_SOTW : XDS_DELTA);
+    if (method == DISCOVERY_SOTW || method == DISCOVERY_DELTA)
+        rpc->xds = xds_stream_new(method == DISCOVERY_SOTW ? XDS_SOTW : XDS_DELTA);
     if (streams_gauge(rpc))
         metric_add(streams_gauge(rpc), 1);
     h2_stream_set_data(stream, rpc);
@@ -475,7 +533,7 @@ void rpc_open(struct rpc_shared *shared, struct rpc_list *list, struct h2_stream
     h2_stream_accept(stream);
     for (size_t i = 0; i < ARRAY_COUNT(methods); i++)
         if (strcmp(request->path, methods[i].path) == 0) {
-            rpc_new(shared, list, stream, methods[i].method);
+            rpc_new(shared, list, stream, &methods[i]);
             return;
         }
     metric_add(&shared->stats->protocol_errors, 1);

@@ -8,7 +8,14 @@
 #include "xds/rpc.h"
 #include "xds/stream.h"
 
-enum method { ADS_SOTW, ADS_DELTA, HEALTH_CHECK, HEALTH_WATCH, STATUS_FETCH, STATUS_STREAM };
+enum method {
+    DISCOVERY_SOTW,
+    DISCOVERY_DELTA,
+    HEALTH_CHECK,
+    HEALTH_WATCH,
+    STATUS_FETCH,
+    STATUS_STREAM
+};
 
 struct rpc {
     struct rpc *next, *prev;
@@ -17,7 +24,8 @@ struct rpc {
     struct h2_stream *stream; /* NULL once it is closed */
     enum method method;
     struct grpc_reader reader;
-    /* of an ADS stream */
+    /* of a discovery stream */
+    enum xds_type type; /* the one that it serves; XDS_TYPE_COUNT: it is aggregated */
     struct xds_stream *xds;
     struct xds_subscriber subscriber;
     bool is_subscribed, is_ended;

@@ -37,7 +37,7 @@ static cJSON *proxy_json(const struct rpc *rpc)
     const char *peer = h2_connection_peer(h2_stream_connection(rpc->stream));
     cJSON_AddStringToObject(json, "id", rpc->node->id);
     cJSON_AddStringToObject(json, "address", peer);
-    cJSON_AddStringToObject(json, "variant", rpc->method == ADS_SOTW ? "sotw" : "delta");
+    cJSON_AddStringToObject(json, "variant", rpc->method == DISCOVERY_SOTW ? "sotw" : "delta");
     cJSON_AddStringToObject(json, "userAgent", rpc->node->user_agent);
     cJSON_AddNumberToObject(
         json, "connectedSeconds", (double)((uv_now(rpc->shared->loop) - rpc->opened_ms) / 1000));

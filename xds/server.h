@@ -1,8 +1,10 @@
 /*
  * xds_server: the sockets of one serving loop: HTTP/2 (nghttp2), gRPC, and the services
  * envoy.service.discovery.v3.AggregatedDiscoveryService (StreamAggregatedResources,
- * DeltaAggregatedResources), envoy.service.status.v3.ClientStatusDiscoveryService
- * (FetchClientStatus, StreamClientStatus) and grpc.health.v1.Health (Check, Watch).
+ * DeltaAggregatedResources); those of one type (cluster.v3, endpoint.v3, listener.v3, route.v3:
+ * StreamClusters, DeltaClusters, …), among which nothing is kept in order, since each is a stream
+ * of its own; envoy.service.status.v3.ClientStatusDiscoveryService (FetchClientStatus,
+ * StreamClientStatus) and grpc.health.v1.Health (Check, Watch).
  *
  * One server for each loop; several listen on one address through SO_REUSEPORT. Everything is
  * called, and calls back, on that loop.

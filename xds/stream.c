@@ -520,9 +520,9 @@ void xds_stream_stop_awaiting(struct xds_stream *s, struct xds_out *out)
     pump(s, out);
 }
 
-bool xds_stream_has_joined(const struct xds_stream *s)
+bool xds_stream_has_joined(const struct xds_stream *s, enum xds_type last)
 {
-    bool is_quiet = s->view && !s->awaits_names && s->types[XDS_LISTENER].is_subscribed;
+    bool is_quiet = s->view && !s->awaits_names && s->types[last].is_subscribed;
     for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++)
         is_quiet = is_quiet && !s->types[type].flight.is_open;
     return is_quiet;

@@ -88,9 +88,9 @@ enum { XDS_AWAIT_NAMES_MS = 1000 };
 bool xds_stream_awaits_names(const struct xds_stream *stream);
 void xds_stream_stop_awaiting(struct xds_stream *stream, struct xds_out *out);
 
-/* It has its first configuration: it has asked for listeners, which proxies do once they have their
- * clusters, and nothing is on its way. */
-bool xds_stream_has_joined(const struct xds_stream *stream);
+/* It has its first configuration: it has asked for the `last` type (listeners, which proxies do
+ * once they have their clusters; or the one that the stream serves), and nothing is on its way. */
+bool xds_stream_has_joined(const struct xds_stream *stream, enum xds_type last);
 
 /* Names it keeps, of all types: what a client may make grow, for whoever limits it. */
 size_t xds_stream_name_count(const struct xds_stream *stream);

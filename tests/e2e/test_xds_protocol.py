@@ -109,7 +109,7 @@ def fixture(request):
 class Ads:
     """One stream, on a connection of its own unless a channel is given."""
 
-    def __init__(self, address, variant, channel=None, node="proxy~1"):
+    def __init__(self, address, variant, channel=None, node="proxy~1", service=None):
         self.own_channel = None if channel else grpc.insecure_channel(
             address, options=[("grpc.use_local_subchannel_pool", 1)])
         stub = ads_pb2_grpc.AggregatedDiscoveryServiceStub(channel or self.own_channel)
@@ -117,8 +117,19 @@ class Ads:
         self.node = node
         self.out, self.received = queue.Queue(), queue.Queue()
         method = stub.DeltaAggregatedResources if self.is_delta else stub.StreamAggregatedResources
+        if service:
+            method = self.method_of(channel or self.own_channel, service)
         self.call = method(iter(self.out.get, None))
         threading.Thread(target=self._receive, daemon=True).start()
+
+    def method_of(self, channel, service):
+        """Of a service of one type: cluster, Clusters."""
+        name, what = service
+        request, response, verb = ((d.DeltaDiscoveryRequest, d.DeltaDiscoveryResponse, "Delta") if self.is_delta
+                                   else (d.DiscoveryRequest, d.DiscoveryResponse, "Stream"))
+        return channel.stream_stream(
+            f"/envoy.service.{name}.v3.{name.capitalize()}DiscoveryService/{verb}{what}",
+            request_serializer=request.SerializeToString, response_deserializer=response.FromString)
 
     def _receive(self):
         try:
@@ -407,6 +418,39 @@ def test_an_unknown_type_ends_that_stream_alone(fixture, open_ads):
         fixture.publish("set CDS a two")
         assert texts(good.take_ack("CDS")) == {"a": "two"}
         good.close()
+
+
+ONE_TYPE = {"CDS": ("cluster", "Clusters"), "EDS": ("endpoint", "Endpoints"),
+            "LDS": ("listener", "Listeners"), "RDS": ("route", "Routes")}
+
+
+@pytest.mark.parametrize("kind", ONE_TYPE)
+@pytest.mark.parametrize("variant", ["sotw", "delta"])
+def test_a_stream_of_one_type_serves_that(fixture, open_ads, variant, kind):
+    fixture.publish(*(f"set {each} a one" for each in ONE_TYPE))
+    names = () if kind in ("CDS", "LDS") else ("a",)
+    ads = open_ads(variant, service=ONE_TYPE[kind])
+
+    ads.subscribe(kind, *names)
+    first = ads.take_ack(kind, names)
+    fixture.until_synced()
+    fixture.publish(f"set {kind} a two")
+    second = ads.take_ack(kind, names)
+
+    assert [m.SerializeToString() for m in unpacked(first)] != [m.SerializeToString() for m in unpacked(second)]
+    ads.subscribe("CDS" if kind != "CDS" else "EDS", "a")
+    error = ads.error()
+    assert error.code() == grpc.StatusCode.INVALID_ARGUMENT and TYPES[kind] in error.details()
+
+
+@pytest.mark.parametrize("variant", ["sotw", "delta"])
+def test_on_a_stream_of_one_type_requests_need_not_name_it(fixture, open_ads, variant):
+    fixture.publish("set CDS a one")
+    ads = open_ads(variant, service=ONE_TYPE["CDS"])
+
+    ads.send("")
+
+    assert texts(ads.take_ack("CDS")) == {"a": "one"}
 
 
 @pytest.mark.parametrize("variant", ["sotw", "delta"])

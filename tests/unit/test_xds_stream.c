@@ -448,7 +448,7 @@ static void play_line(struct talk *t, const char *line)
         assert_true(xds_stream_awaits_names(t->stream));
         xds_stream_stop_awaiting(t->stream, &t->out);
     } else if (strcmp(line, "joined") == 0 || strcmp(line, "joining") == 0) {
-        if (xds_stream_has_joined(t->stream) != (strcmp(line, "joined") == 0))
+        if (xds_stream_has_joined(t->stream, XDS_LISTENER) != (strcmp(line, "joined") == 0))
             fail_at(t, "not so", "");
     } else {
         xds_view_release(t->view);
