@@ -95,9 +95,9 @@ sim-mutants: $(BUILD)/tools/sim ## break pilotd in two dozen places, one after t
 	    MUTANT_LIBS='$(SIM_OBJ) $(BUILD)/libdaemon.a $(BUILD)/libpilot.a $(SIM_LIBS)' \
 	    /usr/bin/python3 tests/sim/mutants.py $(MUTANT)
 
-bench: deps ## measure: change to 500 proxies, CPU, memory a proxy, start to ready
-	@$(MAKE) --no-print-directory all $(BUILD)/tools/xds_load
-	@$(VENV)/bin/python tests/bench/bench.py $(BENCH)
+bench: deps ## what it costs, beside goals and istiod's figures (ROW="storm endpoint …"; build/bench.json)
+	@$(MAKE) --no-print-directory all $(BUILD)/tools/xds_load $(BUILD)/tools/socket_floor
+	@$(VENV)/bin/python tests/bench/bench.py --json $(BUILD)/bench.json $(BENCH) $(ROW)
 
 .PHONY: chaos chaos-asan chaos-mutants
 chaos: deps ## break a real cluster on purpose and watch what must hold; needs root (SCENARIO=name, SEED=n)

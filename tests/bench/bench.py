@@ -1,216 +1,280 @@
 #!/usr/bin/env python3
-"""make bench: what pilotd costs, each figure with its unit, paired with a reference of the machine.
+"""make bench: what pilotd costs, beside its goal and istiod's figure. make bench ROW="storm endpoint".
 
-    bench.py [--services 1000] [--endpoints 10] [--proxies 500] [--changes 20] [--json FILE]
+    bench.py [--services S] [--proxies N] [--json FILE] [ROW…]
 
-The load is tests/tools/xds_load.c (one process, its CPU told apart). The reference is a fixed amount of
-hashing, timed before and after: where the two differ, or differ from another day's, so do the figures.
+Each row can be run alone. istiod's figures were taken on a machine of this kind, for the same work, with SotW
+and Delta. The floor is the same bytes written to as many sockets by a plain loop (tests/tools/socket_floor.c),
+measured beside what it is compared with. The load generator is one process; its processor time is told apart.
 """
 
 import argparse
-import base64
-import hashlib
 import json
 import os
-import queue
+import platform
 import statistics
-import subprocess
 import sys
-import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "deploy", "demo"))
 
-from cluster import BUILD, Cluster, Failure, get  # noqa: E402
+from cluster import Failure  # noqa: E402
 
-PORT = 8080
-TICKS = os.sysconf("SC_CLK_TCK")
+import mesh  # noqa: E402
+from world import Spent, World, cpu_s, floor, memory_mb, settled_mb  # noqa: E402
 
-
-def reference_ms():
-    """The time a fixed amount of SHA-256 takes here and now."""
-    block, started = b"x" * (1 << 20), time.monotonic()
-    for _ in range(64):
-        hashlib.sha256(block).digest()
-    return (time.monotonic() - started) * 1000
+FLOOR_FACTOR = 1.5
 
 
-def cpu_s(pid):
-    fields = open(f"/proc/{pid}/stat", encoding="ascii").read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+class Table:
+    """Figures as they come: printed, and kept for the JSON."""
+
+    def __init__(self):
+        self.figures = []
+
+    def head(self, text):
+        print(f"\n{text}\n  {'':<52} {'pilotd':>10} {'unit':<5} {'goal':>10}  {'istiod':<22}", flush=True)
+
+    def add(self, row, name, value, unit, goal=None, istiod=""):
+        """`goal` is what the value must stay below; None: told for understanding."""
+        is_met = None if goal is None else value < goal
+        self.figures.append({"row": row, "figure": name, "value": round(value, 3), "unit": unit,
+                             "goal_below": goal and round(goal, 3), "is_met": is_met, "istiod": istiod})
+        told = "" if goal is None else f"< {goal:.4g}"
+        mark = {None: "", True: "met", False: "MISSED"}[is_met]
+        print(f"  {name:<52} {value:>10.2f} {unit:<5} {told:>10}  {istiod:<22} {mark}", flush=True)
 
 
-def rss_kb(pid):
-    for line in open(f"/proc/{pid}/status", encoding="ascii"):
-        if line.startswith("VmRSS"):
-            return int(line.split()[1])
-    return 0
+# ---- one row each: (table, world) ----
+
+def start(table, world):
+    table.add("start", "start to ready, from etcd", world.ready_ms / 1000, "s", 2, "20-31 (files)")
+    table.add("start", "resident memory then", world.empty_mb, "MB", 400, "950")
+    table.add("start", "peak until then", memory_mb(world.pid, "VmHWM"), "MB")
+    table.add("start", "CPU until then", cpu_s(world.pid), "s")
+    table.add("start", "the snapshot's build alone", world.build_ms(), "ms")
 
 
-def settled_kb(pid):
-    """The least of the next ten seconds: memory is given back once a burst is over."""
-    least, end = rss_kb(pid), time.monotonic() + 10
-    while time.monotonic() < end:
-        least = min(least, rss_kb(pid))
-        time.sleep(0.2)
-    return least
+def storm(table, world):
+    proxies = world.ready["clients"]
+    least = floor(proxies, world.bytes_each)
+    table.add("storm", "floor: the same bytes by a plain loop", least["ms"] / 1000, "s")
+    table.add("storm", "floor: CPU of its writer", least["writer_cpu_s"], "s")
+    table.add("storm", f"all {proxies} have everything", world.storm_ms / 1000, "s",
+              FLOOR_FACTOR * least["ms"] / 1000, "118 / 118 (warm 21 / 32)")
+    table.add("storm", "CPU of pilotd", world.storm_pilotd_s, "s", 10, "207")
+    table.add("storm", "CPU of the generator", world.storm_load_s, "s")
+    table.add("storm", "bytes a proxy", world.bytes_each / 1e6, "MB", None, "7.3")
+    table.add("storm", "peak of resident memory", world.peak_mb, "MB", 300, "6500 / 6900")
 
 
-class Etcd:
-    """Puts through the JSON gateway, 100 keys a transaction."""
-
-    def __init__(self, url):
-        import http.client
-        self.connection = http.client.HTTPConnection(url[7:], timeout=10)
-
-    def put(self, pairs):
-        pairs = list(pairs)
-        for at in range(0, len(pairs), 100):
-            operations = [{"request_put": {"key": b64("/pilot/" + key), "value": b64(json.dumps(value))}}
-                          for key, value in pairs[at:at + 100]]
-            self.connection.request("POST", "/v3/kv/txn", json.dumps({"success": operations}))
-            answer = self.connection.getresponse()
-            body = answer.read()
-            if answer.status != 200:
-                raise Failure(f"etcd: {answer.status} {body[:200]}")
+def memory(table, world):
+    each_kb = (settled_mb(world.pid) - world.empty_mb) * 1024 / world.ready["clients"]
+    table.add("memory", "resident memory a connected proxy, settled", each_kb, "KB", 20, "2000 / 3700")
 
 
-def b64(text):
-    return base64.b64encode(text.encode()).decode()
+class Changes:
+    """One change after the other: ms from the put to the last proxy; CPU and bytes of one on average."""
+
+    def __init__(self, world, count, pair_of, name):
+        self.ms, spent = [], Spent(world)
+        before = self.change(world, pair_of, name)  # the first is not counted: nothing is warm
+        spent = Spent(world)
+        for _ in range(count):
+            last = self.change(world, pair_of, name)
+        self.ms = self.ms[1:]
+        self.pilotd_s, self.load_s = (total / count for total in spent.take())
+        self.bytes = (last["bytes"] - before["bytes"]) / count
+
+    def change(self, world, pair_of, name):
+        pair = pair_of(world.next_version())
+        began_ns = time.monotonic_ns()
+        world.etcd.put([pair])
+        event = world.clients.wait_change(name)
+        self.ms.append((event["last_ns"] - began_ns) / 1e6)
+        return event
 
 
-def service_value():
-    return {"ports": [{"name": "http", "number": PORT, "protocol": "HTTP"}]}
+def change_endpoint(world, count):
+    return Changes(world, count, lambda v: mesh.service_entry(0, v), mesh.cluster_name(0))
 
 
-def instance_value(service, endpoint, weight=1):
-    return {"address": f"10.{service // 250}.{service % 250}.{endpoint + 1}", "ports": {"http": PORT},
-            "labels": {"version": "v1"}, "weight": weight}
+def endpoint(table, world):
+    done = change_endpoint(world, 20)
+    table.add("endpoint", "put to the last proxy, median of 20", statistics.median(done.ms), "ms", 25, "724 / 375")
+    table.add("endpoint", "the worst", max(done.ms), "ms")
+    table.add("endpoint", "CPU of pilotd", done.pilotd_s, "s", 0.03, "1.2 / 0.50")
+    table.add("endpoint", "CPU of the generator", done.load_s, "s")
+    table.add("endpoint", "bytes to all", done.bytes / 1e6, "MB")
+    table.add("endpoint", "the snapshot's build alone", world.build_ms(), "ms")
 
 
-def fill(etcd, services, endpoints):
-    for service in range(services):
-        etcd.put([(f"services/default/svc-{service}", service_value())] +
-                 [(f"registry/default/svc-{service}/i{e}", instance_value(service, e))
-                  for e in range(endpoints)])
+def route(table, world):
+    done = Changes(world, 5, lambda v: mesh.virtual_service(0, v), str(mesh.PORT))
+    proxies = world.ready["clients"]
+    least = floor(proxies, int(done.bytes / proxies))
+    table.add("route", "floor: the same bytes by a plain loop", least["ms"], "ms")
+    table.add("route", "floor: CPU of its writer", least["writer_cpu_s"], "s")
+    table.add("route", "put to the last proxy, median of 5", statistics.median(done.ms), "ms",
+              FLOOR_FACTOR * least["ms"], "12800 / 11600")
+    table.add("route", "the worst", max(done.ms), "ms")
+    table.add("route", "CPU of pilotd", done.pilotd_s, "s", None, "21 / 22")
+    table.add("route", "CPU of the generator", done.load_s, "s")
+    table.add("route", "bytes to all", done.bytes / 1e6, "MB", None, "4900 / 990")
+    table.add("route", "the snapshot's build alone", world.build_ms(), "ms")
 
 
-class Clients:
-    def __init__(self, cluster, replica, count):
-        host, port = replica.xds.rsplit(":", 1)
-        self.popen = subprocess.Popen([f"{BUILD}/tools/xds_load", host, port, str(count), str(PORT)],
-                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        cluster.cleanups.append(self.popen.kill)
-        self.events = queue.Queue()
-        threading.Thread(target=self.read, daemon=True).start()
-
-    def read(self):
-        for line in self.popen.stdout:
-            self.events.put(json.loads(line))
-
-    def wait(self, wanted, deadline_s=120):
-        end = time.monotonic() + deadline_s
-        while time.monotonic() < end:
-            try:
-                event = self.events.get(timeout=1)
-            except queue.Empty:
-                if self.popen.poll() is not None:
-                    raise Failure("the load generator ended") from None
-                continue
-            if wanted(event):
-                return event
-        raise Failure("the load generator did not see what it should")
-
-
-def changes(etcd, clients, pid, count, pairs_of, name):
-    """Puts one change at a time; returns (ms from put to the last proxy, pilotd's CPU ms) lists."""
-    wall, cpu = [], []
+def paced(interval_s, count):
+    """Yields 0 to count - 1, each when its time has come."""
+    began = time.monotonic()
     for number in range(count):
-        before = cpu_s(pid)
-        started = time.monotonic_ns()
-        etcd.put(pairs_of(number))
-        event = clients.wait(lambda e: e["event"] == "change" and e["name"] == name)
-        wall.append((event["last_ns"] - started) / 1e6)
-        cpu.append((cpu_s(pid) - before) * 1000)
-    return wall, cpu
+        time.sleep(max(0.0, began + number * interval_s - time.monotonic()))
+        yield number
 
 
-def virtual_service(number):
-    return {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService",
-            "metadata": {"name": "svc-0", "namespace": "default"},
-            "spec": {"hosts": ["svc-0"], "http": [{"timeout": f"{number + 1}s", "route": [
-                {"destination": {"host": "svc-0"}}]}]}}
+def steady(table, world):
+    """100 changes in 10 s, each of another service."""
+    put_ns, spent = {}, Spent(world)
+    for number in paced(0.1, 100):
+        put_ns[mesh.cluster_name(number)] = time.monotonic_ns()
+        world.etcd.put([mesh.service_entry(number, world.next_version())])
+    last_ns, names = {}, list(put_ns)
+    world.clients.wait(lambda e: last_ns.update({e.get("name"): e.get("last_ns")}) or
+                       all(name in last_ns for name in names))
+    ms = sorted((last_ns[name] - put_ns[name]) / 1e6 for name in names)
+    pilotd_s, load_s = spent.take()
+    table.add("steady", "put to the last proxy, p50", statistics.median(ms), "ms", 20, "1067 / 270")
+    table.add("steady", "the worst", ms[-1], "ms", 60, "1943 / 853")
+    table.add("steady", "CPU of pilotd, for all", pilotd_s, "s", 0.2, "12 / 5.2")
+    table.add("steady", "CPU of the generator", load_s, "s")
 
 
-def spread(values):
-    ordered = sorted(values)
-    return f"median {statistics.median(ordered):.1f}, worst {ordered[-1]:.1f}"
+RATE, A_TRANSACTION, FLOOD_S = 1000, 10, 30
 
 
-def measure(cluster, args, rows):
-    def row(name, value, unit, note=""):
-        rows.append({"figure": name, "value": value, "unit": unit, "note": note})
-        print(f"  {name:<58} {value:>10.2f} {unit:<6} {note}", flush=True)
+def flood(table, world):
+    """1,000 endpoint changes a second for 30 s, ten a transaction; then one more, which must be seen."""
+    before_mb, spent, late_s = settled_mb(world.pid), Spent(world), 0.0
+    began = time.monotonic()
+    for number in paced(A_TRANSACTION / RATE, FLOOD_S * RATE // A_TRANSACTION):
+        first = number * A_TRANSACTION
+        version = world.next_version()
+        world.etcd.put(mesh.service_entry(1 + (first + i) % (world.services - 1), version)
+                       for i in range(A_TRANSACTION))
+        late_s = max(late_s, time.monotonic() - began - number * A_TRANSACTION / RATE)
+    peak_mb = memory_mb(world.pid)
+    began_ns = time.monotonic_ns()
+    world.etcd.put([mesh.service_entry(0, world.next_version())])
+    last = world.clients.wait_change(mesh.cluster_name(0))
+    pilotd_s, load_s = spent.take()
+    table.add("flood", "the last change: put to the last proxy", (last["last_ns"] - began_ns) / 1e6, "ms", 500)
+    table.add("flood", "CPU of pilotd, a second", pilotd_s / FLOOD_S, "s")
+    table.add("flood", "CPU of the generator, a second", load_s / FLOOD_S, "s")
+    table.add("flood", "the writer of changes was late by, at worst", late_s * 1000, "ms")
+    table.add("flood", "resident memory meanwhile, more than before", peak_mb - before_mb, "MB")
+    table.add("flood", "resident memory afterwards, more than before", settled_mb(world.pid) - before_mb, "MB", 5)
 
-    row("reference before: 64 MiB of SHA-256", reference_ms(), "ms")
-    cluster.start_etcd(1)
-    etcd = Etcd(cluster.etcd_urls[0])
-    fill(etcd, args.services, args.endpoints)
-    started = time.monotonic()
-    cluster.start_pilotds(1)
-    replica = cluster.pilotds[0]
-    pid = replica.popen.pid
-    row(f"start to ready, {args.services} services x {args.endpoints} endpoints",
-        (time.monotonic() - started) * 1000, "ms")
-    empty_kb, cpu = rss_kb(pid), cpu_s(pid)
-    row("resident memory without proxies", empty_kb / 1024, "MB")
-    started = time.monotonic()
-    clients = Clients(cluster, replica, args.proxies)
-    ready = clients.wait(lambda e: e["event"] == "ready")
-    row(f"{args.proxies} proxies connect at once: all have everything",
-        (time.monotonic() - started) * 1000, "ms", f"{ready['bytes'] / args.proxies / 1024:.0f} KiB each")
-    row("  CPU of pilotd for it", cpu_s(pid) - cpu, "s")
-    row("resident memory a proxy, at the peak", (rss_kb(pid) - empty_kb) / args.proxies, "KB")
-    row("resident memory a proxy, once it has settled",
-        (settled_kb(pid) - empty_kb) / args.proxies, "KB")
-    cases = [
-        ("one endpoint", f"outbound|{PORT}||svc-0.default.svc.cluster.local",
-         lambda n: [("registry/default/svc-0/i0", instance_value(0, 0, n + 2))]),
-        ("one VirtualService", str(PORT),
-         lambda n: [("config/virtualservices/default/svc-0", virtual_service(n))]),
-    ]
-    for what, name, pairs_of in cases:
-        wall, spent = changes(etcd, clients, pid, args.changes, pairs_of, name)
-        row(f"{what} changed: etcd put to the last of {args.proxies} proxies",
-            statistics.median(wall), "ms", spread(wall))
-        row("  CPU of pilotd for one", statistics.mean(spent), "ms")
-    row("CPU of the load generator, all told", cpu_s(clients.popen.pid), "s")
-    build = [line for line in get(replica.admin, "/metrics")[1].splitlines()
-             if line.startswith("pilotd_build") and not line.startswith("#")]
-    print("\n".join("  " + line for line in build))
-    row("reference after: 64 MiB of SHA-256", reference_ms(), "ms")
+
+def back(table, world):
+    """All connections are closed and opened anew, each proxy with the versions it has."""
+    table.add("back", "resident memory, all idle", settled_mb(world.pid), "MB", 300)
+    world.forget_peak()
+    spent = Spent(world)
+    event = world.clients.come_anew()
+    pilotd_s, load_s = spent.take()
+    table.add("back", "until each has its answer", (event["ns"] - event["began_ns"]) / 1e9, "s", 5)
+    table.add("back", "unchanged resources sent", event["same"], "", 1)
+    table.add("back", "resources sent", event["resources"], "", 1)
+    table.add("back", "CPU of pilotd", pilotd_s, "s")
+    table.add("back", "CPU of the generator", load_s, "s")
+    table.add("back", "peak of resident memory", memory_mb(world.pid, "VmHWM"), "MB", 300)
+
+
+def cost(services, proxies):
+    """(MB a proxy, ms and CPU seconds of one endpoint's change, CPU seconds of the storm)"""
+    world = World(services)
+    try:
+        world.connect(proxies)
+        done = change_endpoint(world, 40)
+        return {"MB": settled_mb(world.pid), "ms": statistics.median(done.ms), "CPU s": done.pilotd_s,
+                "CPU s of the storm": world.storm_pilotd_s}
+    finally:
+        world.close()
+
+
+def growth(table, world):
+    """Twice the services, twice the proxies: by what factor each cost grows. Linear is 2."""
+    services, proxies = world.services, 250
+    least, more_services, more_proxies = (cost(services, proxies), cost(services * 2, proxies),
+                                          cost(services, proxies * 2))
+    for what, told in (("services", more_services), ("proxies", more_proxies)):
+        for unit, value in told.items():
+            table.add("growth", f"{what} x 2: {unit} grows from {least[unit]:.4g} by", value / least[unit],
+                      "x", 2.4)
+
+
+ROWS = {  # name: (services, proxies, what it is)
+    "start": (start, 10000, 0, "start to ready"),
+    "storm": (storm, 1000, 1000, "all proxies connect at once and have everything"),
+    "memory": (memory, 1000, 1000, "memory of a connected proxy"),
+    "endpoint": (endpoint, 1000, 1000, "one endpoint changes"),
+    "route": (route, 1000, 1000, "one VirtualService changes"),
+    "steady": (steady, 1000, 200, "100 endpoint changes in 10 s"),
+    "flood": (flood, 1000, 1000, "1,000 endpoint changes a second for 30 s"),
+    "back": (back, 100, 10000, "all reconnect with what they have"),
+    "growth": (growth, 500, 0, "cost against size"),
+}
+
+
+def run(names, args, table):
+    """Rows of one size that follow each other share their world."""
+    world, size = None, None
+    try:
+        for name in names:
+            row, services, proxies, what = ROWS[name]
+            services, proxies = args.services or services, args.proxies or proxies if proxies else 0
+            if (services, proxies) != size and world:
+                world.close()
+            if (services, proxies) != size:
+                world, size = World(services), (services, proxies)
+                if proxies:
+                    world.connect(proxies)
+            table.head(f"{name}: {what} (S = {services}, N = {proxies})")
+            row(table, world)
+    finally:
+        if world:
+            world.close()
+
+
+def machine():
+    with open("/proc/cpuinfo", encoding="ascii") as info:
+        model = next((line.split(":", 1)[1].strip() for line in info if line.startswith("model name")), "?")
+    return {"processor": model, "processors": os.cpu_count(), "kernel": platform.release(),
+            "load_before": os.getloadavg()[0]}
 
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--services", type=int, default=1000)
-    parser.add_argument("--endpoints", type=int, default=10)
-    parser.add_argument("--proxies", type=int, default=500)
-    parser.add_argument("--changes", type=int, default=20)
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(ROWS))
+    parser.add_argument("--services", type=int, help="instead of the row's own")
+    parser.add_argument("--proxies", type=int, help="instead of the row's own")
     parser.add_argument("--json", help="also write the figures to this file")
     args = parser.parse_args()
-    cluster, rows = Cluster(), []
+    unknown = [name for name in args.rows if name not in ROWS]
+    if unknown:
+        parser.error(f"no such row: {unknown[0]}; there are {', '.join(ROWS)}")
+    table, told = Table(), machine()
+    print(f"{told['processors']} x {told['processor']}, Linux {told['kernel']}, load {told['load_before']:.1f}")
     try:
-        measure(cluster, args, rows)
+        run(args.rows or list(ROWS), args, table)
     except Failure as failure:
         print(f"FAILED: {failure}", file=sys.stderr)
         return 1
     finally:
-        cluster.close()
-    if args.json:
-        with open(args.json, "w", encoding="utf-8") as out:
-            json.dump(rows, out, indent=1)
+        if args.json:
+            with open(args.json, "w", encoding="utf-8") as out:
+                json.dump({"machine": told, "figures": table.figures}, out, indent=1)
     return 0
 
 

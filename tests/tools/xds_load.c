@@ -6,19 +6,27 @@
  *
  *     xds_load HOST PORT CLIENTS ROUTE[,ROUTE…] [NAMESPACE]
  *
- * Prints one JSON object a line, with CLOCK_MONOTONIC times in nanoseconds:
+ * Prints one JSON object a line, with CLOCK_MONOTONIC times in nanoseconds, and the bytes that all
+ * have got since the start:
  *     {"event":"ready","clients":500,"half_ns":…,"ns":…,"bytes":…}   half of them, then every
  *                                                            client has all four types
- *     {"event":"change","name":…,"version":…,"first_ns":…,"last_ns":…}   the last client has it
+ *     {"event":"change","name":…,"version":…,"first_ns":…,"last_ns":…,"bytes":…}
+ *                                                            the last client has it
+ * A line on its standard input closes all connections and opens them anew, each with the versions
+ * that it has, as Envoys do. When all have got an answer:
+ *     {"event":"back","began_ns":…,"ns":…,"bytes":…,"resources":…,"same":…}
+ *                                  how many resources came, and how many were held already
  * Ends when its standard input closes. Reads the wire by hand: independent of the code it measures.
  */
-#include "xds_wire.h"
+#include "xds_held.h"
 
 #include <nghttp2/nghttp2.h>
 #include <time.h>
 #include <uv.h>
 
-enum { MAX_TRACKED = 4096 };
+/* Of what a client has received and not yet read; what was needed for a large response goes back.
+ */
+enum { KEPT_BUFFER_BYTES = 16384 };
 
 struct client {
     struct load *load;
@@ -29,13 +37,8 @@ struct client {
     int index;
     struct bytes in;  /* gRPC bytes not yet taken apart */
     struct bytes out; /* gRPC bytes not yet handed to HTTP/2 */
-    bool is_deferred, has[TYPES], is_ready;
-};
-
-struct tracked { /* one version of one resource, on its way to all clients */
-    char name[160], version[40];
-    uint64_t first_ns;
-    int count;
+    struct held held;
+    bool is_deferred, has[TYPES], is_ready, is_back;
 };
 
 struct load {
@@ -44,11 +47,13 @@ struct load {
     const char *ns;
     char *routes;
     struct client *clients;
+    struct names names;
     int count, ready;
     uint64_t half_ns; /* when half of them were ready */
     uint64_t bytes;
-    struct tracked tracked[MAX_TRACKED];
-    size_t tracked_count;
+    bool is_returning; /* all have been ready, and came anew */
+    int closed, back;
+    uint64_t began_ns, resources, same; /* since then */
     uv_pipe_t input;
 };
 
@@ -104,6 +109,26 @@ static void subscribe_routes(struct client *c, struct bytes *message)
     free(copy);
 }
 
+/* What is held of a type: initial_resource_versions 5 (a map), and subscriptions of endpoints. */
+static void append_held(struct client *c, int type, struct bytes *message)
+{
+    const struct names *names = &c->load->names;
+    for (size_t i = 0; i < names->capacity; i++) {
+        const struct name *name = names->slots[i];
+        if (!name || name->type != type || name->index >= c->held.capacity ||
+            !c->held.items[name->index])
+            continue;
+        const struct version *version = c->held.items[name->index];
+        struct bytes entry = { 0 };
+        append_text(&entry, 1, name->text, name->size);
+        append_text(&entry, 2, version->text, version->size);
+        append_text(message, 5, entry.data, entry.size);
+        if (type == EDS)
+            append_text(message, 3, name->text, name->size);
+        free(entry.data);
+    }
+}
+
 static void send_first(struct client *c, int type, bool with_node)
 {
     struct bytes message = { 0 };
@@ -112,6 +137,8 @@ static void send_first(struct client *c, int type, bool with_node)
     append_text(&message, 2, type_urls[type], strlen(type_urls[type]));
     if (type == RDS)
         subscribe_routes(c, &message);
+    if (c->load->is_returning)
+        append_held(c, type, &message);
     queue_message(c, &message);
     free(message.data);
 }
@@ -127,39 +154,28 @@ static void send_ack(struct client *c, int type, const struct field *nonce)
 
 /* ---- responses ---- */
 
-static void track(struct load *load, const struct field *name, const struct field *version)
+/* One more client has this version. */
+static void track(struct load *load, const struct name *name, struct version *version)
 {
-    struct tracked *t = NULL;
-    for (size_t i = 0; i < load->tracked_count && !t; i++)
-        if (strlen(load->tracked[i].version) == version->size &&
-            memcmp(load->tracked[i].version, version->data, version->size) == 0 &&
-            strlen(load->tracked[i].name) == name->size &&
-            memcmp(load->tracked[i].name, name->data, name->size) == 0)
-            t = &load->tracked[i];
-    if (!t) {
-        if (load->tracked_count == MAX_TRACKED)
-            load->tracked_count = 0;
-        t = &load->tracked[load->tracked_count++];
-        *t = (struct tracked){ .first_ns = now_ns() };
-        snprintf(t->name, sizeof t->name, "%.*s", (int)name->size, (const char *)name->data);
-        snprintf(
-            t->version, sizeof t->version, "%.*s", (int)version->size, (const char *)version->data);
-    }
-    if (++t->count == load->count) {
-        printf("{\"event\":\"change\",\"name\":\"%s\",\"version\":\"%s\",\"first_ns\":%llu,"
-               "\"last_ns\":%llu}\n",
-            t->name,
-            t->version,
-            (unsigned long long)t->first_ns,
-            (unsigned long long)now_ns());
-        fflush(stdout);
-    }
+    if (!version->count)
+        version->first_ns = now_ns();
+    if (++version->count != load->count || load->is_returning)
+        return;
+    printf("{\"event\":\"change\",\"name\":\"%s\",\"version\":\"%s\",\"first_ns\":%llu,"
+           "\"last_ns\":%llu,\"bytes\":%llu}\n",
+        name->text,
+        version->text,
+        (unsigned long long)version->first_ns,
+        (unsigned long long)now_ns(),
+        (unsigned long long)load->bytes);
+    fflush(stdout);
 }
 
 /* Resource: version 1, name 3. The endpoints of every new cluster with EDS are asked for. */
 static void take_resource(
     struct client *c, int type, const struct field *resource, struct bytes *subscribe)
 {
+    struct load *load = c->load;
     const uint8_t *at = resource->data, *end = at + resource->size;
     struct field f, name = { 0 }, version = { 0 };
     while (next_field(&at, end, &f)) {
@@ -168,10 +184,15 @@ static void take_resource(
         else if (f.number == 1)
             version = f;
     }
-    if (type == CDS && name.size > 9 && memcmp(name.data, "outbound|", 9) == 0)
+    if (type == CDS && !load->is_returning && name.size > 9 &&
+        memcmp(name.data, "outbound|", 9) == 0)
         append_text(subscribe, 3, (const char *)name.data, name.size);
-    if (c->load->ready == c->load->count)
-        track(c->load, &name, &version);
+    struct name *known = name_of(&load->names, type, &name);
+    struct version *held = version_of(known, &version);
+    load->same += held_take(&c->held, known, held);
+    load->resources++;
+    if (load->ready == load->count)
+        track(load, known, held);
 }
 
 static void mark(struct client *c, int type)
@@ -192,6 +213,24 @@ static void mark(struct client *c, int type)
             (unsigned long long)load->bytes);
         fflush(stdout);
     }
+}
+
+static void mark_back(struct client *c)
+{
+    struct load *load = c->load;
+    if (!load->is_returning || c->is_back)
+        return;
+    c->is_back = true;
+    if (++load->back < load->count)
+        return;
+    printf("{\"event\":\"back\",\"began_ns\":%llu,\"ns\":%llu,\"bytes\":%llu,"
+           "\"resources\":%llu,\"same\":%llu}\n",
+        (unsigned long long)load->began_ns,
+        (unsigned long long)now_ns(),
+        (unsigned long long)load->bytes,
+        (unsigned long long)load->resources,
+        (unsigned long long)load->same);
+    fflush(stdout);
 }
 
 /* DeltaDiscoveryResponse: resources 2, type_url 4, nonce 5. Resources come before their type, so
@@ -228,6 +267,7 @@ static void take_response(struct client *c, const uint8_t *data, size_t size)
         send_first(c, RDS, false);
     free(subscribe.data);
     mark(c, type);
+    mark_back(c);
 }
 
 static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream, const uint8_t *data,
@@ -242,13 +282,19 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t stream, cons
          at += 5 + (size_t)length)
         take_response(c, c->in.data + at + 5, (size_t)length);
     consume(&c->in, at);
+    if (!c->in.size && c->in.capacity > KEPT_BUFFER_BYTES) {
+        free(c->in.data);
+        c->in = (struct bytes){ 0 };
+    }
     return 0;
 }
 
 static int on_stream_close(nghttp2_session *session, int32_t stream, uint32_t code, void *user)
 {
-    (void)session, (void)stream, (void)code, (void)user;
-    die("a stream was closed");
+    const struct client *c = user;
+    (void)session, (void)stream, (void)code;
+    if (!uv_is_closing((const uv_handle_t *)&c->tcp))
+        die("a stream was closed");
     return 0;
 }
 
@@ -322,7 +368,8 @@ static void on_connect(uv_connect_t *connect, int status)
     nghttp2_data_provider body = { .read_callback = on_read_out };
     if (status < 0)
         die(uv_strerror(status));
-    send_first(c, CDS, true);
+    for (int type = CDS; type < (c->load->is_returning ? TYPES : EDS); type++)
+        send_first(c, type, type == CDS);
     nghttp2_submit_settings(c->session, 0, &settings, 1);
     nghttp2_session_set_local_window_size(c->session, 0, 0, 16 << 20);
     c->stream = nghttp2_submit_request(
@@ -348,11 +395,39 @@ static void start_client(struct load *load, int index)
     uv_tcp_connect(&c->connect, &c->tcp, (struct sockaddr *)&load->address, on_connect);
 }
 
+static void on_closed(uv_handle_t *handle)
+{
+    struct client *c = handle->data;
+    struct load *load = c->load;
+    nghttp2_session_del(c->session);
+    free(c->in.data);
+    free(c->out.data);
+    c->in = c->out = (struct bytes){ 0 };
+    c->is_deferred = c->is_back = false;
+    if (++load->closed < load->count)
+        return;
+    load->began_ns = now_ns();
+    for (int i = 0; i < load->count; i++)
+        start_client(load, i);
+}
+
+static void come_anew(struct load *load)
+{
+    load->is_returning = true;
+    load->closed = load->back = 0;
+    load->resources = load->same = 0;
+    for (int i = 0; i < load->count; i++)
+        uv_close((uv_handle_t *)&load->clients[i].tcp, on_closed);
+}
+
 static void on_input(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
 {
-    (void)stream, (void)buf;
+    struct load *load = stream->data;
+    (void)buf;
     if (size < 0)
         exit(0);
+    if (size > 0 && load->ready == load->count)
+        come_anew(load);
 }
 
 int main(int argc, char **argv)
@@ -372,6 +447,7 @@ int main(int argc, char **argv)
         start_client(load, i);
     uv_pipe_init(&load->loop, &load->input, 0);
     uv_pipe_open(&load->input, 0);
+    load->input.data = load;
     uv_read_start((uv_stream_t *)&load->input, on_alloc, on_input);
     return uv_run(&load->loop, UV_RUN_DEFAULT);
 }
