@@ -305,11 +305,13 @@ class Checker(threading.Thread):
         revision = (status or {}).get("revision") or 0
         poll.update(revision=revision, hash=(status or {}).get("hash"), is_ready=is_ready)
         lag = self.model.lag_s(now, revision) if status else None
-        self.judge_ready(now, name, poll, is_ready, lag)
+        self.judge_ready(now, name, poll, is_ready, lag, status)
 
-    def judge_ready(self, now, name, poll, is_ready, lag):
+    def judge_ready(self, now, name, poll, is_ready, lag, status):
         is_stale = lag is not None and lag > STALE_S and is_ready
-        is_kept_out = not is_ready and (lag is None or lag < 1.0) and now - self.history_heard < 2
+        is_full = "descriptors" in ((status or {}).get("problem") or "")  # and says so
+        is_kept_out = (not is_ready and not is_full and (lag is None or lag < 1.0)
+                       and now - self.history_heard < 2)
         for key, is_so in (("stale", is_stale), ("unready", is_kept_out)):
             poll[key] = (poll[key] or now) if is_so else None
         if poll["stale"] and now - poll["stale"] > 1.0:

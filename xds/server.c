@@ -1,5 +1,6 @@
 #include "xds/server.h"
 
+#include "xds/room.h"
 #include "xds/rpc.h"
 
 #include <string.h>
@@ -184,7 +185,7 @@ static void on_connection(uv_stream_t *listener, int status)
     };
     if (status < 0)
         return;
-    if (s->peer_count >= XDS_MAX_CONNECTIONS) {
+    if (s->peer_count >= XDS_MAX_CONNECTIONS || room_is_full()) {
         refuse(listener, s);
         return;
     }

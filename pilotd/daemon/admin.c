@@ -2,6 +2,7 @@
 
 #include "daemon/http_server.h"
 #include "daemon/report.h"
+#include "xds/room.h"
 
 #include <string.h>
 
@@ -52,12 +53,15 @@ static void on_ready(struct roll_call_waiter *waiter, const struct roll_call_res
 {
     struct inquiry *inquiry = container_of(waiter, struct inquiry, waiter);
     const char *staleness = control_staleness(inquiry->control);
-    if (!*staleness || why_not_serving(inquiry->control, result)) {
+    bool is_full = !*staleness && room_is_full();
+    if ((!*staleness && !is_full) || why_not_serving(inquiry->control, result)) {
         on_serving(waiter, result);
         return;
     }
     struct buf body = { 0 };
-    buf_printf(&body, "stale: %s\n", staleness);
+    buf_printf(&body,
+        is_full ? "full: no descriptors are left for more proxies\n" : "stale: %s\n",
+        staleness);
     http_respond(inquiry->exchange, 404, text_plain, &body);
     free(inquiry);
 }
@@ -155,7 +159,9 @@ static const struct {
     const char *path, *what;
     void (*respond)(struct control *c, struct http_exchange *x);
 } pages[] = {
-    { "/ready", "200 when this replica is fit for new streams, 404 when it is stale", page_ready },
+    { "/ready",
+        "200 when this replica is fit for new streams, 404 when it is stale or full",
+        page_ready },
     { "/serving", "200 when it serves, stale or not", page_serving },
     { "/healthz", "200 when the process lives", page_healthz },
     { "/metrics", "Prometheus", page_metrics },

@@ -2,6 +2,7 @@
 
 #include "daemon/address.h"
 #include "daemon/version.h"
+#include "xds/room.h"
 #include "xds/status_page.h"
 
 #include <string.h>
@@ -49,6 +50,8 @@ const char *control_problem(const struct control *c)
     const char *staleness = control_staleness(c);
     if (!*staleness && c->replica && replica_has_rival(c->replica))
         return "another process runs under this replica's id";
+    if (!*staleness && room_is_full())
+        return "no descriptors are left for more proxies: the limit of open files is too low";
     return staleness;
 }
 

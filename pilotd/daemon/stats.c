@@ -34,8 +34,8 @@ static const struct metric_desc rows[] = {
     GAUGE("pilotd_ready", is_ready, "1 when /ready said so last."),
     GAUGE("pilotd_connections", xds.connections, "Connections on the xDS port."),
     COUNTER("pilotd_connections_total", xds.accepted, "Connections accepted on the xDS port."),
-    COUNTER(
-        "pilotd_connections_refused_total", xds.refused_connections, "And those over the limit."),
+    COUNTER("pilotd_connections_refused_total", xds.refused_connections,
+        "And those over the limits, of connections or of open files."),
     COUNTER("pilotd_connections_aged_total", xds.aged,
         "Connections asked to be opened anew because they were old."),
     GAUGE("pilotd_joining_streams", xds.admission.joining,

@@ -48,9 +48,11 @@ def peer(world, replica, streams):
 
 
 def fill(world, replica, count):
-    clients = [world.connect(replica) for _ in range(count)]
-    for client in clients:
-        client.wait_for("CDS", WEB)
+    """One after the other: the first is the oldest."""
+    clients = []
+    for _ in range(count):
+        clients.append(world.connect(replica))
+        clients[-1].wait_for("CDS", WEB)
     return clients
 
 
