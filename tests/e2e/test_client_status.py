@@ -234,9 +234,10 @@ def test_who_does_not_read_costs_a_page_and_keeps_nobody_waiting(fixture, status
     out = queue.Queue()
     slow = Status(fixture.address)
     call = slow.stub.StreamClientStatus(iter(out.get, None))
-    for _ in range(9):
-        out.put(ALL)
+    out.put(ALL)
     next(call)
+    for _ in range(7):  # one less than may wait
+        out.put(ALL)
 
     for proxy in proxies:
         proxy.answer(proxy.take())
