@@ -34,7 +34,7 @@ bool etcd_access_take(
     struct arena *a, const struct store_options *options, struct etcd_url *url, struct error *err)
 {
     const struct store_access *access = &options->access;
-    url->is_tls = strncmp(options->url, "etcds:", strlen("etcds:")) == 0;
+    url->is_tls = begins_with(options->url, "etcds:");
     url->tls = (struct http_tls){
         .ca_file = copy(a, access->ca_file),
         .cert_file = copy(a, access->cert_file),

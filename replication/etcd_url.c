@@ -44,7 +44,7 @@ static bool add_member(struct arena *a, char *text, string_list *members, struct
 bool etcd_url_parse(struct arena *a, const char *rest, struct etcd_url *url, struct error *err)
 {
     *url = (struct etcd_url){ .prefix = default_prefix };
-    if (strncmp(rest, "//", 2) != 0)
+    if (!begins_with(rest, "//"))
         return error_set(err, ERROR_USAGE, "must be etcd://HOST:PORT,…/PREFIX");
     size_t size = strcspn(rest + 2, "/");
     const char *path = rest + 2 + size;

@@ -186,7 +186,7 @@ void known_append(struct known *k, known_entry e, int64_t sent_ms)
     lengthen_run(k, sent_ms);
 }
 
-void known_fit(struct known *k)
+static void fit(struct known *k)
 {
     if (!k->count) {
         forget(k);
@@ -203,7 +203,7 @@ void known_fit(struct known *k)
 void known_take(struct known *k, struct known *next)
 {
     forget(k);
-    known_fit(next);
+    fit(next);
     *k = *next;
 }
 

@@ -68,11 +68,10 @@ int64_t known_sent_ms(const struct known *k, size_t at);
 bool known_add(struct known *k, const string_list *names);
 void known_drop_unasked(struct known *k);
 
-/* At the end of the array: for whoever builds a new one in order, and gives back at last what was
- * taken too much. */
+/* At the end of the array: for whoever builds a new one in order. */
 void known_append(struct known *k, known_entry e, int64_t sent_ms);
-void known_fit(struct known *k);
-/* `next`, fitted, in the place of `k`, whose entries belong to `next` or to nobody by now. */
+/* `next` in the place of `k`, whose entries belong to `next` or to nobody by now. What was taken
+ * too much is given back. */
 void known_take(struct known *k, struct known *next);
 
 #endif

@@ -76,6 +76,11 @@ static bool is_aggregated(const struct rpc *rpc)
     return rpc->type == XDS_TYPE_COUNT;
 }
 
+static enum xds_variant variant_of(const struct rpc *rpc)
+{
+    return rpc->method == DISCOVERY_SOTW ? XDS_SOTW : XDS_DELTA;
+}
+
 /* ---- what the stream says ---- */
 
 static metric_value *streams_gauge(const struct rpc *rpc)
@@ -126,11 +131,11 @@ static bool has_joined(const struct rpc *rpc)
 static void write_out(struct rpc *rpc, struct xds_out *out)
 {
     struct xds_stats *stats = rpc->shared->stats;
-    enum xds_variant variant = rpc->method == DISCOVERY_SOTW ? XDS_SOTW : XDS_DELTA;
     for (list_each (const struct xds_response, response, &out->responses)) {
         if (rpc->is_ended)
             return;
-        slice_list slices = discovery_encode(out->arena, variant, response, rpc->shared->identity);
+        slice_list slices =
+            discovery_encode(out->arena, variant_of(rpc), response, rpc->shared->identity);
         int64_t bytes = 0;
         for (size_t i = 0; i < slices.count; i++)
             bytes += (int64_t)slices.items[i].size;
@@ -323,7 +328,7 @@ static bool is_of_proxies(const char *type_url)
     static const char *const prefixes[] = { "type.googleapis.com/envoy.",
         "type.googleapis.com/istio." };
     for (size_t i = 0; i < ARRAY_COUNT(prefixes); i++)
-        if (strncmp(type_url, prefixes[i], strlen(prefixes[i])) == 0)
+        if (begins_with(type_url, prefixes[i]))
             return true;
     return false;
 }
@@ -390,8 +395,7 @@ static bool on_discovery_message(void *context, const uint8_t *bytes, size_t siz
     struct arena *a = arena_new();
     struct discovery_request request;
     struct error err;
-    enum xds_variant variant = rpc->method == DISCOVERY_SOTW ? XDS_SOTW : XDS_DELTA;
-    if (discovery_decode(a, variant, bytes, size_bytes, &request, &err))
+    if (discovery_decode(a, variant_of(rpc), bytes, size_bytes, &request, &err))
         on_discovery_request(rpc, &request);
     else
         rpc_end(rpc, GRPC_INVALID_ARGUMENT, err.text);
@@ -514,7 +518,7 @@ static void rpc_new(struct rpc_shared *shared, struct rpc_list *list, struct h2_
     list->first = rpc;
     uv_timer_init(shared->loop, &rpc->patience);
     if (method == DISCOVERY_SOTW || method == DISCOVERY_DELTA)
-        rpc->xds = xds_stream_new(method == DISCOVERY_SOTW ? XDS_SOTW : XDS_DELTA);
+        rpc->xds = xds_stream_new(variant_of(rpc));
     if (streams_gauge(rpc))
         metric_add(streams_gauge(rpc), 1);
     h2_stream_set_data(stream, rpc);

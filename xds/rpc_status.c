@@ -102,14 +102,11 @@ static void send_bytes(struct rpc *rpc, const void *bytes, size_t size)
 
 static void send_message(struct rpc *rpc, const struct buf *message)
 {
-    struct buf framed = { 0 };
     uint8_t head[GRPC_HEAD_BYTES];
     grpc_head(head, message->size);
-    buf_append(&framed, head, sizeof head);
+    send_bytes(rpc, head, sizeof head);
     if (message->size)
-        buf_append(&framed, message->data, message->size);
-    send_bytes(rpc, framed.data, framed.size);
-    buf_fini(&framed);
+        send_bytes(rpc, message->data, message->size);
 }
 
 /* Of FetchClientStatus; of the other, an answer that has no proxies. */

@@ -16,9 +16,11 @@ struct matcher {
     bool ignores_case;
 };
 
+typedef LIST(struct matcher) matcher_list;
+
 struct status_query {
     struct arena *a;
-    LIST(struct matcher) matchers;
+    matcher_list matchers;
 };
 
 static bool refuse(struct error *err, size_t at, const char *field, const char *why)
@@ -256,15 +258,12 @@ static size_t size_of(const struct xds_resource_status *s)
 static void append_config(struct status_page *p, struct arena *a, const pb_ClientConfig *config)
 {
     struct pb_bytes bytes = pb_pack(a, &config->base);
-    struct buf field = { 0 };
-    pb_append_field(&field, 1, bytes.data, bytes.size);
-    if (p->is_framed) {
-        uint8_t head[GRPC_HEAD_BYTES];
-        grpc_head(head, field.size);
-        buf_append(&p->configs, head, sizeof head);
-    }
-    buf_append(&p->configs, field.data, field.size);
-    buf_fini(&field);
+    uint8_t head[GRPC_HEAD_BYTES] = { 0 };
+    size_t head_bytes = p->is_framed ? sizeof head : 0, begin = p->configs.size;
+    buf_append(&p->configs, head, head_bytes); /* its size is known once the message is there */
+    pb_append_field(&p->configs, 1, bytes.data, bytes.size);
+    grpc_head(head, p->configs.size - begin - head_bytes);
+    memcpy(p->configs.data + begin, head, head_bytes);
     p->count++;
 }
 

@@ -50,27 +50,10 @@ void stream_refusals_take(struct type_state *t, const char *text, int64_t now_ms
     refusals_cut(last);
 }
 
-/* Sorted by name, as all responses are. */
-static bool is_among(struct xds_resource *const *resources, size_t count, const char *name)
-{
-    size_t low = 0, high = count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = strcmp(resources[middle]->name, name);
-        if (order == 0)
-            return true;
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return false;
-}
-
 static const struct refusal *refusal_of(const struct type_state *t, const char *name)
 {
     for (const struct refusal *r = t->refusals; r; r = r->next)
-        if (is_among(r->resources, r->count, name))
+        if (xds_resources_find(r->resources, r->count, name))
             return r;
     return NULL;
 }
@@ -90,7 +73,7 @@ static enum xds_sync sync_of(
     struct hash128 wanted = sent ? r->version : stream_wire_version(s, r);
     if (!known_is_version(e, &wanted))
         return XDS_STALE;
-    return t->flight.is_open && is_among(t->flight.resources, t->flight.count, r->name)
+    return t->flight.is_open && xds_resources_find(t->flight.resources, t->flight.count, r->name)
                ? XDS_STALE
                : XDS_SYNCED;
 }

@@ -80,12 +80,12 @@ void xds_view_release(struct xds_view *v)
 }
 
 /* The first whose name is not before `name`. */
-static size_t place_in(const struct xds_set *set, const char *name)
+static size_t place_in(struct xds_resource *const *sorted, size_t count, const char *name)
 {
-    size_t low = 0, high = set->count;
+    size_t low = 0, high = count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (strcmp(set->items[middle]->name, name) < 0)
+        if (strcmp(sorted[middle]->name, name) < 0)
             low = middle + 1;
         else
             high = middle;
@@ -93,21 +93,22 @@ static size_t place_in(const struct xds_set *set, const char *name)
     return low;
 }
 
-static bool has_at(const struct xds_set *set, size_t place, const char *name)
+struct xds_resource *xds_resources_find(
+    struct xds_resource *const *sorted, size_t count, const char *name)
 {
-    return place < set->count && strcmp(set->items[place]->name, name) == 0;
+    size_t place = place_in(sorted, count, name);
+    return place < count && strcmp(sorted[place]->name, name) == 0 ? sorted[place] : NULL;
 }
 
 static struct xds_resource *find_in(const struct xds_set *set, const char *name)
 {
-    size_t place = place_in(set, name);
-    return has_at(set, place, name) ? set->items[place] : NULL;
+    return xds_resources_find(set->items, set->count, name);
 }
 
 static size_t place_after(const struct xds_set *set, const char *name)
 {
-    size_t place = place_in(set, name);
-    return place + has_at(set, place, name);
+    size_t place = place_in(set->items, set->count, name);
+    return place + (place < set->count && strcmp(set->items[place]->name, name) == 0);
 }
 
 struct xds_cursor xds_view_after(const struct xds_view *v, enum xds_type type, const char *name)

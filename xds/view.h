@@ -30,6 +30,9 @@ struct xds_view *xds_view_new(int64_t revision, struct xds_view *base,
 struct xds_view *xds_view_retain(struct xds_view *v);
 void xds_view_release(struct xds_view *v); /* NULL is fine */
 
+/* The one of that name, or NULL. They are sorted by name, as a view's and a response's are. */
+struct xds_resource *xds_resources_find(
+    struct xds_resource *const *sorted, size_t count, const char *name);
 struct xds_resource *xds_view_find(const struct xds_view *v, enum xds_type type, const char *name);
 size_t xds_view_count(const struct xds_view *v, enum xds_type type);
 

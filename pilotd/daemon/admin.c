@@ -2,7 +2,6 @@
 
 #include "daemon/http_server.h"
 #include "daemon/report.h"
-#include "xds/room.h"
 
 #include <string.h>
 
@@ -52,16 +51,13 @@ static void on_serving(struct roll_call_waiter *waiter, const struct roll_call_r
 static void on_ready(struct roll_call_waiter *waiter, const struct roll_call_result *result)
 {
     struct inquiry *inquiry = container_of(waiter, struct inquiry, waiter);
-    const char *staleness = control_staleness(inquiry->control);
-    bool is_full = !*staleness && room_is_full();
-    if ((!*staleness && !is_full) || why_not_serving(inquiry->control, result)) {
+    const char *why, *unfit = control_unfit(inquiry->control, &why);
+    if (!unfit || why_not_serving(inquiry->control, result)) {
         on_serving(waiter, result);
         return;
     }
     struct buf body = { 0 };
-    buf_printf(&body,
-        is_full ? "full: no descriptors are left for more proxies\n" : "stale: %s\n",
-        staleness);
+    buf_printf(&body, "%s: %s\n", unfit, why);
     http_respond(inquiry->exchange, 404, text_plain, &body);
     free(inquiry);
 }

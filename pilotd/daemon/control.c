@@ -14,6 +14,8 @@ enum {
     RECALL_MS = 2000, /* how long a start waits for the store before the copy is taken */
 };
 
+#define NO_ROOM "no descriptors are left for more proxies"
+
 /* ---- state ---- */
 
 /* The moment it takes to go to another member of the store is not told to everybody. */
@@ -51,8 +53,17 @@ const char *control_problem(const struct control *c)
     if (!*staleness && c->replica && replica_has_rival(c->replica))
         return "another process runs under this replica's id";
     if (!*staleness && room_is_full())
-        return "no descriptors are left for more proxies: the limit of open files is too low";
+        return NO_ROOM ": the limit of open files is too low";
     return staleness;
+}
+
+const char *control_unfit(const struct control *c, const char **why)
+{
+    *why = control_staleness(c);
+    if (**why)
+        return "stale";
+    *why = NO_ROOM;
+    return room_is_full() ? "full" : NULL;
 }
 
 static enum replica_state work_out_state(const struct control *c)
@@ -581,7 +592,6 @@ bool control_open_servings(struct control *c, struct arena *a, struct error *err
     size_t count = (size_t)c->options->threads;
     c->servings = ARENA_ARRAY(a, struct serving *, count);
     c->xds_address = c->options->xds;
-    c->serving_owner.on_status = on_status;
     c->fair_share = (struct fair_share){ .margin_percent = c->options->stream_margin,
         .slack = FAIR_SHARE_SLACK };
     for (size_t i = 0; i < count; i++) {
@@ -620,6 +630,20 @@ void control_close_servings(struct control *c)
 
 /* ---- beginning and end ---- */
 
+static void hear_all(struct control *c)
+{
+    c->listener = (struct store_listener){ on_changes, on_synced, on_state, on_fault };
+    c->replica_owner.on_compose = on_compose;
+    c->replica_owner.on_beat = on_beat;
+    c->builder_owner.on_built = on_built;
+    c->serving_owner.on_want = on_want;
+    c->serving_owner.on_drop = on_drop;
+    c->serving_owner.on_ask = on_ask;
+    c->serving_owner.on_answer = on_answer;
+    c->serving_owner.on_status = on_status;
+    c->gate_owner = (struct gate_owner){ on_verdict, on_behind };
+}
+
 bool control_start(struct control *c, struct error *err)
 {
     static const struct store_layout layout = { .key_of = object_key_of_document };
@@ -634,15 +658,7 @@ bool control_start(struct control *c, struct error *err)
         .log = &c->log,
         .stats = &c->stats.store,
     };
-    c->listener = (struct store_listener){ on_changes, on_synced, on_state, on_fault };
-    c->replica_owner.on_compose = on_compose;
-    c->replica_owner.on_beat = on_beat;
-    c->builder_owner.on_built = on_built;
-    c->serving_owner.on_want = on_want;
-    c->serving_owner.on_drop = on_drop;
-    c->serving_owner.on_ask = on_ask;
-    c->serving_owner.on_answer = on_answer;
-    c->gate_owner = (struct gate_owner){ on_verdict, on_behind };
+    hear_all(c);
     c->has_shared_store = !begins_with(c->store_url, "file:");
     mailbox_open(&c->loop, &c->serving_owner.mailbox);
     const struct expiry_settings expiry = {

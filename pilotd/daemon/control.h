@@ -108,6 +108,9 @@ const char *control_problem(const struct control *c);
 
 /* Why what is served may be old, or "": then this replica is fit for new streams. */
 const char *control_staleness(const struct control *c);
+/* "stale" or "full", and why: it serves, and new streams should go elsewhere. NULL: it takes them.
+ */
+const char *control_unfit(const struct control *c, const char **why);
 
 /* The level that is built: the one in force, or the nearest that this build can. */
 unsigned control_level(const struct control *c);

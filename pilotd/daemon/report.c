@@ -3,7 +3,6 @@
 #include "daemon/control.h"
 #include "daemon/json_out.h"
 #include "daemon/version.h"
-#include "xds/room.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -338,7 +337,8 @@ void report_gauges(struct control *c)
 {
     const struct store_status *status = store_status(c->store);
     struct stats *stats = &c->stats;
-    bool is_ready = c->published && !c->is_draining && !*control_staleness(c) && !room_is_full();
+    const char *why;
+    bool is_ready = c->published && !c->is_draining && !control_unfit(c, &why);
     metric_set(&stats->is_ready, is_ready);
     metric_set(&stats->store_state, status->state);
     metric_set(&stats->store_revision, status->revision);

@@ -78,12 +78,11 @@ class Changes:
     """One change after the other: ms from the put to the last proxy; CPU and bytes of one on average."""
 
     def __init__(self, world, count, pair_of, name):
-        self.ms, spent = [], Spent(world)
+        self.ms = []
         before = self.change(world, pair_of, name)  # the first is not counted: nothing is warm
-        spent = Spent(world)
+        self.ms, spent = [], Spent(world)
         for _ in range(count):
             last = self.change(world, pair_of, name)
-        self.ms = self.ms[1:]
         self.pilotd_s, self.load_s = (total / count for total in spent.take())
         self.bytes = (last["bytes"] - before["bytes"]) / count
 
@@ -234,9 +233,9 @@ def run(names, args, table):
         for name in names:
             row, services, proxies, what = ROWS[name]
             services, proxies = args.services or services, args.proxies or proxies if proxies else 0
-            if (services, proxies) != size and world:
-                world.close()
             if (services, proxies) != size:
+                if world:
+                    world.close()
                 world, size = World(services), (services, proxies)
                 if proxies:
                     world.connect(proxies)

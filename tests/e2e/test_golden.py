@@ -10,9 +10,9 @@ import subprocess
 
 import pytest
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PILOTCTL = os.path.join(ROOT, os.environ.get("PILOT_BUILD", "build"), "pilotctl")
-ENVOY = os.environ.get("PILOT_ENVOY") or os.path.join(ROOT, "build", "venv", "bin", "envoy")
+from harness import PILOTCTL
+from cluster import ENVOY, ROOT  # where harness.py says
+
 GOLDEN = os.path.join(ROOT, "tests", "golden")
 CASES = sorted(os.listdir(GOLDEN))
 FILES = ["clusters.json", "endpoints.json", "listeners.json", "routes.json"]

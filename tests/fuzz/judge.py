@@ -14,6 +14,7 @@ import os
 import queue
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -29,7 +30,10 @@ from envoy.service.discovery.v3 import ads_pb2_grpc, discovery_pb2
 from envoy.service.secret.v3 import sds_pb2_grpc
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-ENVOY = os.environ.get("PILOT_ENVOY") or os.path.join(ROOT, "build", "venv", "bin", "envoy")
+sys.path.insert(0, os.path.join(ROOT, "deploy", "demo"))
+
+from cluster import ENVOY  # noqa: E402
+
 TYPES = {
     "CDS": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
     "EDS": "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",

@@ -34,7 +34,7 @@ static void read_key(const char *key, void *value, void *context)
 {
     struct reading *r = context;
     const struct etcd_version *v = etcd_at(value, r->revision);
-    if (!v || strncmp(key + strlen(prefix), "replicas/", 9) == 0)
+    if (!v || begins_with(key + strlen(prefix), "replicas/"))
         return;
     struct store_change change = { .entry = {
                                        .key = key + strlen(prefix),
@@ -93,7 +93,7 @@ static void begin_generation(struct truth *t)
 static bool is_configuration(const struct fake_etcd *e)
 {
     for (size_t i = e->log_count; i > 0 && e->log[i - 1]->mod == e->revision; i--)
-        if (strncmp(e->log[i - 1]->key + strlen(prefix), "replicas/", 9) != 0)
+        if (!begins_with(e->log[i - 1]->key + strlen(prefix), "replicas/"))
             return true;
     return false;
 }
