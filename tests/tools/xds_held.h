@@ -7,6 +7,8 @@
 
 #include "xds_wire.h"
 
+#include <uthash.h>
+
 struct version {
     struct version *older;
     uint64_t first_ns; /* when the first client got it */
@@ -16,16 +18,15 @@ struct version {
 };
 
 struct name {
+    UT_hash_handle hh;
     struct version *newest;
-    int type;
     size_t index; /* its place in what each client has */
-    size_t size;
     char text[];
 };
 
-struct names { /* a hash table with open addresses */
-    struct name **slots;
-    size_t count, capacity; /* a power of two */
+struct names {
+    struct name *of_type[TYPES];
+    size_t count;
 };
 
 struct held {
@@ -33,58 +34,19 @@ struct held {
     size_t capacity;
 };
 
-static inline size_t name_hash(int type, const struct field *text)
-{
-    size_t hash = 14695981039346656037u + (size_t)type;
-    for (size_t i = 0; i < text->size; i++)
-        hash = (hash ^ text->data[i]) * 1099511628211u;
-    return hash ^ hash >> 29;
-}
-
-static inline struct name **name_slot(struct names *n, int type, const struct field *text)
-{
-    size_t at = name_hash(type, text) & (n->capacity - 1);
-    for (; n->slots[at]; at = (at + 1) & (n->capacity - 1)) {
-        const struct name *name = n->slots[at];
-        if (name->type == type && name->size == text->size &&
-            memcmp(name->text, text->data, text->size) == 0)
-            break;
-    }
-    return &n->slots[at];
-}
-
-static inline void names_grow(struct names *n)
-{
-    struct names former = *n;
-    n->capacity = former.capacity ? former.capacity * 2 : 1024;
-    n->slots = calloc(n->capacity, sizeof *n->slots);
-    if (!n->slots)
-        abort();
-    for (size_t i = 0; i < former.capacity; i++) {
-        struct name *name = former.slots[i];
-        struct field text = { .data = name ? (const uint8_t *)name->text : NULL,
-            .size = name ? name->size : 0 };
-        if (name)
-            *name_slot(n, name->type, &text) = name;
-    }
-    free(former.slots);
-}
-
 static inline struct name *name_of(struct names *n, int type, const struct field *text)
 {
-    if (n->count * 2 >= n->capacity)
-        names_grow(n);
-    struct name **slot = name_slot(n, type, text);
-    if (*slot)
-        return *slot;
-    struct name *name = calloc(1, sizeof *name + text->size + 1);
+    struct name *name;
+    HASH_FIND(hh, n->of_type[type], text->data, text->size, name);
+    if (name)
+        return name;
+    name = calloc(1, sizeof *name + text->size + 1);
     if (!name)
         abort();
-    name->type = type;
     name->index = n->count++;
-    name->size = text->size;
     memcpy(name->text, text->data, text->size);
-    return *slot = name;
+    HASH_ADD_KEYPTR(hh, n->of_type[type], name->text, text->size, name);
+    return name;
 }
 
 /* The newest come first: they are what is asked for. */

@@ -112,19 +112,17 @@ static void subscribe_routes(struct client *c, struct bytes *message)
 /* What is held of a type: initial_resource_versions 5 (a map), and subscriptions of endpoints. */
 static void append_held(struct client *c, int type, struct bytes *message)
 {
-    const struct names *names = &c->load->names;
-    for (size_t i = 0; i < names->capacity; i++) {
-        const struct name *name = names->slots[i];
-        if (!name || name->type != type || name->index >= c->held.capacity ||
-            !c->held.items[name->index])
+    const struct name *name = c->load->names.of_type[type];
+    for (; name; name = name->hh.next) {
+        if (name->index >= c->held.capacity || !c->held.items[name->index])
             continue;
         const struct version *version = c->held.items[name->index];
         struct bytes entry = { 0 };
-        append_text(&entry, 1, name->text, name->size);
+        append_text(&entry, 1, name->text, name->hh.keylen);
         append_text(&entry, 2, version->text, version->size);
         append_text(message, 5, entry.data, entry.size);
         if (type == EDS)
-            append_text(message, 3, name->text, name->size);
+            append_text(message, 3, name->text, name->hh.keylen);
         free(entry.data);
     }
 }
