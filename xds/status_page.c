@@ -70,22 +70,31 @@ static bool take_matcher(
     return take_pattern(from->node_id, at, to, err);
 }
 
+static bool take_request(
+    struct arena *a, const pb_ClientStatusRequest *r, matcher_list *out, struct error *err)
+{
+    if (!r)
+        return error_set(err, ERROR_USAGE, "not a ClientStatusRequest");
+    if (r->n_node_matchers > STATUS_MAX_MATCHERS)
+        return error_set(
+            err, ERROR_USAGE, "node_matchers: at most %d are taken", STATUS_MAX_MATCHERS);
+    for (size_t i = 0; i < r->n_node_matchers; i++) {
+        struct matcher matcher = { 0 };
+        if (!take_matcher(r->node_matchers[i], i, &matcher, err))
+            return false;
+        list_push(a, out, matcher);
+    }
+    return true;
+}
+
 bool status_query_new(
     const uint8_t *bytes, size_t size_bytes, struct status_query **out, struct error *err)
 {
     struct arena *a = arena_new();
     struct status_query *q = ARENA_NEW(a, struct status_query);
-    const pb_ClientStatusRequest *r = pb_unpack(a, &pb_ClientStatusRequest_desc, bytes, size_bytes);
     q->a = a;
-    bool is_good = r != NULL || error_set(err, ERROR_USAGE, "not a ClientStatusRequest");
-    if (is_good && r->n_node_matchers > STATUS_MAX_MATCHERS)
-        is_good =
-            error_set(err, ERROR_USAGE, "node_matchers: at most %d are taken", STATUS_MAX_MATCHERS);
-    for (size_t i = 0; is_good && i < r->n_node_matchers; i++) {
-        struct matcher matcher = { 0 };
-        is_good = take_matcher(r->node_matchers[i], i, &matcher, err);
-        list_push(a, &q->matchers, matcher);
-    }
+    bool is_good = take_request(
+        a, pb_unpack(a, &pb_ClientStatusRequest_desc, bytes, size_bytes), &q->matchers, err);
     if (is_good)
         *out = q;
     else

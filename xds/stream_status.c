@@ -110,7 +110,7 @@ static bool next_of_type(
         *status = (struct xds_resource_status){ .type = c->type };
         if (order <= 0)
             c->view = ahead;
-        if (order >= 0) {
+        if (!r || order >= 0) {
             tell(s, t, c->at++, order == 0 ? r : NULL, status);
             return true;
         }
