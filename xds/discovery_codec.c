@@ -18,7 +18,12 @@ static string_list names_of(struct arena *a, char **names, size_t count)
 
 static const char *user_agent(struct arena *a, const pb_Node *node)
 {
-    const pb_BuildVersion *build = node->user_agent_build_version;
+    bool has_build =
+        node->user_agent_version_type_case ==
+        ENVOY__CONFIG__CORE__V3__NODE__USER_AGENT_VERSION_TYPE_USER_AGENT_BUILD_VERSION;
+    bool has_text = node->user_agent_version_type_case ==
+                    ENVOY__CONFIG__CORE__V3__NODE__USER_AGENT_VERSION_TYPE_USER_AGENT_VERSION;
+    const pb_BuildVersion *build = has_build ? node->user_agent_build_version : NULL;
     if (build && build->version)
         return arena_printf(a,
             "%s %u.%u.%u",
@@ -30,7 +35,7 @@ static const char *user_agent(struct arena *a, const pb_Node *node)
         "%s%s%s",
         node->user_agent_name,
         *node->user_agent_name ? " " : "",
-        node->user_agent_version ? node->user_agent_version : "");
+        has_text ? node->user_agent_version : "");
 }
 
 static bool take_node(
