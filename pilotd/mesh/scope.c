@@ -127,7 +127,7 @@ static void take_addresses(struct arena *a, const char *ips, struct scope *out)
 static bool take_metadata(
     struct arena *a, const cJSON *metadata, struct scope *out, struct error *err)
 {
-    const char *ips = NULL, *mode = NULL, *ns = NULL, *auto_addresses = "";
+    const char *ips = NULL, *mode = NULL, *ns = NULL, *auto_addresses = "", *generator = "";
     const struct {
         const char *name, **to;
     } texts[] = {
@@ -138,6 +138,7 @@ static bool take_metadata(
         { "INSTANCE_IPS", &ips },
         { "DNS_AUTO_ALLOCATE", &auto_addresses },
         { "INTERCEPTION_MODE", &mode },
+        { "GENERATOR", &generator },
     };
     bool is_good = true;
     for (size_t i = 0; is_good && i < ARRAY_COUNT(texts); i++)
@@ -148,6 +149,7 @@ static bool take_metadata(
         out->ns = ns;
     out->labels = labels_with_topology(a, &out->labels, &out->locality, out->network);
     out->takes_auto_addresses = strcmp(auto_addresses, "true") == 0;
+    out->is_grpc = strcmp(generator, "grpc") == 0;
     if (is_good && ips)
         take_addresses(a, ips, out);
     return is_good;
@@ -173,7 +175,7 @@ static void make_keys(struct arena *a, struct scope *s)
     add_part(&key, s->network);
     add_part(&key, s->cluster_id);
     add_part(&key, is_none ? s->bind_address : "");
-    buf_printf(&key, "%d%d;", *s->service_account != '\0', s->takes_auto_addresses);
+    buf_printf(&key, "%d%d%d;", *s->service_account != '\0', s->takes_auto_addresses, s->is_grpc);
     buf_printf(&key, "%zu;", s->labels.count);
     for (list_each (struct label, label, &s->labels)) {
         add_part(&key, label->key);

@@ -123,7 +123,7 @@ struct cluster_args {
     struct assignment_args assignment; /* only the name of it for EDS */
     uint64_t protocol, discovery, resolution, dns_family;
     struct arg_ref rule, mesh; /* struct effective_rule, struct mesh_config */
-    uint64_t auto_mtls, secrets;
+    uint64_t auto_mtls, secrets, is_grpc;
     const char *stat_name; /* NULL: the cluster's */
     string_list server_names;
 };
@@ -137,6 +137,7 @@ static const struct arg cluster_rows[] = {
     ARG(struct cluster_args, mesh, ARG_REF),
     ARG(struct cluster_args, auto_mtls, ARG_U64),
     ARG(struct cluster_args, secrets, ARG_U64),
+    ARG(struct cluster_args, is_grpc, ARG_U64),
     ARG(struct cluster_args, stat_name, ARG_TEXT),
     ARG(struct cluster_args, server_names, ARG_TEXTS),
 };
@@ -242,6 +243,18 @@ static struct transport transport_of(struct arena *a, const struct cluster_args 
     };
 }
 
+/* gRPC refuses a cluster whose balancing or transport it does not know, and its credentials are the
+ * application's own. */
+static void suit_grpc(pb_Cluster *cluster)
+{
+    cluster->transport_socket = NULL;
+    cluster->n_transport_socket_matches = 0;
+    if (cluster->lb_policy == PB_Cluster_LbPolicy_RING_HASH)
+        return;
+    cluster->lb_policy = PB_Cluster_LbPolicy_ROUND_ROBIN;
+    cluster->lb_config_case = ENVOY__CONFIG__CLUSTER__V3__CLUSTER__LB_CONFIG__NOT_SET;
+}
+
 static ProtobufCMessage *cluster_render(struct arena *a, const void *opaque)
 {
     const struct cluster_args *args = opaque;
@@ -269,6 +282,8 @@ static ProtobufCMessage *cluster_render(struct arena *a, const void *opaque)
     if (args->discovery == DISCOVERY_EDS || args->discovery == DISCOVERY_DNS)
         cluster_balance(a, cluster, policy.load_balancer);
     discover(a, cluster, args, policy.tls);
+    if (args->is_grpc)
+        suit_grpc(cluster);
     return &cluster->base;
 }
 
@@ -324,6 +339,7 @@ static struct cluster_args cluster_args_of(
         .mesh = mesh_ref(sel->snapshot),
         .auto_mtls = auto_mtls,
         .secrets = secret_source_of(sel->scope),
+        .is_grpc = sel->scope->is_grpc,
         .stat_name = stat_name_of(sel, c),
         .server_names = server_names_of(sel, c, auto_mtls),
     };
@@ -333,9 +349,13 @@ void select_clusters(struct selection *sel)
 {
     outbound_cluster_list clusters = outbound_clusters_of(sel);
     for (list_each (struct outbound_cluster, cluster, &clusters)) {
+        if (sel->scope->is_grpc && cluster->discovery != DISCOVERY_EDS)
+            continue;
         struct cluster_args args = cluster_args_of(sel, cluster);
         selection_add(sel, memo_render(sel->memo, &cluster_renderer, &args));
     }
+    if (sel->scope->is_grpc)
+        return;
     select_blackhole(sel);
     if (sel->scope->type == PROXY_SIDECAR)
         select_passthrough(sel, NAME_PASSTHROUGH, (struct ip_families){ 0 });

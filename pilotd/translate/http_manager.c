@@ -107,3 +107,13 @@ pb_Filter *http_manager_build(struct arena *a, const struct http_manager *m)
         .name = pb_str("envoy.filters.network.http_connection_manager"),
         pb_Filter_typed_config(pb_any(a, &settings(a, m)->base)));
 }
+
+pb_HttpConnectionManager *http_manager_build_grpc(struct arena *a, const char *route_name)
+{
+    http_filter_list filters = { 0 };
+    push_filter(a, &filters, "envoy.filters.http.fault", &pb_new_HTTPFault(a)->base);
+    push_filter(a, &filters, "envoy.filters.http.router", &pb_new_Router(a)->base);
+    return pb_new_HttpConnectionManager(a,
+        pb_HttpConnectionManager_rds(route_table(a, route_name)),
+        PB_LIST(http_filters, filters.count, filters.items));
+}

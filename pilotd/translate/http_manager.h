@@ -26,4 +26,7 @@ enum normalization normalization_of(const struct mesh_config *mesh);
 
 pb_Filter *http_manager_build(struct arena *a, const struct http_manager *m);
 
+/* What gRPC's own xDS client takes of one: the routes over ADS, fault and router. */
+pb_HttpConnectionManager *http_manager_build_grpc(struct arena *a, const char *route_name);
+
 #endif

@@ -35,6 +35,7 @@ void select_clusters(struct selection *sel);  /* clusters.c: outbound, passthrou
 void select_endpoints(struct selection *sel); /* endpoints.c */
 void select_outbound_listeners(struct selection *sel); /* listeners.c: virtualOutbound, per port */
 void select_routes(struct selection *sel); /* routes.c: a RouteConfiguration for each HTTP port */
+void select_grpc(struct selection *sel);   /* grpc.c: instead of both, for gRPC's own client */
 void select_inbound(
     struct selection *sel); /* inbound.c: clusters and listeners of the proxy itself */
 

@@ -130,7 +130,9 @@ static struct xds_view *base_build(const struct translator *t, const struct scop
     select_services(&sel);
     select_clusters(&sel);
     select_endpoints(&sel);
-    if (scope->type == PROXY_SIDECAR) {
+    if (scope->is_grpc) {
+        select_grpc(&sel);
+    } else if (scope->type == PROXY_SIDECAR) {
         select_outbound_listeners(&sel);
         select_routes(&sel);
         yield_to_inbound(t, &sel, scope);
@@ -164,7 +166,7 @@ struct xds_view *translator_view(struct translator *t, const struct scope *scope
     struct arena *a = arena_new();
     struct xds_view *base = base_get(t, a, scope);
     struct selection sel = selection_of(t, a, scope);
-    if (scope->type == PROXY_SIDECAR)
+    if (scope->type == PROXY_SIDECAR && !scope->is_grpc)
         select_inbound(&sel);
     drop_names_of(&sel, base);
     struct xds_view *view = view_of(&sel, base);
