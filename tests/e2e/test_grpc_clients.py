@@ -9,12 +9,15 @@ import sys
 import grpc
 import pytest
 
-from harness import World, wait_until
+from harness import ROOT, World, wait_until
 
 HOST = "who.default.svc.cluster.local"
 NODE = "sidecar~127.0.0.1~caller.default~default.svc.cluster.local"
+HERE = os.path.dirname(os.path.abspath(__file__))
+NODE_MODULES = os.path.join(ROOT, "build", "node", "node_modules")
 CALLERS = {
-    "python": [sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "grpc_caller.py")],
+    "python": [sys.executable, os.path.join(HERE, "grpc_caller.py")],
+    "node": ["node", os.path.join(HERE, "grpc_caller.js")],
 }
 
 
@@ -31,13 +34,13 @@ class Backend:
 class Caller:
     def __init__(self, command, replica):
         bootstrap = {
-            "xds_servers": [{"server_uri": replica.xds, "channel_creds": [{"type": "insecure"}],
+            "authorities": {}, "xds_servers": [{"server_uri": replica.xds, "channel_creds": [{"type": "insecure"}],
                              "server_features": ["xds_v3"]}],
-            "node": {"id": NODE, "metadata": {"GENERATOR": "grpc"}},
+            "node": {"id": NODE, "locality": {}, "cluster": "test", "metadata": {"GENERATOR": "grpc"}},
         }
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env=dict(os.environ, GRPC_XDS_BOOTSTRAP_CONFIG=json.dumps(bootstrap)))
+            env=dict(os.environ, NODE_PATH=NODE_MODULES, GRPC_XDS_BOOTSTRAP_CONFIG=json.dumps(bootstrap)))
 
     def ask(self, target, *headers):
         self.process.stdin.write(" ".join([target, *headers]) + "\n")
@@ -72,6 +75,8 @@ def world(etcd, backends):
 
 @pytest.fixture(params=CALLERS)
 def caller(request, world):
+    if request.param == "node" and not os.path.isdir(NODE_MODULES):
+        pytest.skip("Node's gRPC is not there: `make deps` found no npm")
     made = Caller(CALLERS[request.param], world.replica())
     yield made
     made.close()
