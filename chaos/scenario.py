@@ -11,6 +11,7 @@
         failover p99 100ms
     Allowed:
         failed requests 3: why
+    Unsanitized: why it says nothing of a replica that is built with sanitizers
 """
 
 import os
@@ -18,7 +19,7 @@ import re
 
 import goals
 
-SECTIONS = ("hypothesis", "start", "steps", "goals", "allowed")
+SECTIONS = ("hypothesis", "start", "steps", "goals", "allowed", "unsanitized")
 STARTS = ("etcd-flags", "etcd-users", "clocks", "no-requests")
 
 
@@ -28,7 +29,7 @@ class Fault(Exception):
 
 class Scenario:
     def __init__(self, name):
-        self.name, self.hypothesis = name, ""
+        self.name, self.hypothesis, self.unsanitized = name, "", ""
         self.start, self.steps, self.goals, self.allowed = {}, [], [], {}
 
 
@@ -59,6 +60,7 @@ def load(path):
 def build(name, sections):
     scenario = Scenario(name)
     scenario.hypothesis = " ".join(line for _, line in sections["hypothesis"])
+    scenario.unsanitized = " ".join(line for _, line in sections["unsanitized"])
     scenario.steps = block(sections["steps"], 0)[0]
     for _, line in sections["start"]:
         key, _, value = line.partition(" ")

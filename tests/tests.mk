@@ -109,7 +109,7 @@ chaos-asan: export ASAN_OPTIONS := $(ASAN_OPTIONS):verify_asan_link_order=0
 chaos-asan: deps ## the same with AddressSanitizer and UndefinedBehaviorSanitizer in the replicas
 	@$(MAKE) --no-print-directory BUILD=build/asan SAN=address,undefined build/asan/pilotd
 	@$(MAKE) --no-print-directory all $(BUILD)/tools/pilotd-next $(BUILD)/tools/xds_proxies
-	@$(VENV)/bin/python chaos/run.py --pilotd build/asan/pilotd $(if $(SEED),--seed $(SEED)) $(SCENARIO)
+	@$(VENV)/bin/python chaos/run.py --sanitized --pilotd build/asan/pilotd $(if $(SEED),--seed $(SEED)) $(SCENARIO)
 
 chaos-mutants: deps ## build pilotds that break one invariant each: the checks of chaos/ must find them; needs root
 	@$(MAKE) --no-print-directory all
