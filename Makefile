@@ -117,9 +117,15 @@ demo: deps ## the whole path on this machine: etcd, 3 pilotd, HAProxy, Envoys (K
 	@$(VENV)/bin/python deploy/demo/demo.py $(if $(KEEP),--keep)
 
 PREFIX ?= /usr/local
-install: all ## install pilotd and pilotctl under PREFIX (/usr/local)
+COMPLETIONS := bash:bash-completion/completions/pilotctl zsh:zsh/site-functions/_pilotctl \
+    fish:fish/vendor_completions.d/pilotctl.fish
+install: all ## install pilotd and pilotctl, manual pages and completion under PREFIX (/usr/local)
 	install -D -m 0755 $(BUILD)/pilotd $(DESTDIR)$(PREFIX)/bin/pilotd
 	install -D -m 0755 $(BUILD)/pilotctl $(DESTDIR)$(PREFIX)/bin/pilotctl
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1
+	$(BUILD)/pilotctl manual -o $(DESTDIR)$(PREFIX)/share/man/man1
+	$(foreach c,$(COMPLETIONS),$(BUILD)/pilotctl completion $(firstword $(subst :, ,$c)) | \
+	    install -D -m 0644 /dev/stdin $(DESTDIR)$(PREFIX)/share/$(lastword $(subst :, ,$c)) &&) true
 
 clean: ## remove what was built (not build/venv)
 	rm -rf $(BUILD)/obj $(BUILD)/gen $(BUILD)/tests $(BUILD)/libpilot.a $(BUILD)/pilotd \

@@ -8,6 +8,7 @@
 #ifndef BASE_YAML_H
 #define BASE_YAML_H
 
+#include "base/buf.h"
 #include "base/json.h"
 
 struct yaml_document {
@@ -31,5 +32,9 @@ void yaml_file_fini(struct yaml_file *f);
 /* Fills line and column of each diag of `d` from its path: the exact key's, else the nearest
  * enclosing one's. */
 void yaml_locate(const struct yaml_document *doc, struct diags *d);
+
+/* Appends the tree as one document in block style; yaml_read gives the same tree for it. Texts that
+ * would be taken for something else are quoted. */
+void yaml_write(const cJSON *json, struct buf *out);
 
 #endif

@@ -77,8 +77,9 @@ SANITIZED ?= daemon or pilotctl or xds_protocol or reconnect or keyspace_faults 
 conformance: $(BUILD)/pilotctl ## compare with known verdicts and output (CORPUS=DIR; docs/CONFORMANCE.md)
 	@/usr/bin/python3 tests/tools/conformance.py $(BUILD)/pilotctl $(or $(CORPUS),$(error CORPUS=DIR is needed))
 
-docs: $(BUILD)/tools/support_table ## write docs/SUPPORT.md anew from the tables of the kinds
+docs: $(BUILD)/tools/support_table $(BUILD)/pilotctl ## write docs/SUPPORT.md and build/man anew from the tables
 	@$(BUILD)/tools/support_table > docs/SUPPORT.md
+	@$(BUILD)/pilotctl manual -o $(BUILD)/man
 
 T ?= 60
 fuzz-config: deps ## random resources through the core, under sanitizers, to an Envoy for T=60 seconds (SEED=first)

@@ -3,6 +3,7 @@
 #include "base/buf.h"
 
 #include <curl/curl.h>
+#include <string.h>
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *into)
 {
@@ -47,4 +48,42 @@ cJSON *admin_get(const char *address, const char *path, struct error *err)
     buf_fini(&body);
     arena_free(a);
     return json;
+}
+
+/* ---- which replicas there are ---- */
+
+string_list admin_named_servers(struct ctl *ctl)
+{
+    string_list addresses = { 0 };
+    char *rest = arena_strdup(ctl->a, ctl_value(ctl, &flag_server));
+    for (char *address; (address = strsep(&rest, ","));)
+        if (*address)
+            list_push(ctl->a, &addresses, address);
+    return addresses;
+}
+
+static void add_address(struct arena *a, string_list *addresses, const char *address)
+{
+    for (list_each (const char *const, known, addresses))
+        if (strcmp(*known, address) == 0)
+            return;
+    list_push(a, addresses, arena_strdup(a, address));
+}
+
+/* Each replica tells the others where its admin port is. */
+string_list admin_servers(struct ctl *ctl)
+{
+    string_list addresses = admin_named_servers(ctl);
+    struct error err;
+    cJSON *status = NULL;
+    const cJSON *replica;
+    for (size_t i = 0; i < addresses.count && !status; i++)
+        status = admin_get(addresses.items[i], "/debug/status", &err);
+    cJSON_ArrayForEach (replica, cJSON_GetObjectItemCaseSensitive(status, "replicas")) {
+        const char *admin = json_text(replica, "admin");
+        if (admin && *admin)
+            add_address(ctl->a, &addresses, admin);
+    }
+    cJSON_Delete(status);
+    return addresses;
 }

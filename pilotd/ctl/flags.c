@@ -59,16 +59,9 @@ const struct flag flag_namespace = {
     .name = "--namespace",
     .letter = 'n',
     .value_name = "NAME",
+    .word = WORD_NAMESPACE,
     .help = "the namespace",
 };
-const struct flag flag_output = {
-    .name = "--output",
-    .letter = 'o',
-    .value_name = "FORMAT",
-    .fallback = "table",
-    .help = "table, name or json",
-};
-
 int ctl_fail(int status, const char *fmt, ...)
 {
     va_list args;
@@ -136,7 +129,7 @@ bool ctl_number(const struct ctl *ctl, const struct flag *flag, long min, long m
     return false;
 }
 
-static const struct flag *find_flag(const struct verb *verb, const char *word, size_t size)
+const struct flag *ctl_find_flag(const struct verb *verb, const char *word, size_t size)
 {
     for (const struct flag *const *f = verb->flags; *f; f++) {
         bool is_name = strlen((*f)->name) == size && strncmp((*f)->name, word, size) == 0;
@@ -163,6 +156,27 @@ static bool unknown_flag(const struct ctl *ctl, const char *word)
     return false;
 }
 
+/* "table, name or json" */
+static const char *listed(struct arena *a, const char *choices)
+{
+    const char *text = "", *separator = "";
+    char *rest = arena_strdup(a, choices);
+    for (char *choice; (choice = strsep(&rest, " "));) {
+        text = arena_printf(a, "%s%s%s", text, separator, choice);
+        separator = rest && !strchr(rest, ' ') ? " or " : ", ";
+    }
+    return text;
+}
+
+static bool is_choice(struct arena *a, const char *choices, const char *value)
+{
+    char *rest = arena_strdup(a, choices);
+    for (char *choice; (choice = strsep(&rest, " "));)
+        if (strcmp(choice, value) == 0)
+            return true;
+    return false;
+}
+
 /* One value more for a flag; false after saying why it cannot have it. */
 static bool set_flag(struct ctl *ctl, const struct flag *flag, const char *value, bool has_equals)
 {
@@ -173,6 +187,12 @@ static bool set_flag(struct ctl *ctl, const struct flag *flag, const char *value
         ctl_fail(EXIT_USAGE, "%s needs a value: %s", flag->name, flag->value_name);
     else if (slot->values.count && !flag->is_list)
         ctl_fail(EXIT_USAGE, "%s is given twice", flag->name);
+    else if (flag->choices && !is_choice(ctl->a, flag->choices, value))
+        ctl_fail(EXIT_USAGE,
+            "%s: must be %s, not \"%s\"",
+            flag->name,
+            listed(ctl->a, flag->choices),
+            value);
     else {
         list_push(ctl->a, &slot->values, value);
         return true;
@@ -185,7 +205,7 @@ static bool parse_flag(struct ctl *ctl, const char *word, const char *next, bool
 {
     const char *equals = word[1] == '-' ? strchr(word, '=') : NULL;
     size_t size = equals ? (size_t)(equals - word) : strlen(word);
-    const struct flag *flag = find_flag(ctl->verb, word, size);
+    const struct flag *flag = ctl_find_flag(ctl->verb, word, size);
     if (!flag)
         return unknown_flag(ctl, word);
     *used_next = flag->value_name && !equals;
@@ -210,24 +230,4 @@ bool ctl_parse(struct ctl *ctl, int argc, char **argv)
         i += used_next;
     }
     return true;
-}
-
-void ctl_print_help(const struct verb *verb)
-{
-    printf("pilotctl %s %s\n\n%s\n\n", verb->name, verb->args_help, verb->help);
-    for (const struct flag *const *f = verb->flags; *f; f++) {
-        char letter[8] = "    ";
-        if ((*f)->letter)
-            snprintf(letter, sizeof letter, "-%c, ", (*f)->letter);
-        printf("  %s%-14s %-10s %s",
-            letter,
-            (*f)->name,
-            (*f)->value_name ? (*f)->value_name : "",
-            (*f)->help);
-        if ((*f)->fallback)
-            printf(" (default %s)", (*f)->fallback);
-        if ((*f)->env)
-            printf(" [%s]", (*f)->env);
-        puts("");
-    }
 }

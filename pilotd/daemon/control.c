@@ -1,7 +1,7 @@
 #include "daemon/control.h"
 
+#include "base/version.h"
 #include "daemon/address.h"
-#include "daemon/version.h"
 #include "xds/room.h"
 #include "xds/status_page.h"
 

@@ -1,11 +1,11 @@
 #include "daemon/lifecycle.h"
 
+#include "base/version.h"
 #include "daemon/address.h"
 #include "daemon/admin.h"
 #include "daemon/control.h"
 #include "daemon/dev.h"
 #include "daemon/tidy.h"
-#include "daemon/version.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -2,9 +2,9 @@
 
 #include "base/buf.h"
 
+#include "base/version.h"
 #include "base/yaml.h"
 #include "daemon/address.h"
-#include "daemon/version.h"
 #include "model/duration.h"
 #include "xds/server.h"
 

@@ -1,8 +1,8 @@
 #include "daemon/report.h"
 
+#include "base/version.h"
 #include "daemon/control.h"
 #include "daemon/json_out.h"
-#include "daemon/version.h"
 
 #include <string.h>
 #include <unistd.h>

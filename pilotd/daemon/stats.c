@@ -1,6 +1,6 @@
 #include "daemon/stats.h"
 
-#include "daemon/version.h"
+#include "base/version.h"
 
 #define COUNTER(name, member, help)                                                                \
     {                                                                                              \

@@ -85,7 +85,7 @@ def test_validate_reads_standard_input_and_json():
     (("apply",), "-f FILE is needed"),
     (("apply", "--fil", "x"), "did you mean --file"),
     (("get", "widgets"), "unknown kind"),
-    (("status", "-o", "xml"), "table or json"),
+    (("status", "-o", "xml"), "must be table, wide, name, json or yaml"),
     (("bootstrap", "nonsense"), "TYPE~IP~NAME.NAMESPACE~DOMAIN"),
 ])
 def test_wrong_usage_exits_2_and_says_what_is_meant(arguments, says):

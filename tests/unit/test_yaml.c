@@ -268,6 +268,33 @@ static void test_paths_quote_keys_that_are_no_identifiers(void **state)
     buf_fini(&path);
 }
 
+/* What is written is read as the same tree: texts that look like something else, too. */
+static void test_what_is_written_reads_the_same(void **state)
+{
+    static const char json[] = "{\"a\":[1,-2.5,true,null,[],{},\"\"],\"texts\":[\"true\",\"no\","
+                               "\"null\",\"017\",\"1e3\",\".5\","
+                               "\"~\",\"a: b\",\"# c\",\"- d\",\"two\\nlines\\n\",\" blank "
+                               "\",\"*\",\"&x\",\"é\",\"\\u0007\"],"
+                               "\"on\":{\"a b\":[[1],{\"x\":{\"y\":[]}}]}}";
+    struct reading *r = *state;
+    struct buf out = { 0 };
+    struct yaml_file file = { 0 };
+    struct diags d;
+    cJSON *tree = cJSON_Parse(json);
+    assert_non_null(tree);
+
+    yaml_write(tree, &out);
+
+    diags_init(&d, r->a);
+    yaml_read(out.data, out.size, &file, &d);
+    assert_int_equal(d.errors, 0);
+    assert_int_equal(file.documents.count, 1);
+    assert_true(cJSON_Compare(tree, file.documents.items[0].root, true));
+    yaml_file_fini(&file);
+    cJSON_Delete(tree);
+    buf_fini(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -286,6 +313,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_nesting_is_limited, setup, teardown),
         cmocka_unit_test_setup_teardown(
             test_paths_quote_keys_that_are_no_identifiers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_written_reads_the_same, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
