@@ -2,6 +2,7 @@
 
 #include <openssl/evp.h>
 #include <string.h>
+#include <xxhash.h>
 
 struct hasher {
     EVP_MD_CTX *ctx;
@@ -54,6 +55,11 @@ struct hash128 hash128_of(const void *bytes, size_t size_bytes)
     unsigned char digest[EVP_MAX_MD_SIZE];
     INVARIANT(EVP_Digest(bytes, size_bytes, digest, NULL, EVP_sha256(), NULL) == 1);
     return cut(digest);
+}
+
+uint64_t hash64_of(const void *bytes, size_t size_bytes)
+{
+    return XXH3_64bits(bytes, size_bytes);
 }
 
 bool hash128_equal(const struct hash128 *a, const struct hash128 *b)

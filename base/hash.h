@@ -1,6 +1,7 @@
 /*
  * hash: SHA-256 cut to its first 128 bits, the project's one content hash (resource versions,
- * object digests, the snapshot's hash). The door to OpenSSL's EVP digest.
+ * object digests, the snapshot's hash). The door to OpenSSL's EVP digest and to
+ * xxHash.
  */
 #ifndef BASE_HASH_H
 #define BASE_HASH_H
@@ -14,6 +15,9 @@ struct hash128 {
 };
 
 struct hash128 hash128_of(const void *bytes, size_t size_bytes);
+/* XXH3, for tables and sums that never leave the process. */
+uint64_t hash64_of(const void *bytes, size_t size_bytes);
+
 bool hash128_equal(const struct hash128 *a, const struct hash128 *b);
 
 /* 32 lower-case hexadecimal digits and a NUL. */

@@ -1,9 +1,9 @@
 #include "replication/key_index.h"
 
+#include "base/hash.h"
 #include "base/map.h"
 
 #include <string.h>
-#include <xxhash.h>
 
 struct told {
     int64_t create_revision, mod_revision;
@@ -43,7 +43,7 @@ void key_index_begin(struct key_index *index)
 
 static uint64_t hash_value(const struct store_entry *entry)
 {
-    return XXH3_64bits(entry->value, entry->size);
+    return hash64_of(entry->value, entry->size);
 }
 
 bool key_index_compare(struct key_index *index, const struct store_entry *entry)

@@ -1,7 +1,8 @@
 #include "xds/quota.h"
 
+#include "base/hash.h"
+
 #include <string.h>
-#include <xxhash.h>
 
 static bool take_room(struct quota *q)
 {
@@ -15,7 +16,7 @@ static bool take_room(struct quota *q)
 bool quota_refuses(struct quota *q, int64_t streams, const char *who)
 {
     int64_t cap = atomic_load_explicit(&q->cap, memory_order_relaxed);
-    uint64_t hash = XXH3_64bits(who, strlen(who));
+    uint64_t hash = hash64_of(who, strlen(who));
     _Atomic uint64_t *place = &q->refused_last[hash % QUOTA_REMEMBERED];
     if (cap == 0 || streams < cap)
         return false;

@@ -7,6 +7,8 @@
 /* What is referred to goes last. */
 static const enum xds_type removal_order[] = { XDS_LISTENER, XDS_ROUTE, XDS_CLUSTER, XDS_ENDPOINT };
 
+enum { ENTRIES_AT_ONCE = 64 }; /* so many are not put among the others one by one */
+
 /* ---- out ---- */
 
 void xds_out_init(struct xds_out *out)
@@ -77,8 +79,8 @@ struct comparison {
 /* The cluster that the proxy has, or is to have. */
 static const struct hash128 *cluster_version(const struct xds_stream *s, const char *name)
 {
-    const known_entry *e = known_find(&s->types[XDS_CLUSTER].known, name);
-    const struct hash128 *held = e ? known_held_version(*e) : NULL;
+    known_entry e = known_of(&s->types[XDS_CLUSTER].known, name);
+    const struct hash128 *held = e ? known_held_version(e) : NULL;
     const struct xds_resource *wanted = held ? NULL : xds_view_find(s->view, XDS_CLUSTER, name);
     return wanted ? &wanted->version : held;
 }
@@ -145,33 +147,27 @@ static known_entry compare_name(const struct xds_stream *s, const struct type_st
     return e;
 }
 
-/* Most names are known by the very resource that is wanted: no need to compare text. */
-int stream_name_order(const struct xds_resource *r, const struct known *k, size_t at)
+/* All names that something may be to be done for. A proxy that goes by names, and has few of them,
+ * need not be held against the whole view; nor one of which is known what it has otherwise. */
+static struct known_walk walk(const struct xds_stream *s, enum xds_type type)
 {
-    if (!r)
-        return 1;
-    if (at == k->count)
-        return -1;
-    return known_resource(k->items[at]) == r ? 0 : strcmp(r->name, known_name(k->items[at]));
+    const struct type_state *t = &s->types[type];
+    bool has_few = t->known.count * 8 < xds_view_count(s->view, type);
+    return (struct known_walk){ .known = &t->known,
+        .view = s->view,
+        .type = type,
+        .only_entries = t->known.rest || (!t->is_wildcard && has_few) };
 }
 
 static struct comparison compare_type(struct xds_stream *s, enum xds_type type)
 {
     struct type_state *t = &s->types[type];
+    struct known_walk w = walk(s, type);
     struct comparison c = { 0 };
-    struct xds_cursor cursor = { 0 };
-    struct xds_resource *r = xds_view_next(s->view, type, &cursor);
-    size_t at = 0;
-    while (r || at < t->known.count) {
-        int order = stream_name_order(r, &t->known, at);
-        struct xds_resource *wanted = order <= 0 ? r : NULL;
-        if (order >= 0)
-            t->known.items[at] = compare_name(s, t, wanted, t->known.items[at], &c);
-        else
-            compare_name(s, t, wanted, 0, &c);
-        if (order <= 0)
-            r = xds_view_next(s->view, type, &cursor);
-        at += order >= 0;
+    while (known_walk_next(&w)) {
+        known_entry e = compare_name(s, t, w.r, w.e, &c);
+        if (w.is_entry)
+            t->known.items[w.at - 1] = e;
     }
     return c;
 }
@@ -182,7 +178,6 @@ static struct comparison compare_type(struct xds_stream *s, enum xds_type type)
 struct building {
     struct xds_stream *s;
     enum xds_type type;
-    size_t at;    /* of the entry, in what was known */
     bool removes; /* the removals' turn */
     bool is_whole;
     struct known *next;
@@ -190,17 +185,6 @@ struct building {
     struct xds_response *response;
     string_list warming; /* clusters that are new to the proxy, or changed */
 };
-
-/* What is known from now on: an entry that was sent just now, or as it was. */
-static void append_sent(struct building *b, known_entry e)
-{
-    known_append(b->next, e, b->out->now_ms);
-}
-
-static void append_as_it_was(struct building *b, known_entry e)
-{
-    known_append(b->next, e, known_sent_ms(&b->s->types[b->type].known, b->at));
-}
 
 static void add_resource(struct building *b, struct xds_resource *r)
 {
@@ -214,9 +198,9 @@ static void add_resource(struct building *b, struct xds_resource *r)
  * none. State-of-the-world has no word for that but an empty assignment. */
 static void add_no_endpoints(struct building *b, const char *name)
 {
-    const known_entry *cluster = known_find(&b->s->types[XDS_CLUSTER].known, name);
+    known_entry cluster = known_of(&b->s->types[XDS_CLUSTER].known, name);
     struct buf bytes = { 0 };
-    if (!cluster || !known_is_held(*cluster))
+    if (!cluster || !known_is_held(cluster))
         return;
     pb_append_field(&bytes, 1, name, strlen(name)); /* cluster_name */
     struct xds_resource *none =
@@ -232,7 +216,7 @@ static bool answer_awaited(struct building *b, known_entry e)
     if (b->removes || !kept)
         return false;
     add_resource(b, kept);
-    append_sent(b, e & ~(known_entry)KNOWN_RESEND);
+    known_append(b->next, e & ~(known_entry)KNOWN_RESEND);
     return true;
 }
 
@@ -252,7 +236,7 @@ static void keep(struct building *b, known_entry e)
     struct xds_resource *kept = known_resource(e);
     if (b->is_whole && kept)
         add_resource(b, kept);
-    append_as_it_was(b, e);
+    known_append(b->next, e);
 }
 
 static void build_absent(struct building *b, known_entry e)
@@ -268,7 +252,7 @@ static void build_absent(struct building *b, known_entry e)
     if (is_held || (is_asked && !known_is_told_absent(e)))
         deny(b, e);
     if (is_asked)
-        append_sent(b, known_nothing(known_name(e), KNOWN_ASKED, true));
+        known_append(b->next, known_nothing(known_name(e), KNOWN_ASKED, true));
     known_drop(e);
 }
 
@@ -281,35 +265,42 @@ static void build_wanted(struct building *b, struct xds_resource *r, known_entry
     if (!has_it && b->type == XDS_CLUSTER)
         list_push(b->out->arena, &b->warming, r->name);
     if (has_it) {
-        append_as_it_was(b, share(b->s, r, e));
+        known_append(b->next, share(b->s, r, e));
         return;
     }
-    append_sent(b, known_sent(r, (unsigned)(e & KNOWN_ASKED)));
+    known_append(b->next, known_sent(r, (unsigned)(e & KNOWN_ASKED)));
     if (e)
         known_drop(e);
 }
 
-static void build_name(struct building *b, struct xds_resource *r, known_entry e)
+static void build_name(struct building *b, const struct known_walk *w)
 {
-    bool is_asked = b->s->types[b->type].is_wildcard || (e & KNOWN_ASKED);
-    if (!r)
-        build_absent(b, e);
+    bool is_asked = b->s->types[b->type].is_wildcard || (w->e & KNOWN_ASKED);
+    if (w->e && !w->is_entry)
+        add_resource(b, w->r); /* of the rest, which only a whole set repeats */
+    else if (!w->r)
+        build_absent(b, w->e);
     else if (is_asked)
-        build_wanted(b, r, e);
-    else if (e)
-        known_drop(e);
+        build_wanted(b, w->r, w->e);
+    else if (w->known->rest)
+        known_append(b->next, known_nothing(w->r->name, 0, false));
+    if (w->r && !is_asked && w->is_entry)
+        known_drop(w->e);
 }
 
 /* Envoy warms a cluster that it is sent: it waits for its endpoints, which go again after it. */
 static void warm(struct xds_stream *s, const string_list *clusters)
 {
     struct type_state *endpoints = &s->types[XDS_ENDPOINT];
+    if (endpoints->known.rest)
+        known_add(&endpoints->known, clusters);
     for (size_t i = 0; i < clusters->count; i++) {
         known_entry *e = known_find(&endpoints->known, clusters->items[i]);
         bool is_asked = endpoints->is_wildcard || (e && (*e & KNOWN_ASKED));
-        if (e)
+        if (e && !known_is_nothing(*e)) {
             *e |= KNOWN_RESEND;
-        endpoints->is_dirty |= e != NULL;
+            endpoints->is_dirty = true;
+        }
         if (!is_asked && xds_view_find(s->view, XDS_ENDPOINT, clusters->items[i]))
             s->awaits_names = s->has_named_endpoints;
     }
@@ -353,7 +344,7 @@ static void send(
     struct type_state *t = &s->types[type];
     struct known next = { 0 };
     struct xds_response response;
-    struct xds_cursor cursor = { 0 };
+    struct known_walk w = walk(s, type);
     response_open(s, type, &response);
     struct building b = { .s = s,
         .type = type,
@@ -362,15 +353,12 @@ static void send(
         .next = &next,
         .out = out,
         .response = &response };
-    struct xds_resource *r = xds_view_next(s->view, type, &cursor);
-    while (r || b.at < t->known.count) {
-        int order = stream_name_order(r, &t->known, b.at);
-        build_name(&b, order <= 0 ? r : NULL, order >= 0 ? t->known.items[b.at] : 0);
-        if (order <= 0)
-            r = xds_view_next(s->view, type, &cursor);
-        b.at += order >= 0;
-    }
+    w.only_entries &= !b.is_whole;
+    while (known_walk_next(&w))
+        build_name(&b, &w);
     known_take(&t->known, &next);
+    known_tidy(&t->known);
+    known_note_sent(&t->known, response.resources.items, response.resources.count, out->now_ms);
     if (b.is_whole && !removes && has_removals)
         version_of_transition(&response);
     warm(s, &b.warming);
@@ -389,6 +377,8 @@ static void settle(struct xds_stream *s, enum xds_type type)
     struct type_state *t = &s->types[type];
     t->is_dirty = false;
     t->settled = s->view->own[type].hash;
+    known_tidy(&t->known);
+    known_keep_rest(&t->known, s->view, type, t->is_wildcard ? 0 : KNOWN_ASKED);
     t->sent_revision = t->acked_revision = s->view->revision;
 }
 
@@ -484,15 +474,15 @@ static void pump(struct xds_stream *s, struct xds_out *out)
 static void resume(struct xds_stream *s, enum xds_type type)
 {
     struct type_state *t = &s->types[type];
-    struct xds_cursor cursor = { 0 };
     char current[HASH128_TEXT_BYTES];
     if (!s->view || !t->resumed_version)
         return;
     bool may_skip = t->is_wildcard && !t->known.count;
     hash128_text(&s->view->own[type].hash, current);
     if (may_skip && strcmp(current, t->resumed_version) == 0) {
-        for (struct xds_resource *r; (r = xds_view_next(s->view, type, &cursor));)
-            known_append(&t->known, known_sent(r, 0), 0);
+        t->known.rest = s->view;
+        t->known.type = type;
+        t->known.rest_flags = 0;
         t->must_answer = false;
     }
     free(t->resumed_version);
@@ -503,9 +493,15 @@ void xds_stream_view(struct xds_stream *s, struct xds_view *view, struct xds_out
 {
     struct xds_view *former = s->view;
     s->view = xds_view_retain(view);
-    xds_view_release(former);
-    for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++)
+    for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++) {
+        struct known *known = &s->types[type].known;
+        string_list names = { 0 };
+        if (known->rest)
+            xds_view_changes(out->arena, former, view, type, &names);
+        known_move(known, view, &names);
         resume(s, type);
+    }
+    xds_view_release(former);
     pump(s, out);
 }
 
@@ -532,8 +528,11 @@ bool xds_stream_has_joined(const struct xds_stream *s, enum xds_type last)
 
 static void mark_flight(struct type_state *t, bool is_refused)
 {
+    if (is_refused && t->flight.count > ENTRIES_AT_ONCE)
+        known_spread(&t->known);
     for (size_t i = 0; i < t->flight.count; i++) {
-        known_entry *e = known_find(&t->known, t->flight.resources[i]->name);
+        known_entry *e = is_refused ? known_own(&t->known, t->flight.resources[i]->name)
+                                    : known_find(&t->known, t->flight.resources[i]->name);
         if (!e || !known_is_version(*e, &t->flight.resources[i]->version))
             continue;
         *e = is_refused ? *e | KNOWN_REFUSED : *e & ~(known_entry)KNOWN_REFUSED;
@@ -564,11 +563,21 @@ static bool has_wildcard_name(const string_list *names)
     return false;
 }
 
+/* What the rest says of a name hangs on it. */
+static void set_wildcard(struct type_state *t, bool is_wildcard)
+{
+    if (is_wildcard != t->is_wildcard)
+        known_spread(&t->known);
+    t->is_wildcard = is_wildcard;
+}
+
 static void open_type(struct xds_stream *s, const struct xds_request *request)
 {
     struct type_state *t = &s->types[request->type];
     bool may_be_wildcard = request->type == XDS_CLUSTER || request->type == XDS_LISTENER;
     t->is_subscribed = true;
+    if (request->type == XDS_ENDPOINT) /* clusters need not stay apart any more */
+        s->types[XDS_CLUSTER].is_dirty = true;
     t->is_wildcard = !request->names.count && may_be_wildcard;
 }
 
@@ -597,8 +606,8 @@ static void take_initial(struct xds_stream *s, const struct xds_request *request
             continue;
         known_drop(*e);
         *e = known_version(held->name, held->version);
-        known_entry *cluster = known_find(&s->types[XDS_CLUSTER].known, held->name);
-        if (request->type == XDS_ENDPOINT && cluster && known_resource(*cluster))
+        known_entry cluster = known_of(&s->types[XDS_CLUSTER].known, held->name);
+        if (request->type == XDS_ENDPOINT && cluster && known_resource(cluster))
             *e |= KNOWN_RESEND;
     }
 }
@@ -641,13 +650,15 @@ static bool request_delta(struct xds_stream *s, const struct xds_request *reques
         open_type(s, request);
         take_initial(s, request, a);
     }
-    t->is_wildcard |= has_wildcard_name(&request->names);
+    set_wildcard(t, t->is_wildcard || has_wildcard_name(&request->names));
     t->must_answer |= is_first && t->is_wildcard && !request->initial.count;
     bool has_news = false;
     add_names(t, &request->names, a);
     for (size_t i = 0; i < request->names.count; i++)
         has_news |= subscribe(t, request->names.items[i], !is_first);
-    t->is_wildcard &= !has_wildcard_name(&request->unsubscribe);
+    set_wildcard(t, t->is_wildcard && !has_wildcard_name(&request->unsubscribe));
+    if (t->known.rest)
+        add_names(t, &request->unsubscribe, a);
     for (size_t i = 0; i < request->unsubscribe.count; i++)
         unsubscribe(t, request->unsubscribe.items[i]);
     if (request->unsubscribe.count && !t->is_wildcard)
@@ -665,18 +676,34 @@ static bool has_unasked(const struct type_state *t, const string_list *names)
     return false;
 }
 
-/* The names of a request are the whole subscription: those that are missing now are dropped. */
+/* Of a set of names, in whatever order. */
+static uint64_t sum_of(const string_list *names)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < names->count; i++)
+        sum += hash64_of(names->items[i], strlen(names->items[i]));
+    return sum;
+}
+
+/* The names of a request are the whole subscription: those that are missing now are dropped. Most
+ * requests are acknowledgements, which repeat it. */
 static bool request_sotw(struct xds_stream *s, const struct xds_request *request, struct arena *a)
 {
     struct type_state *t = &s->types[request->type];
+    uint64_t sum = sum_of(&request->names);
+    if (t->is_subscribed && sum == t->asked_sum)
+        return false;
+    t->asked_sum = sum;
     if (!t->is_subscribed) {
         open_type(s, request);
         t->must_answer = true;
         t->resumed_version = *request->version_info ? xstrdup(request->version_info) : NULL;
     }
     if (request->names.count)
-        t->is_wildcard = has_wildcard_name(&request->names);
+        set_wildcard(t, has_wildcard_name(&request->names));
     resume(s, request->type);
+    if (request->names.count)
+        known_spread(&t->known);
     add_names(t, &request->names, a);
     bool has_news = has_unasked(t, &request->names);
     for (size_t i = 0; i < t->known.count; i++)

@@ -36,6 +36,7 @@ struct type_state {
     int64_t sent_ms, acked_ms;
     uint64_t acks, nacks;
     struct refusal *refusals; /* from the newest on */
+    uint64_t asked_sum;       /* SotW: of the names that were asked for last; 0: none */
     char *resumed_version; /* SotW: what a wildcard said it has, until there is a view to compare */
 };
 
@@ -48,8 +49,6 @@ struct xds_stream {
     bool has_named_endpoints;
     struct type_state types[XDS_TYPE_COUNT];
 };
-/* Where a name of the view (or NULL) stands to the known entry at a place: as strcmp. */
-int stream_name_order(const struct xds_resource *r, const struct known *k, size_t at);
 /* As a proxy of Delta is told it, and tells it when it comes back. */
 struct hash128 stream_wire_version(const struct xds_stream *s, const struct xds_resource *r);
 /* Takes over what is in flight. */

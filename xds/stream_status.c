@@ -78,19 +78,17 @@ static enum xds_sync sync_of(
                : XDS_SYNCED;
 }
 
-static void tell(const struct xds_stream *s, const struct type_state *t, size_t at,
-    struct xds_resource *r, struct xds_resource_status *status)
+static void tell(const struct xds_stream *s, const struct type_state *t, const struct known_walk *w,
+    struct xds_resource_status *status)
 {
-    known_entry e = t->known.items[at];
-    const struct xds_resource *sent = known_resource(e);
-    const struct refusal *refusal =
-        e & KNOWN_REFUSED ? refusal_of(t, known_name(e)) : (const struct refusal *)NULL;
-    status->name = known_name(e);
-    status->sync = sync_of(s, t, e, r);
-    status->has_version = known_is_held(e);
+    const struct xds_resource *sent = known_resource(w->e);
+    const struct refusal *refusal = w->e & KNOWN_REFUSED ? refusal_of(t, known_name(w->e)) : NULL;
+    status->name = known_name(w->e);
+    status->sync = sync_of(s, t, w->e, w->r);
+    status->has_version = known_is_held(w->e);
     if (status->has_version)
-        status->version = sent ? stream_wire_version(s, sent) : *known_held_version(e);
-    status->sent_ms = status->has_version ? known_sent_ms(&t->known, at) : 0;
+        status->version = sent ? stream_wire_version(s, sent) : *known_held_version(w->e);
+    status->sent_ms = status->has_version ? known_sent_ms(&t->known, status->name) : 0;
     status->refusal = refusal ? refusal->text : NULL;
     status->refused_ms = refusal ? refusal->refused_ms : 0;
 }
@@ -101,23 +99,21 @@ static bool next_of_type(
     const struct xds_stream *s, struct xds_status_cursor *c, struct xds_resource_status *status)
 {
     const struct type_state *t = &s->types[c->type];
-    for (;;) {
-        struct xds_cursor ahead = c->view;
-        struct xds_resource *r = s->view ? xds_view_next(s->view, c->type, &ahead) : NULL;
-        if (!r && c->at == t->known.count)
-            return false;
-        int order = stream_name_order(r, &t->known, c->at);
+    struct known_walk w = {
+        .known = &t->known, .view = s->view, .type = c->type, .at = c->at, .cursor = c->view
+    };
+    bool is_told = false;
+    while (!is_told && known_walk_next(&w)) {
         *status = (struct xds_resource_status){ .type = c->type };
-        if (order <= 0)
-            c->view = ahead;
-        if (!r || order >= 0) {
-            tell(s, t, c->at++, order == 0 ? r : NULL, status);
-            return true;
-        }
-        status->name = r->name;
-        if (t->is_wildcard)
-            return true;
+        is_told = t->is_wildcard || !known_is_nothing(w.e);
+        if (w.e)
+            tell(s, t, &w, status);
+        else
+            status->name = w.r->name;
     }
+    c->at = w.at;
+    c->view = w.cursor;
+    return is_told;
 }
 
 bool xds_stream_next_status(
@@ -141,11 +137,21 @@ struct xds_status_cursor xds_stream_status_after(
 
 /* ---- status ---- */
 
+/* Of the view, those that have no entry and of which the proxy has what there is. */
+static size_t rest_count(const struct known *k)
+{
+    struct known_walk w = { .known = k, .view = k->rest, .type = k->type, .only_entries = true };
+    size_t count = k->rest ? xds_view_count(k->rest, k->type) : 0;
+    while (k->rest && known_walk_next(&w))
+        count -= w.r != NULL;
+    return count;
+}
+
 size_t xds_stream_name_count(const struct xds_stream *s)
 {
     size_t count = 0;
     for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++)
-        count += s->types[type].known.count;
+        count += s->types[type].known.count + rest_count(&s->types[type].known);
     return count;
 }
 
@@ -166,6 +172,7 @@ void xds_stream_status(
         .refused_ms = t->refusals ? t->refusals->refused_ms : 0,
         .last_nack = t->refusals ? t->refusals->text : "",
     };
+    status->subscribed = status->sent_resources = rest_count(&t->known);
     for (size_t i = 0; i < t->known.count; i++) {
         known_entry e = t->known.items[i];
         status->subscribed += t->is_wildcard || (e & KNOWN_ASKED);

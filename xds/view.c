@@ -2,6 +2,35 @@
 
 #include <string.h>
 
+/*
+ * From one view to the next: the names that are other. Steps hang on one another, so that a proxy
+ * which missed some finds what it missed; STEPS_MAX are kept.
+ */
+enum { STEPS_MAX = 32 };
+
+struct xds_step {
+    struct refcount refs;
+    struct hash128 from; /* of the view before */
+    struct xds_step *former;
+    size_t depth;
+    struct xds_resource **changed[XDS_TYPE_COUNT]; /* for their names; retained */
+    size_t counts[XDS_TYPE_COUNT];
+};
+
+static void step_release(struct xds_step *step)
+{
+    while (step && refcount_release(&step->refs)) {
+        struct xds_step *former = step->former;
+        for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++) {
+            for (size_t i = 0; i < step->counts[type]; i++)
+                xds_resource_release(step->changed[type][i]);
+            free(step->changed[type]);
+        }
+        free(step);
+        step = former;
+    }
+}
+
 static int compare_items(const void *left, const void *right)
 {
     const struct xds_resource *a = *(const struct xds_resource *const *)left;
@@ -49,6 +78,7 @@ struct xds_view *xds_view_new(int64_t revision, struct xds_view *base,
     struct xds_resource **const lists[XDS_TYPE_COUNT], const size_t counts[XDS_TYPE_COUNT])
 {
     struct xds_view *v = xcalloc(1, sizeof *v);
+    struct hasher *h = hasher_new();
     refcount_init(&v->refs);
     v->revision = revision;
     v->base = base ? xds_view_retain(base) : NULL;
@@ -56,7 +86,9 @@ struct xds_view *xds_view_new(int64_t revision, struct xds_view *base,
     for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++) {
         v->own[type] = make_set(lists[type], counts[type]);
         v->own[type].hash = hash_type(v, type);
+        hasher_add(h, &v->own[type].hash, sizeof v->own[type].hash);
     }
+    v->hash = hasher_finish(h);
     return v;
 }
 
@@ -75,8 +107,104 @@ void xds_view_release(struct xds_view *v)
             xds_resource_release(v->own[type].items[i]);
         free(v->own[type].items);
     }
+    step_release(v->step);
     xds_view_release(v->base);
     free(v);
+}
+
+/* ---- from one view to another ---- */
+
+/* What two sets, walked by name, come to next: of one name, one of them NULL if only one has it. */
+struct both {
+    const struct xds_set *left, *right;
+    size_t l, r;
+    struct xds_resource *in_left, *in_right;
+};
+
+static bool next_of_both(struct both *b)
+{
+    struct xds_resource *left = b->l < b->left->count ? b->left->items[b->l] : NULL;
+    struct xds_resource *right = b->r < b->right->count ? b->right->items[b->r] : NULL;
+    int order = left == right ? 0 : !left ? 1 : !right ? -1 : strcmp(left->name, right->name);
+    b->in_left = order <= 0 ? left : NULL;
+    b->in_right = order >= 0 ? right : NULL;
+    b->l += b->in_left != NULL;
+    b->r += b->in_right != NULL;
+    return left || right;
+}
+
+/* The next resource that is in one alone, or not the same in both; NULL at the end. */
+static struct xds_resource *next_change(struct both *b)
+{
+    while (next_of_both(b)) {
+        bool is_same = b->in_left == b->in_right ||
+                       (b->in_left && b->in_right &&
+                           hash128_equal(&b->in_left->version, &b->in_right->version));
+        if (!is_same)
+            return b->in_right ? b->in_right : b->in_left;
+    }
+    return NULL;
+}
+
+static void push_changes(
+    struct arena *a, const struct xds_set *from, const struct xds_set *to, string_list *names)
+{
+    struct both both = { .left = from, .right = to };
+    for (struct xds_resource *r; (r = next_change(&both));)
+        list_push(a, names, r->name);
+}
+
+void xds_view_follow(struct xds_view *v, const struct xds_view *former)
+{
+    struct xds_step *step = xcalloc(1, sizeof *step);
+    INVARIANT(!v->base && !former->base && !v->step);
+    refcount_init(&step->refs);
+    step->from = former->hash;
+    if (former->step && former->step->depth < STEPS_MAX) {
+        refcount_retain(&former->step->refs);
+        step->former = former->step;
+        step->depth = former->step->depth + 1;
+    }
+    for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++) {
+        struct both both = { .left = &former->own[type], .right = &v->own[type] };
+        size_t *count = &step->counts[type];
+        for (struct xds_resource *r; (r = next_change(&both)); (*count)++) {
+            if ((*count & (*count - 1)) == 0)
+                step->changed[type] = xrealloc(
+                    step->changed[type], (*count ? *count * 2 : 1) * sizeof *step->changed[type]);
+            step->changed[type][*count] = xds_resource_retain(r);
+        }
+    }
+    v->step = step;
+}
+
+/* By the steps between the two, if they are known. */
+static bool push_steps(struct arena *a, const struct xds_view *from, const struct xds_view *to,
+    enum xds_type type, string_list *names)
+{
+    const struct xds_step *first = to->step;
+    while (first && !hash128_equal(&first->from, &from->hash))
+        first = first->former;
+    if (!first)
+        return false;
+    for (const struct xds_step *step = to->step; step; step = step->former) {
+        for (size_t i = 0; i < step->counts[type]; i++)
+            list_push(a, names, step->changed[type][i]->name);
+        if (step == first)
+            break;
+    }
+    return true;
+}
+
+void xds_view_changes(struct arena *a, const struct xds_view *from, const struct xds_view *to,
+    enum xds_type type, string_list *names)
+{
+    static const struct xds_set nothing = { 0 };
+    const struct xds_view *was = from->base, *is = to->base;
+    push_changes(a, &from->own[type], &to->own[type], names);
+    if (was == is || (was && is && push_steps(a, was, is, type, names)))
+        return;
+    push_changes(a, was ? &was->own[type] : &nothing, is ? &is->own[type] : &nothing, names);
 }
 
 /* The first whose name is not before `name`. */

@@ -8,7 +8,10 @@
 #ifndef XDS_VIEW_H
 #define XDS_VIEW_H
 
+#include "base/arena.h"
 #include "xds/resource.h"
+
+struct xds_step;
 
 struct xds_set {
     struct xds_resource **items;
@@ -19,6 +22,8 @@ struct xds_set {
 struct xds_view {
     struct refcount refs;
     int64_t revision;
+    struct hash128 hash;   /* over those of all types */
+    struct xds_step *step; /* what is other than in those before it; NULL: none are known */
     struct xds_view *base; /* retained, or NULL; a base has no base */
     struct xds_set own[XDS_TYPE_COUNT];
 };
@@ -29,6 +34,14 @@ struct xds_view *xds_view_new(int64_t revision, struct xds_view *base,
     struct xds_resource **const lists[XDS_TYPE_COUNT], const size_t counts[XDS_TYPE_COUNT]);
 struct xds_view *xds_view_retain(struct xds_view *v);
 void xds_view_release(struct xds_view *v); /* NULL is fine */
+
+/* Says which view, of the same proxies, came before this one (without a base), so that
+ * xds_view_changes need not look for what is other. Before other threads see `v`. */
+void xds_view_follow(struct xds_view *v, const struct xds_view *former);
+/* The names of which the two have not the same, appended; some, perhaps, in which they do not
+ * differ, or twice. The names belong to the views. */
+void xds_view_changes(struct arena *a, const struct xds_view *from, const struct xds_view *to,
+    enum xds_type type, string_list *names);
 
 /* The one of that name, or NULL. They are sorted by name, as a view's and a response's are. */
 struct xds_resource *xds_resources_find(

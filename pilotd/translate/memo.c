@@ -1,9 +1,8 @@
 #include "translate/memo.h"
 
 #include <string.h>
-#include <xxhash.h>
 
-#define HASH_FUNCTION(key, size, out) ((out) = (unsigned)XXH3_64bits((key), (size)))
+#define HASH_FUNCTION(key, size, out) ((out) = (unsigned)hash64_of((key), (size)))
 #include <uthash.h>
 
 /* How many generations a resource that nobody asks for is kept. */

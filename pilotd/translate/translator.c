@@ -11,6 +11,7 @@ struct translator {
     struct memo *memo;
     struct snapshot *snapshot; /* of the build under way */
     struct map bases;          /* base_key → struct xds_view *, of this build */
+    struct map former;         /* likewise, of the build before */
     struct xds_view *reference;
 };
 
@@ -31,6 +32,7 @@ void translator_free(struct translator *t)
     if (!t)
         return;
     map_fini(&t->bases, release_view);
+    map_fini(&t->former, release_view);
     snapshot_release(t->snapshot);
     xds_view_release(t->reference);
     memo_free(t->memo);
@@ -39,7 +41,8 @@ void translator_free(struct translator *t)
 
 void translator_begin(struct translator *t, struct snapshot *s)
 {
-    map_fini(&t->bases, release_view);
+    map_fini(&t->former, release_view);
+    t->former = t->bases;
     t->bases = (struct map){ 0 };
     snapshot_retain(s);
     snapshot_release(t->snapshot);
@@ -156,6 +159,9 @@ static struct xds_view *base_get(struct translator *t, struct arena *a, const st
     struct xds_view *base = map_find(&t->bases, key);
     if (!base) {
         base = base_build(t, scope);
+        const struct xds_view *former = map_find(&t->former, key);
+        if (former)
+            xds_view_follow(base, former);
         map_put(&t->bases, key, base);
     }
     return base;

@@ -145,17 +145,35 @@ static void change_mesh(struct run *r)
     drop_clusters(r);
 }
 
+/* Clusters are the base's, but for some now and then. A base knows the one before it, mostly. */
+static struct xds_view *make_view(struct run *r, const char *shared, const char *own)
+{
+    int64_t revision = (int64_t)++r->next_version;
+    struct xds_view *base = xds_view_of(revision, NULL, shared);
+    struct xds_view *view = xds_view_of(revision, base, own);
+    if (r->view && pick(r, 4))
+        xds_view_follow(base, r->view->base);
+    xds_view_release(base);
+    return view;
+}
+
 static void publish(struct run *r)
 {
-    struct buf text = { 0 };
+    struct buf shared = { 0 }, own = { 0 };
     const struct mesh *m = &r->mesh;
-    buf_text(&text, "");
+    buf_text(&shared, "");
+    buf_text(&own, "");
     for (unsigned c = 0; c < CLUSTERS; c++)
         if (m->clusters[c])
-            buf_printf(&text, "C:c%u=%u E:c%u=%u ", c, m->clusters[c], c, m->endpoints[c]);
+            buf_printf(pick(r, 8) ? &shared : &own,
+                "C:c%u=%u E:c%u=%u ",
+                c,
+                m->clusters[c],
+                c,
+                m->endpoints[c]);
     for (unsigned t = 0; t < TABLES; t++)
         if (m->listeners[t])
-            buf_printf(&text,
+            buf_printf(&own,
                 "L:t%u=%u@c%u R:t%u=%u@c%u ",
                 t,
                 m->listeners[t],
@@ -163,9 +181,15 @@ static void publish(struct run *r)
                 t,
                 m->routes[t],
                 m->route_target[t]);
+    struct xds_view *view = make_view(r, shared.data, own.data);
     xds_view_release(r->view);
-    r->view = xds_view_of((int64_t)++r->next_version, NULL, text.data);
-    buf_fini(&text);
+    r->view = view;
+    buf_fini(&shared);
+    buf_fini(&own);
+}
+
+static void show(struct run *r)
+{
     xds_stream_view(r->stream, r->view, &r->out);
 }
 
@@ -229,7 +253,7 @@ static void connect(struct run *r)
     memset(r->nonce, 0, sizeof r->nonce);
     memset(r->sent, 0, sizeof r->sent);
     if (r->view)
-        xds_stream_view(r->stream, r->view, &r->out);
+        show(r);
     for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++) {
         struct xds_request request = request_of(r, type);
         bool is_named = type == XDS_ENDPOINT || type == XDS_ROUTE;
@@ -404,6 +428,8 @@ static void step(struct run *r)
     case 1:
         change_mesh(r);
         publish(r);
+        if (pick(r, 8)) /* else it is passed over for the next one, as where a loop is late */
+            show(r);
         break;
     case 2:
         if (r->habits->reconnects && pick(r, 8) == 0) {
@@ -481,6 +507,7 @@ static void run_seed(const struct habits *habits, unsigned seed)
     for (unsigned t = 0; t < TABLES; t++)
         change_table(&r, t); /* what was refused gets a new version */
     publish(&r);
+    show(&r);
     run_dry(&r);
 
     check_converged(&r);
