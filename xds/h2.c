@@ -1,45 +1,8 @@
-#include "xds/h2.h"
+#include "xds/h2_parts.h"
 
-#include <nghttp2/nghttp2.h>
 #include <string.h>
 
-enum { FRAME_HEAD_BYTES = 9, READ_BYTES = 65536 };
-
-struct queued { /* a slice that waits to be sent */
-    const uint8_t *data;
-    size_t size;
-    struct xds_resource *owner; /* retained; NULL: data is the queue's own, freed after it */
-    uint8_t *own;
-};
-
-struct h2_stream {
-    struct h2_connection *connection;
-    struct h2_stream *next, **link; /* link: what points to this one */
-    int32_t id;
-    void *data;
-    struct arena *headers; /* while they come in */
-    struct h2_request request;
-    struct queued *queue;
-    size_t head, count, capacity; /* queue[head..count) waits */
-    bool is_accepted, is_deferred, is_ending, is_ended, is_half_closed;
-    enum grpc_status status;
-    char *message;
-};
-
-struct h2_connection {
-    uv_tcp_t tcp;
-    uv_timer_t keepalive;
-    const struct h2_handlers *handlers;
-    void *owner, *data;
-    nghttp2_session *session;
-    struct h2_stream *streams;
-    struct flush *flush; /* what is gathered for the next write */
-    char peer[64];
-    unsigned handles;
-    bool is_closing, is_idle_closing, was_protocol_error, is_first_read;
-    bool has_heard, was_pinged; /* since the last tick of keepalive */
-    bool is_busy;               /* inside nghttp2, which must not be entered twice */
-};
+enum { READ_BYTES = 65536 };
 
 /* One write: its small bytes in an arena, its large ones borrowed from retained resources. */
 struct flush {
@@ -50,8 +13,6 @@ struct flush {
     LIST(struct xds_resource *) owners;
     size_t size;
 };
-
-static void send_pending(struct h2_connection *c);
 
 /* ---- writing ---- */
 
@@ -76,8 +37,9 @@ static void flush_free(struct flush *f)
     free(f);
 }
 
-static void flush_add(struct flush *f, const uint8_t *data, size_t size, struct xds_resource *owner)
+void h2_write(struct h2_connection *c, const uint8_t *data, size_t size, struct xds_resource *owner)
 {
+    struct flush *f = flush_of(c);
     const uint8_t *kept = owner ? data : arena_dup(f->a, data, size, 1);
     uv_buf_t buf = uv_buf_init((char *)(uintptr_t)kept, (unsigned)size);
     list_push(f->a, &f->bufs, buf);
@@ -86,7 +48,7 @@ static void flush_add(struct flush *f, const uint8_t *data, size_t size, struct 
     f->size += size;
 }
 
-static bool is_full(const struct h2_connection *c)
+bool h2_is_full(const struct h2_connection *c)
 {
     size_t waiting = uv_stream_get_write_queue_size((const uv_stream_t *)&c->tcp);
     return waiting + (c->flush ? c->flush->size : 0) > H2_WRITE_LIMIT_BYTES;
@@ -100,7 +62,7 @@ static void on_written(uv_write_t *write, int status)
     if (status < 0)
         h2_connection_close(c);
     else
-        send_pending(c);
+        h2_send_pending(c);
 }
 
 static void write_out(struct h2_connection *c)
@@ -117,7 +79,7 @@ static void write_out(struct h2_connection *c)
     }
 }
 
-static void send_pending(struct h2_connection *c)
+void h2_send_pending(struct h2_connection *c)
 {
     if (c->is_closing || c->is_busy)
         return;
@@ -138,202 +100,10 @@ static ssize_t on_send(
 {
     struct h2_connection *c = user;
     (void)session, (void)flags;
-    if (is_full(c))
+    if (h2_is_full(c))
         return NGHTTP2_ERR_WOULDBLOCK;
-    flush_add(flush_of(c), data, size, NULL);
+    h2_write(c, data, size, NULL);
     return (ssize_t)size;
-}
-
-/* ---- a stream's queue ---- */
-
-static void queued_drop(struct queued *q)
-{
-    xds_resource_release(q->owner);
-    free(q->own);
-}
-
-static void queue_push(struct h2_stream *s, struct queued q)
-{
-    if (s->count == s->capacity) {
-        s->capacity = s->capacity ? s->capacity * 2 : 8;
-        s->queue = xrealloc(s->queue, s->capacity * sizeof *s->queue);
-    }
-    s->queue[s->count++] = q;
-}
-
-/* Slices without an owner are copied into one block, which goes with the last of them: the queue is
- * sent in order. */
-static void queue_slices(struct h2_stream *s, const slice_list *slices)
-{
-    size_t copied = 0, last = 0;
-    for (size_t i = 0; i < slices->count; i++)
-        if (!slices->items[i].owner) {
-            copied += slices->items[i].size;
-            last = i;
-        }
-    uint8_t *block = xcalloc(copied, 1), *at = block;
-    for (size_t i = 0; i < slices->count; i++) {
-        const struct slice *slice = &slices->items[i];
-        struct queued q = { .data = slice->data, .size = slice->size };
-        if (slice->owner) {
-            q.owner = xds_resource_retain(slice->owner);
-        } else {
-            q.data = memcpy(at, slice->data, slice->size);
-            q.own = i == last ? block : NULL;
-            at += slice->size;
-        }
-        queue_push(s, q);
-    }
-    if (!copied)
-        free(block);
-}
-
-/* An idle stream keeps no queue: there are thousands of them. */
-static void queue_trim(struct h2_stream *s)
-{
-    if (s->head < s->count)
-        return;
-    free(s->queue);
-    s->queue = NULL;
-    s->head = s->count = s->capacity = 0;
-}
-
-static void submit_trailers(struct h2_stream *s);
-
-/* How much may go in the next DATA frame; the bytes themselves follow in on_send_data. */
-static ssize_t on_read(nghttp2_session *session, int32_t id, uint8_t *buffer, size_t limit,
-    uint32_t *flags, nghttp2_data_source *source, void *user)
-{
-    struct h2_stream *s = source->ptr;
-    size_t waiting = 0;
-    (void)session, (void)id, (void)buffer, (void)user;
-    for (size_t i = s->head; i < s->count && waiting < limit; i++)
-        waiting += s->queue[i].size;
-    if (!waiting && !s->is_ending) {
-        s->is_deferred = true;
-        return NGHTTP2_ERR_DEFERRED;
-    }
-    *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-    if (s->is_ending && waiting <= limit) {
-        *flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
-        submit_trailers(s);
-    }
-    return (ssize_t)(waiting < limit ? waiting : limit);
-}
-
-static int on_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head,
-    size_t size, nghttp2_data_source *source, void *user)
-{
-    struct h2_connection *c = user;
-    struct h2_stream *s = source->ptr;
-    (void)session, (void)frame;
-    if (is_full(c))
-        return NGHTTP2_ERR_WOULDBLOCK;
-    struct flush *f = flush_of(c);
-    flush_add(f, head, FRAME_HEAD_BYTES, NULL);
-    while (size) {
-        struct queued *q = &s->queue[s->head];
-        size_t take = q->size < size ? q->size : size;
-        flush_add(f, q->data, take, q->owner);
-        q->data += take;
-        q->size -= take;
-        size -= take;
-        if (!q->size) {
-            queued_drop(q);
-            s->head++;
-        }
-    }
-    queue_trim(s);
-    if (!s->count && !s->is_ending)
-        c->handlers->on_emptied(s);
-    return 0;
-}
-
-void h2_stream_send(struct h2_stream *s, const slice_list *slices)
-{
-    if (s->is_ending)
-        return;
-    queue_slices(s, slices);
-    if (s->is_deferred) {
-        s->is_deferred = false;
-        nghttp2_session_resume_data(s->connection->session, s->id);
-    }
-    send_pending(s->connection);
-}
-
-/* ---- headers and trailers ---- */
-
-static nghttp2_nv header(const char *name, const char *value)
-{
-    return (nghttp2_nv){
-        .name = (uint8_t *)(uintptr_t)name,
-        .value = (uint8_t *)(uintptr_t)value,
-        .namelen = strlen(name),
-        .valuelen = strlen(value),
-    };
-}
-
-/* gRPC: bytes outside of printable ASCII, and %, are percent-encoded. */
-static void encode_message(const char *message, char *out, size_t size)
-{
-    size_t used = 0;
-    for (; *message && used + 4 < size; message++) {
-        unsigned char c = (unsigned char)*message;
-        if (c >= ' ' && c <= '~' && c != '%')
-            out[used++] = (char)c;
-        else
-            used += (size_t)snprintf(out + used, size - used, "%%%02X", c);
-    }
-    out[used] = '\0';
-}
-
-static void submit_trailers(struct h2_stream *s)
-{
-    char status[16], message[1024];
-    if (s->is_ended)
-        return;
-    s->is_ended = true;
-    snprintf(status, sizeof status, "%d", (int)s->status);
-    encode_message(s->message ? s->message : "", message, sizeof message);
-    const nghttp2_nv trailers[] = { header("grpc-status", status),
-        header("grpc-message", message) };
-    nghttp2_submit_trailer(
-        s->connection->session, s->id, trailers, *message ? ARRAY_COUNT(trailers) : 1);
-}
-
-void h2_stream_accept(struct h2_stream *s)
-{
-    const nghttp2_nv headers[] = { header(":status", "200"),
-        header("content-type", "application/grpc"),
-        header("grpc-accept-encoding", "identity") };
-    nghttp2_data_provider body = { .source.ptr = s, .read_callback = on_read };
-    s->is_accepted = true;
-    nghttp2_submit_response(s->connection->session, s->id, headers, ARRAY_COUNT(headers), &body);
-    send_pending(s->connection);
-}
-
-void h2_stream_refuse(struct h2_stream *s, unsigned status)
-{
-    char text[16];
-    snprintf(text, sizeof text, "%u", status);
-    const nghttp2_nv headers[] = { header(":status", text) };
-    s->is_ending = s->is_ended = true;
-    nghttp2_submit_response(s->connection->session, s->id, headers, ARRAY_COUNT(headers), NULL);
-    send_pending(s->connection);
-}
-
-void h2_stream_end(struct h2_stream *s, enum grpc_status status, const char *message)
-{
-    if (s->is_ending)
-        return;
-    s->is_ending = true;
-    s->status = status;
-    s->message = message ? xstrdup(message) : NULL;
-    if (s->is_deferred) {
-        s->is_deferred = false;
-        nghttp2_session_resume_data(s->connection->session, s->id);
-    }
-    send_pending(s->connection);
 }
 
 /* ---- nghttp2's callbacks ---- */
@@ -425,27 +195,12 @@ static int on_chunk(nghttp2_session *session, uint8_t flags, int32_t id, const u
     return 0;
 }
 
-static void stream_free(struct h2_stream *s)
-{
-    struct h2_connection *c = s->connection;
-    c->handlers->on_stream_closed(s);
-    *s->link = s->next;
-    if (s->next)
-        s->next->link = s->link;
-    for (size_t i = s->head; i < s->count; i++)
-        queued_drop(&s->queue[i]);
-    free(s->queue);
-    free(s->message);
-    arena_free(s->headers);
-    free(s);
-}
-
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *user)
 {
     struct h2_stream *s = nghttp2_session_get_stream_user_data(session, id);
     (void)code, (void)user;
     if (s)
-        stream_free(s);
+        h2_stream_free(s);
     return 0;
 }
 
@@ -455,7 +210,7 @@ static nghttp2_session *session_new(struct h2_connection *c, uint32_t max_stream
     nghttp2_session *session;
     INVARIANT(nghttp2_session_callbacks_new(&callbacks) == 0);
     nghttp2_session_callbacks_set_send_callback(callbacks, on_send);
-    nghttp2_session_callbacks_set_send_data_callback(callbacks, on_send_data);
+    nghttp2_session_callbacks_set_send_data_callback(callbacks, h2_stream_on_send_data);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
@@ -483,7 +238,7 @@ static void on_handle_closed(uv_handle_t *handle)
         return;
     for (struct h2_stream *s = c->streams, *next; s; s = next) {
         next = s->next;
-        stream_free(s);
+        h2_stream_free(s);
     }
     c->handlers->on_closed(c, c->was_protocol_error);
     nghttp2_session_del(c->session);
@@ -547,7 +302,7 @@ static void take_bytes(struct h2_connection *c, const char *bytes, size_t size)
     ssize_t taken = nghttp2_session_mem_recv(c->session, (const uint8_t *)bytes, size);
     c->is_busy = false;
     if (taken >= 0 && (size_t)taken == size) {
-        send_pending(c);
+        h2_send_pending(c);
         return;
     }
     c->was_protocol_error = true;
@@ -555,7 +310,7 @@ static void take_bytes(struct h2_connection *c, const char *bytes, size_t size)
         refuse_http1(c);
         return;
     }
-    send_pending(c);
+    h2_send_pending(c);
     h2_connection_close(c);
 }
 
@@ -581,7 +336,7 @@ static void on_keepalive(uv_timer_t *timer)
     c->has_heard = false;
     if (c->was_pinged) {
         nghttp2_submit_ping(c->session, NGHTTP2_FLAG_NONE, NULL);
-        send_pending(c);
+        h2_send_pending(c);
     }
 }
 
@@ -638,13 +393,13 @@ void h2_connection_goaway(struct h2_connection *c)
         NGHTTP2_NO_ERROR,
         NULL,
         0);
-    send_pending(c);
+    h2_send_pending(c);
 }
 
 void h2_connection_close_when_idle(struct h2_connection *c)
 {
     c->is_idle_closing = true;
-    send_pending(c);
+    h2_send_pending(c);
 }
 
 void *h2_connection_owner(const struct h2_connection *c)
@@ -665,19 +420,4 @@ void *h2_connection_data(const struct h2_connection *c)
 const char *h2_connection_peer(const struct h2_connection *c)
 {
     return c->peer;
-}
-
-struct h2_connection *h2_stream_connection(const struct h2_stream *s)
-{
-    return s->connection;
-}
-
-void h2_stream_set_data(struct h2_stream *s, void *data)
-{
-    s->data = data;
-}
-
-void *h2_stream_data(const struct h2_stream *s)
-{
-    return s->data;
 }
