@@ -1,6 +1,7 @@
 #include "base/hash.h"
 
 #include <openssl/evp.h>
+#include <pthread.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -8,11 +9,27 @@ struct hasher {
     EVP_MD_CTX *ctx;
 };
 
+static EVP_MD *fetched;
+
+static void fetch_sha256(void)
+{
+    fetched = EVP_MD_fetch(NULL, "SHA256", NULL);
+    INVARIANT(fetched);
+}
+
+/* Looked up once: to find an algorithm takes OpenSSL longer than to hash a few words. */
+static const EVP_MD *sha256(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    INVARIANT(pthread_once(&once, fetch_sha256) == 0);
+    return fetched;
+}
+
 struct hasher *hasher_new(void)
 {
     struct hasher *h = xcalloc(1, sizeof *h);
     h->ctx = EVP_MD_CTX_new();
-    INVARIANT(h->ctx && EVP_DigestInit_ex(h->ctx, EVP_sha256(), NULL) == 1);
+    INVARIANT(h->ctx && EVP_DigestInit_ex(h->ctx, sha256(), NULL) == 1);
     return h;
 }
 
@@ -53,7 +70,7 @@ struct hash128 hasher_finish(struct hasher *h)
 struct hash128 hash128_of(const void *bytes, size_t size_bytes)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
-    INVARIANT(EVP_Digest(bytes, size_bytes, digest, NULL, EVP_sha256(), NULL) == 1);
+    INVARIANT(EVP_Digest(bytes, size_bytes, digest, NULL, sha256(), NULL) == 1);
     return cut(digest);
 }
 
@@ -75,4 +92,37 @@ void hash128_text(const struct hash128 *h, char text[HASH128_TEXT_BYTES])
         text[2 * i + 1] = digits[h->bytes[i] & 15];
     }
     text[2 * HASH128_BYTES] = '\0';
+}
+
+/* ---- sums ---- */
+
+static uint64_t word_of(const uint8_t *bytes)
+{
+    uint64_t word = 0;
+    for (size_t i = 0; i < sizeof word; i++)
+        word = word << 8 | bytes[i];
+    return word;
+}
+
+void hash_sum_add(struct hash_sum *sum, const struct hash128 *h)
+{
+    uint64_t low = sum->low + word_of(h->bytes + sizeof(uint64_t));
+    sum->high += word_of(h->bytes) + (low < sum->low);
+    sum->low = low;
+}
+
+void hash_sum_remove(struct hash_sum *sum, const struct hash128 *h)
+{
+    uint64_t low = sum->low - word_of(h->bytes + sizeof(uint64_t));
+    sum->high -= word_of(h->bytes) + (low > sum->low);
+    sum->low = low;
+}
+
+void hasher_add_sum(struct hasher *h, const struct hash_sum *sum)
+{
+    const uint64_t words[] = { sum->high, sum->low };
+    for (size_t i = 0; i < ARRAY_COUNT(words); i++) {
+        hasher_add_u32(h, (uint32_t)(words[i] >> 32));
+        hasher_add_u32(h, (uint32_t)words[i]);
+    }
 }

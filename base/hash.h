@@ -32,4 +32,15 @@ void hasher_add_text(struct hasher *h, const char *text); /* NULL counts as "" *
 void hasher_add_u32(struct hasher *h, uint32_t value);    /* the same on every byte order */
 struct hash128 hasher_finish(struct hasher *h);
 
+/*
+ * The hash of a set of things, each by its own hash: their sum. It does not depend on the order,
+ * and what comes or goes is added or taken away. The things' hashes must be good ones (hash128_of).
+ */
+struct hash_sum {
+    uint64_t high, low;
+};
+void hash_sum_add(struct hash_sum *sum, const struct hash128 *h);
+void hash_sum_remove(struct hash_sum *sum, const struct hash128 *h);
+void hasher_add_sum(struct hasher *h, const struct hash_sum *sum);
+
 #endif

@@ -32,6 +32,22 @@ bool xds_type_from_url(const char *url, enum xds_type *type)
     return false;
 }
 
+struct hash128 xds_version_with(const struct hash128 *own, const struct hash128 *other)
+{
+    struct hash128 sum;
+    for (size_t i = 0; i < HASH128_BYTES; i++)
+        sum.bytes[i] = (uint8_t)(own->bytes[i] + other->bytes[(i + 1) % HASH128_BYTES]);
+    return sum;
+}
+
+static struct hash128 mark_of(const struct xds_resource *r)
+{
+    struct hasher *h = hasher_new();
+    hasher_add_text(h, r->name);
+    hasher_add(h, r->version.bytes, HASH128_BYTES);
+    return hasher_finish(h);
+}
+
 /* One allocation: the struct, the bytes, the name. */
 struct xds_resource *xds_resource_new(
     enum xds_type type, const char *name, const uint8_t *bytes, size_t size_bytes)
@@ -48,6 +64,7 @@ struct xds_resource *xds_resource_new(
     r->name = (const char *)data + size_bytes;
     r->bytes = data;
     r->size_bytes = size_bytes;
+    r->mark = mark_of(r);
     return r;
 }
 

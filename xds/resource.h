@@ -22,10 +22,15 @@ struct xds_resource {
     struct refcount refs;
     enum xds_type type;
     struct hash128 version;
+    struct hash128 mark; /* of name and version: what a set's hash is made of */
     const char *name;
     const uint8_t *bytes; /* the message (Cluster, …), not wrapped in an Any */
     size_t size_bytes;
 };
+
+/* A version made of two: of a resource and of what it is sent for. Each is a hash, so that to add
+ * them up is as good as to hash them. */
+struct hash128 xds_version_with(const struct hash128 *own, const struct hash128 *other);
 
 /* Copies name and bytes into one allocation. */
 struct xds_resource *xds_resource_new(

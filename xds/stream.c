@@ -91,10 +91,7 @@ struct hash128 stream_wire_version(const struct xds_stream *s, const struct xds_
     const struct hash128 *cluster = NULL;
     if (s->variant == XDS_DELTA && r->type == XDS_ENDPOINT)
         cluster = cluster_version(s, r->name);
-    if (!cluster)
-        return r->version;
-    const struct hash128 both[] = { r->version, *cluster };
-    return hash128_of(both, sizeof both);
+    return cluster ? xds_version_with(&r->version, cluster) : r->version;
 }
 
 static bool is_current(const struct xds_stream *s, known_entry e, const struct xds_resource *r)

@@ -62,15 +62,16 @@ static struct xds_set make_set(struct xds_resource *const *list, size_t count)
 static struct hash128 hash_type(const struct xds_view *v, enum xds_type type)
 {
     const struct xds_set *own = &v->own[type];
+    struct hash_sum sum = { 0 };
     if (v->base && !own->count)
         return v->base->own[type].hash;
+    for (size_t i = 0; i < own->count; i++)
+        hash_sum_add(&sum, &own->items[i]->mark);
     struct hasher *h = hasher_new();
+    hasher_add_u32(h, (uint32_t)own->count);
+    hasher_add_sum(h, &sum);
     if (v->base)
         hasher_add(h, &v->base->own[type].hash, sizeof(struct hash128));
-    for (size_t i = 0; i < own->count; i++) {
-        hasher_add_text(h, own->items[i]->name);
-        hasher_add(h, &own->items[i]->version, sizeof own->items[i]->version);
-    }
     return hasher_finish(h);
 }
 

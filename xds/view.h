@@ -16,7 +16,7 @@ struct xds_step;
 struct xds_set {
     struct xds_resource **items;
     size_t count;
-    struct hash128 hash; /* over the base's hash, if any, and the sorted (name, version) list */
+    struct hash128 hash; /* over its (name, version) pairs, and the base's hash if there is one */
 };
 
 struct xds_view {

@@ -200,15 +200,14 @@ static struct scope reference_scope(struct arena *a, const struct snapshot *s)
     return scope;
 }
 
+/* An object's digest covers its key. */
 static void hash_objects(struct hasher *h, const struct snapshot *s)
 {
-    for (enum kind kind = 0; kind < KIND_COUNT; kind++) {
-        for (size_t i = 0; i < s->objects[kind].count; i++) {
-            const struct object *object = s->objects[kind].items[i];
-            hasher_add_text(h, object->key);
-            hasher_add(h, object->digest.bytes, HASH128_BYTES);
-        }
-    }
+    struct hash_sum sum = { 0 };
+    for (enum kind kind = 0; kind < KIND_COUNT; kind++)
+        for (size_t i = 0; i < s->objects[kind].count; i++)
+            hash_sum_add(&sum, &s->objects[kind].items[i]->digest);
+    hasher_add_sum(h, &sum);
 }
 
 struct hash128 translator_hash(struct translator *t)

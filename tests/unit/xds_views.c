@@ -35,8 +35,8 @@ const char *xds_version_of(struct arena *a, const char *text)
     char *out = arena_alloc(a, HASH128_TEXT_BYTES, 1);
     struct hash128 version = hash128_of(text, size);
     if (cluster) {
-        const struct hash128 both[] = { version, hash128_of(cluster, strlen(cluster)) };
-        version = hash128_of(both, sizeof both);
+        struct hash128 of_cluster = hash128_of(cluster, strlen(cluster));
+        version = xds_version_with(&version, &of_cluster);
     }
     hash128_text(&version, out);
     return out;
