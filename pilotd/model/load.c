@@ -55,6 +55,10 @@ static void add_mesh_config(struct loader *l, struct load_item *item, const cJSO
         set_value(l, item, spec);
         return;
     }
+    if (!cJSON_IsObject(json)) {
+        set_value(l, item, json); /* which decoding refuses */
+        return;
+    }
     cJSON *bare = cJSON_CreateObject();
     cJSON_ArrayForEach (member, json)
         if (!is_envelope_member(member->string))

@@ -153,6 +153,23 @@ static void test_mesh_config_comes_in_three_forms(void **state)
         "3:3: connectTimeut: unknown field; did you mean \"connectTimeout\"? [PIL0102]");
 }
 
+static void test_a_mesh_config_that_is_no_object_is_a_fault(void **state)
+{
+    static const char *const files[] = { "- rootNamespace: a\n", "rootNamespace\n", "[[]]", "7" };
+    struct model_fixture *f = *state;
+
+    for (size_t i = 0; i < ARRAY_COUNT(files); i++) {
+        struct loader *l = loader_of(f);
+
+        loader_add_mesh(l, "mesh.yaml", files[i], strlen(files[i]));
+        loader_finish(l);
+
+        assert_int_equal(l->items.count, 1);
+        assert_int_equal(l->errors, 1);
+        assert_null(l->items.items[0].object);
+    }
+}
+
 static void test_documents_that_are_nothing_known_are_faults(void **state)
 {
     const char *found = faults_in_file(*state,
@@ -225,6 +242,7 @@ int main(void)
         TEST(test_age_is_the_order_but_timestamps_come_first),
         TEST(test_lists_are_unpacked_and_their_faults_placed),
         TEST(test_mesh_config_comes_in_three_forms),
+        TEST(test_a_mesh_config_that_is_no_object_is_a_fault),
         TEST(test_documents_that_are_nothing_known_are_faults),
         TEST(test_of_a_resource_given_twice_the_later_stands),
         TEST(test_a_fault_that_is_found_later_has_its_place),
