@@ -316,6 +316,8 @@ static bool take_page(struct etcd_store *e, struct arena *a, const struct etcd_p
     }
     for (list_each (struct store_change, change, &news))
         key_index_apply(e->index, change);
+    if (news.count > 0)
+        e->has_other_history = false; /* what is told now is of the new one */
     return news.count == 0 ||
            store_tell_changes(&e->base, news.items, news.count, e->listed.revision);
 }

@@ -26,7 +26,7 @@ struct xds_server {
     void (*on_drained)(struct xds_source *source);
     uint64_t max_age_ms; /* of a connection; 0: any */
     unsigned handles, peer_count;
-    bool is_draining, is_closing, is_listener_closed;
+    bool is_draining, is_closing, is_listener_closed, is_pace_closed;
 };
 
 int64_t xds_stats_streams(const struct xds_stats *stats)
@@ -50,9 +50,17 @@ static void drained_if_empty(struct xds_server *s)
     on_drained(s->shared.source);
 }
 
+static void on_handle_closed(uv_handle_t *handle);
+
+/* The last streams of a peer still set the pace. */
 static void free_if_gone(struct xds_server *s)
 {
-    if (s->is_closing && !s->handles && !s->peers)
+    if (!s->is_closing || s->peers)
+        return;
+    if (!s->is_pace_closed)
+        uv_close((uv_handle_t *)&s->shared.pace, on_handle_closed);
+    s->is_pace_closed = true;
+    if (!s->handles)
         server_free(s);
 }
 
@@ -353,7 +361,6 @@ void xds_server_close(struct xds_server *s)
     close_listener(s);
     s->deadline.data = s->shared.pace.data = s;
     uv_close((uv_handle_t *)&s->deadline, on_handle_closed);
-    uv_close((uv_handle_t *)&s->shared.pace, on_handle_closed);
     on_deadline(&s->deadline);
 }
 
