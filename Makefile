@@ -92,7 +92,7 @@ $(BUILD)/pilotctl: $(CTL_OBJ) $(BUILD)/libpilot.a
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
 # ---- care of the tree ----
-OUR_CODE := $(foreach room,base proto replication xds pilotd/* tests/unit tests/tools tests/fuzz tests/sim,\
+OUR_CODE := $(foreach room,base proto replication xds pilotd/* tests/unit tests/tools tests/fuzz/* tests/sim,\
     $(wildcard $(room)/*.c $(room)/*.h $(room)/*.cc))
 
 format: ## format the code (clang-format 14)

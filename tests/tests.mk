@@ -15,12 +15,14 @@ $(BUILD)/tools/%: $(BUILD)/obj/tests/tools/%.o $(BUILD)/libpilot.a
 	@mkdir -p $(dir $@)
 	$(call say,LINK,$@)
 	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-FUZZ_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/fuzz/*.c))
-$(BUILD)/tools/config_fuzz: $(FUZZ_OBJ) $(BUILD)/libpilot.a
+CONFIG_FUZZ_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/fuzz/config/*.c))
+$(BUILD)/tools/config_fuzz: $(CONFIG_FUZZ_OBJ) $(BUILD)/libpilot.a
 	@mkdir -p $(dir $@)
 	$(call say,LINK,$@)
 	$(Q)$(CXX) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 TEST_TOOLS += $(BUILD)/tools/config_fuzz
+
+include tests/fuzz/fuzz.mk
 
 # The simulator: pilotd over a libuv, an HTTP client and an HTTP/2 server of its own; so without libuv.
 SIM_LIBS := -Wl,--wrap=xds_stream_new,--wrap=xds_stream_view \
@@ -46,9 +48,9 @@ TEST_TOOLS += $(BUILD)/tools/pilotd-next
 test: ## build and test everything: checks, unit tests, end-to-end with real etcd, HAProxy, Envoys
 	@tests/tools/deps
 	@$(MAKE) --no-print-directory all test-programs
-	@PILOT_BUILD=$(BUILD) $(RUN_TESTS) --checks --unit $(TESTS) --sim $(BUILD)/tools/sim --e2e
+	@PILOT_BUILD=$(BUILD) $(RUN_TESTS) --checks --unit $(TESTS) --fuzz $(BUILD)/fuzzers --sim $(BUILD)/tools/sim --e2e
 
-test-programs: $(TESTS) $(TEST_TOOLS)
+test-programs: $(TESTS) $(TEST_TOOLS) $(FUZZ_PROGRAMS)
 
 unit: $(TESTS) ## build and run the unit tests alone
 	@$(RUN_TESTS) --unit $(TESTS)
@@ -64,7 +66,7 @@ export TSAN_OPTIONS := halt_on_error=1:second_deadlock_stack=1
 test-asan: ## unit and daemon tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@tests/tools/deps
 	@$(MAKE) --no-print-directory BUILD=build/asan SAN=address,undefined all test-programs
-	@PILOT_BUILD=build/asan $(RUN_TESTS) --unit $(TESTS:$(BUILD)/%=build/asan/%) --e2e -k "$(SANITIZED)"
+	@PILOT_BUILD=build/asan $(RUN_TESTS) --unit $(TESTS:$(BUILD)/%=build/asan/%) --fuzz build/asan/fuzzers --e2e -k "$(SANITIZED)"
 
 test-tsan: ## unit and daemon tests under ThreadSanitizer
 	@tests/tools/deps
@@ -84,7 +86,7 @@ docs: $(BUILD)/tools/support_table $(BUILD)/pilotctl ## write docs/SUPPORT.md an
 T ?= 60
 fuzz-config: deps ## random resources through the core, under sanitizers, to an Envoy for T=60 seconds (SEED=first)
 	@$(MAKE) --no-print-directory BUILD=build/asan SAN=address,undefined build/asan/tools/config_fuzz
-	@PILOT_BUILD=build/asan $(VENV)/bin/python tests/fuzz/fuzz.py --seconds $(T) $(if $(SEED),--seed $(SEED))
+	@PILOT_BUILD=build/asan $(VENV)/bin/python tests/fuzz/config/fuzz.py --seconds $(T) $(if $(SEED),--seed $(SEED))
 
 SEEDS ?= 1000
 .PHONY: sim sim-mutants

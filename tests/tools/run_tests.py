@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 """Runs the tests and closes with one line: N passed, N failed.
 
-  run_tests.py [--checks] [--unit PROGRAM…] [--sim PROGRAM] [--e2e] [-k EXPR]
+  run_tests.py [--checks] [--unit PROGRAM…] [--fuzz FOLDER] [--sim PROGRAM] [--e2e] [-k EXPR]
 
 --checks  the checks of the tree itself (layers, size, docs, mutants)
 --unit    each of the programs (cmocka, read as TAP)
+--fuzz    what the fuzzers have found before, once more (tests/fuzz/): programs of that folder
 --sim     a few hundred histories of the simulator: one test
 --e2e     pytest over tests/e2e, with the environment's PILOT_BUILD (default build); without -k also
           those that ask an Envoy what it does, with the oldest Envoy
@@ -55,6 +56,12 @@ def unit(programs):
         passed += good
         failed += bad
     return passed, failed
+
+
+def fuzz(folder):
+    sys.path.insert(0, os.path.join(ROOT, "tests", "fuzz"))
+    import run as fuzzers
+    return fuzzers.replay(sorted(fuzzers.TARGETS), os.path.join(ROOT, folder))
 
 
 def sim(program):
@@ -112,12 +119,14 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--checks", action="store_true")
     parser.add_argument("--unit", nargs="+")
+    parser.add_argument("--fuzz")
     parser.add_argument("--sim")
     parser.add_argument("--e2e", action="store_true")
     parser.add_argument("-k", default="")
     args = parser.parse_args()
     passed, failed = 0, []
     for wanted, run in ((args.checks, checks), (args.unit, lambda: unit(args.unit)),
+                        (args.fuzz, lambda: fuzz(args.fuzz)),
                         (args.sim, lambda: sim(args.sim)),
                         (args.e2e, lambda: e2e(args.k))):
         if wanted:

@@ -6,8 +6,8 @@
  * refuse is taken out again, object by object, so that most of what comes out is valid and still
  * odd.
  */
-#ifndef TESTS_FUZZ_CONFIG_GEN_H
-#define TESTS_FUZZ_CONFIG_GEN_H
+#ifndef TESTS_FUZZ_CONFIG_CONFIG_GEN_H
+#define TESTS_FUZZ_CONFIG_CONFIG_GEN_H
 
 #include "vocabulary.h"
 

@@ -5,8 +5,8 @@
  * snapshot and renders for every proxy; world_fault looks for a result that depends on
  * anything but the resources.
  */
-#ifndef TESTS_FUZZ_WORLD_H
-#define TESTS_FUZZ_WORLD_H
+#ifndef TESTS_FUZZ_CONFIG_WORLD_H
+#define TESTS_FUZZ_CONFIG_WORLD_H
 
 #include "config_gen.h"
 

@@ -113,7 +113,7 @@ static void generate_resource(struct world *w, enum kind kind, size_t index)
     const struct kind_info *info = kind_info(kind);
     const char *name = draw_name(w, kind, index), *ns = draw_namespace(&w->dice);
     const char *key = object_key_text(w->a, kind, ns, name);
-    struct config_gen g = { w->a, { dice_roll(&w->dice) }, w->seed, ns };
+    struct config_gen g = { w->a, dice_fork(&w->dice), w->seed, ns };
     cJSON *value = config_gen_object(&g, info->schema);
     if (value && dice_chance(&g.dice, BROKEN_PERCENT))
         config_gen_break(&g, value);
@@ -148,7 +148,7 @@ void world_add(struct world *w, const char *key, const char *value)
 
 void world_init(struct world *w, uint64_t seed)
 {
-    *w = (struct world){ .a = arena_new(), .dice = { seed }, .seed = seed };
+    *w = (struct world){ .a = arena_new(), .dice = { .state = seed }, .seed = seed };
     for (size_t i = 0; i < WORLD_PROXIES; i++)
         make_proxy(w, i);
 }

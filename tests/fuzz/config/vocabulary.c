@@ -13,14 +13,33 @@ uint64_t dice_roll(struct dice *d)
     return z ^ z >> 31;
 }
 
+/* Counts beyond a byte are few, and large ones of little use to a fuzzer. */
 unsigned dice_below(struct dice *d, size_t count)
 {
+    if (d->fed_bytes > 0) {
+        d->fed_bytes--;
+        return (unsigned)(*d->fed++ % count);
+    }
     return (unsigned)(dice_roll(d) % count);
 }
 
 bool dice_chance(struct dice *d, unsigned percent)
 {
     return dice_below(d, 100) < percent;
+}
+
+struct dice dice_fork(struct dice *d)
+{
+    struct dice fork = { .state = dice_roll(d) };
+    if (d->fed_bytes > 0) {
+        size_t size = *d->fed++;
+        d->fed_bytes--;
+        fork.fed = d->fed;
+        fork.fed_bytes = size < d->fed_bytes ? size : d->fed_bytes;
+        d->fed += fork.fed_bytes;
+        d->fed_bytes -= fork.fed_bytes;
+    }
+    return fork;
 }
 
 /* ---- words by topic: dull ones first, then legal but nasty ones ---- */

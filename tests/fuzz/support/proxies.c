@@ -1,0 +1,41 @@
+#include "proxies.h"
+
+#include "proto/pb_json.h"
+#include "tests/unit/xds_views.h"
+
+static const char *const views[MADE_VIEWS] = {
+    "",
+    "C:a=1 C:b=1 E:a=1 E:b=1 L:web=1 R:web=1",
+    "C:a=2 C:b=1 E:a=2 E:b=1 L:web=1 R:web=2",
+    "C:a=2 C:c=1 E:a=2 E:c=1 L:web=2 L:in=1 R:web=3",
+    "C:b=1 L:web=2",
+    "C:a=1 C:b=2 C:c=2 C:d=1 E:a=1 E:b=2 E:c=1 E:d=1 L:web=1 L:in=2 R:web=1 R:80=1",
+};
+
+struct xds_view *made_view(unsigned index)
+{
+    static struct xds_view *made[MADE_VIEWS];
+    unsigned at = index % MADE_VIEWS;
+    if (!made[at])
+        made[at] = xds_view_of(at + 1, NULL, views[at]);
+    return made[at];
+}
+
+bool read_node(struct arena *a, const struct xds_node *node, struct scope *scope, struct error *err)
+{
+    cJSON *json = pb_struct_json(node->metadata, node->metadata_bytes, err);
+    char *text = json ? cJSON_PrintUnformatted(json) : NULL;
+    cJSON_Delete(json);
+    if (!text)
+        return false;
+    struct scope_input input = {
+        .node_id = node->id,
+        .metadata_json = text,
+        .region = node->region,
+        .zone = node->zone,
+        .sub_zone = node->sub_zone,
+    };
+    bool is_good = scope_parse(a, &input, scope, err);
+    cJSON_free(text);
+    return is_good;
+}

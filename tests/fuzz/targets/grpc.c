@@ -1,0 +1,49 @@
+/* gRPC's framing on the server's side: however the bytes are cut, the same messages come out. */
+#include "support/fuzzer.h"
+
+#include "base/hash.h"
+#include "xds/grpc.h"
+
+enum { LIMIT_BYTES = 600 };
+
+struct heard {
+    struct hasher *hasher;
+    size_t messages, stop_after;
+};
+
+static bool on_message(void *context, const uint8_t *bytes, size_t size_bytes)
+{
+    struct heard *heard = context;
+    INVARIANT(size_bytes <= LIMIT_BYTES);
+    hasher_add(heard->hasher, &size_bytes, sizeof size_bytes);
+    hasher_add(heard->hasher, bytes, size_bytes);
+    return ++heard->messages != heard->stop_after;
+}
+
+/* As its users do: after a status other than OK, or once it was told to stop, no more is fed. */
+static struct hash128 hear(struct input in, unsigned step, size_t stop_after)
+{
+    struct grpc_reader reader = { .limit_bytes = LIMIT_BYTES };
+    struct heard heard = { hasher_new(), 0, stop_after };
+    enum grpc_status status = GRPC_OK;
+    unsigned piece = step;
+    while (!input_is_over(&in) && status == GRPC_OK && heard.messages != stop_after) {
+        struct chunk c = input_take(&in, step ? 1 + piece % 97 : SIZE_MAX);
+        status = grpc_reader_feed(&reader, c.bytes, c.size, on_message, &heard);
+        INVARIANT(reader.pending.size < GRPC_HEAD_BYTES + LIMIT_BYTES || status != GRPC_OK);
+        piece = piece * 31 + 7;
+    }
+    hasher_add(heard.hasher, &status, sizeof status);
+    grpc_reader_fini(&reader);
+    return hasher_finish(heard.hasher);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
+{
+    struct input in = input_of(bytes, size_bytes);
+    unsigned step = 1 + input_byte(&in);
+    size_t stop_after = 1 + input_byte(&in);
+    struct hash128 whole = hear(in, 0, stop_after), cut = hear(in, step, stop_after);
+    INVARIANT(hash128_equal(&whole, &cut));
+    return 0;
+}
