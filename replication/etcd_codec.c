@@ -231,7 +231,7 @@ static bool take_watch_header(const pb_WatchResponse *answer, struct etcd_header
 {
     int64_t last = 1;
     if (!take_header(answer->header, header))
-        return answer->canceled && header->cluster;
+        return answer->canceled && header->cluster && answer->n_events == 0;
     for (size_t i = 0; i < answer->n_events; i++) {
         const pb_KeyValue *kv = answer->events[i]->kv;
         if (!kv || kv->mod_revision < last || kv->mod_revision > header->revision)

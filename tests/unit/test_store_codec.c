@@ -375,6 +375,9 @@ static void test_events_of_a_watch(void **state)
     assert_true(watch.is_canceled);
     assert_int_equal(watch.compact_revision, 5);
     assert_string_equal(watch.cancel_reason, "compacted");
+    response->events = events;
+    response->n_events = 1; /* etcd sends none with it */
+    assert_false(etcd_decode_watch(a, "/p/", pack(a, &response->base), &watch));
 }
 
 static void test_a_grant_without_a_lease_is_refused(void **state)
