@@ -23,8 +23,11 @@ unsigned dice_below(struct dice *d, size_t count)
     return (unsigned)(dice_roll(d) % count);
 }
 
+/* What nothing was fed for is left out. */
 bool dice_chance(struct dice *d, unsigned percent)
 {
+    if (d->fed && d->fed_bytes == 0)
+        return false;
     return dice_below(d, 100) < percent;
 }
 

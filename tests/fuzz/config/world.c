@@ -5,6 +5,7 @@
 #include <string.h>
 
 enum { RESOURCES_MIN = 5, RESOURCES_MAX = 40, BROKEN_PERCENT = 5, NO_MESH_PERCENT = 30 };
+enum { FED_RESOURCES_MAX = 6 }; /* a fuzzer tries many worlds; these are small */
 
 /* ---- the proxies ---- */
 
@@ -128,7 +129,9 @@ static void generate_resource(struct world *w, enum kind kind, size_t index)
 
 void world_generate(struct world *w)
 {
-    size_t count = RESOURCES_MIN + dice_below(&w->dice, RESOURCES_MAX - RESOURCES_MIN + 1);
+    size_t count = w->dice.fed
+                       ? 1 + dice_below(&w->dice, FED_RESOURCES_MAX)
+                       : RESOURCES_MIN + dice_below(&w->dice, RESOURCES_MAX - RESOURCES_MIN + 1);
     if (!dice_chance(&w->dice, NO_MESH_PERCENT))
         generate_resource(w, KIND_MESH_CONFIG, 0);
     for (size_t i = 1; i <= count; i++)
