@@ -17,7 +17,7 @@ from google.protobuf import json_format
 
 from test_golden import CASES, FILES, GOLDEN, PILOTCTL, ROOT, render
 
-sys.path.insert(0, os.path.join(ROOT, "tests", "fuzz"))
+sys.path.insert(0, os.path.join(ROOT, "tests", "fuzz", "config"))
 
 from fuzz import Fuzzer  # noqa: E402
 from judge import Judge, message_class  # noqa: E402
