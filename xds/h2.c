@@ -2,96 +2,20 @@
 
 #include <string.h>
 
-enum { READ_BYTES = 65536 };
-
-/* One write: its small bytes in an arena, its large ones borrowed from retained resources. */
-struct flush {
-    uv_write_t write;
-    struct h2_connection *connection;
-    struct arena *a;
-    LIST(uv_buf_t) bufs;
-    LIST(struct xds_resource *) owners;
-    size_t size;
-};
-
 /* ---- writing ---- */
-
-static struct flush *flush_of(struct h2_connection *c)
-{
-    if (!c->flush) {
-        c->flush = xcalloc(1, sizeof *c->flush);
-        c->flush->a = arena_new();
-        c->flush->connection = c;
-        c->flush->write.data = c->flush;
-    }
-    return c->flush;
-}
-
-static void flush_free(struct flush *f)
-{
-    if (!f)
-        return;
-    for (size_t i = 0; i < f->owners.count; i++)
-        xds_resource_release(f->owners.items[i]);
-    arena_free(f->a);
-    free(f);
-}
-
-void h2_write(struct h2_connection *c, const uint8_t *data, size_t size, struct xds_resource *owner)
-{
-    struct flush *f = flush_of(c);
-    const uint8_t *kept = owner ? data : arena_dup(f->a, data, size, 1);
-    uv_buf_t buf = uv_buf_init((char *)(uintptr_t)kept, (unsigned)size);
-    list_push(f->a, &f->bufs, buf);
-    if (owner)
-        list_push(f->a, &f->owners, xds_resource_retain(owner));
-    f->size += size;
-}
-
-bool h2_is_full(const struct h2_connection *c)
-{
-    size_t waiting = uv_stream_get_write_queue_size((const uv_stream_t *)&c->tcp);
-    return waiting + (c->flush ? c->flush->size : 0) > H2_WRITE_LIMIT_BYTES;
-}
-
-static void on_written(uv_write_t *write, int status)
-{
-    struct flush *f = write->data;
-    struct h2_connection *c = f->connection;
-    flush_free(f);
-    if (status < 0)
-        h2_connection_close(c);
-    else
-        h2_send_pending(c);
-}
-
-static void write_out(struct h2_connection *c)
-{
-    struct flush *f = c->flush;
-    if (!f || c->is_closing)
-        return;
-    c->flush = NULL;
-    int problem = uv_write(
-        &f->write, (uv_stream_t *)&c->tcp, f->bufs.items, (unsigned)f->bufs.count, on_written);
-    if (problem) {
-        flush_free(f);
-        h2_connection_close(c);
-    }
-}
 
 void h2_send_pending(struct h2_connection *c)
 {
-    if (c->is_closing || c->is_busy)
+    if (c->socket.is_closing || c->is_busy || c->is_refused)
         return;
     c->is_busy = true;
     int problem = nghttp2_session_send(c->session);
     c->is_busy = false;
-    write_out(c);
+    xds_socket_flush(&c->socket);
     bool is_over =
         !nghttp2_session_want_read(c->session) && !nghttp2_session_want_write(c->session);
     bool is_idle = c->is_idle_closing && !c->streams;
-    bool is_written = uv_stream_get_write_queue_size((const uv_stream_t *)&c->tcp) == 0;
-    if (problem || ((is_over || is_idle) && is_written && !c->flush))
+    if (problem || ((is_over || is_idle) && xds_socket_is_empty(&c->socket)))
         h2_connection_close(c);
 }
 
@@ -100,9 +24,9 @@ static ssize_t on_send(
 {
     struct h2_connection *c = user;
     (void)session, (void)flags;
-    if (h2_is_full(c))
+    if (xds_socket_is_full(&c->socket))
         return NGHTTP2_ERR_WOULDBLOCK;
-    h2_write(c, data, size, NULL);
+    xds_socket_write(&c->socket, data, size, NULL);
     return (ssize_t)size;
 }
 
@@ -231,9 +155,13 @@ static nghttp2_session *session_new(struct h2_connection *c, uint32_t max_stream
 
 /* ---- the connection ---- */
 
-static void on_handle_closed(uv_handle_t *handle)
+static struct h2_connection *connection_of(struct xds_socket *socket)
 {
-    struct h2_connection *c = handle->data;
+    return container_of(socket, struct h2_connection, socket);
+}
+
+static void handle_closed(struct h2_connection *c)
+{
     if (--c->handles)
         return;
     for (struct h2_stream *s = c->streams, *next; s; s = next) {
@@ -242,43 +170,35 @@ static void on_handle_closed(uv_handle_t *handle)
     }
     c->handlers->on_closed(c, c->was_protocol_error);
     nghttp2_session_del(c->session);
-    flush_free(c->flush);
     free(c);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    handle_closed(container_of((uv_timer_t *)handle, struct h2_connection, keepalive));
 }
 
 void h2_connection_close(struct h2_connection *c)
 {
-    if (c->is_closing)
+    if (c->socket.is_closing)
         return;
-    c->is_closing = true;
-    uv_close((uv_handle_t *)&c->tcp, on_handle_closed);
-    uv_close((uv_handle_t *)&c->keepalive, on_handle_closed);
-}
-
-static void on_refusal_written(uv_write_t *write, int status)
-{
-    struct h2_connection *c = write->data;
-    (void)status;
-    free(write);
-    h2_connection_close(c);
+    xds_socket_close(&c->socket);
+    uv_close((uv_handle_t *)&c->keepalive, on_timer_closed);
 }
 
 /* A browser, or curl without --http2-prior-knowledge: told so in its own words. */
 static void refuse_http1(struct h2_connection *c)
 {
-    static char answer[] = "HTTP/1.1 505 HTTP Version Not Supported\r\ncontent-type: text/plain\r\n"
-                           "connection: close\r\n\r\nThis port speaks gRPC over HTTP/2 (xDS).\n";
-    uv_write_t *write = xcalloc(1, sizeof *write);
-    uv_buf_t buf = uv_buf_init(answer, sizeof answer - 1);
-    write->data = c;
-    uv_read_stop((uv_stream_t *)&c->tcp);
-    if (uv_write(write, (uv_stream_t *)&c->tcp, &buf, 1, on_refusal_written) != 0) {
-        free(write);
-        h2_connection_close(c);
-    }
+    static const char answer[] =
+        "HTTP/1.1 505 HTTP Version Not Supported\r\ncontent-type: text/plain\r\n"
+        "connection: close\r\n\r\nThis port speaks gRPC over HTTP/2 (xDS).\n";
+    c->is_refused = true;
+    xds_socket_ignore(&c->socket);
+    xds_socket_write(&c->socket, (const uint8_t *)answer, sizeof answer - 1, NULL);
+    xds_socket_flush(&c->socket);
 }
 
-static bool looks_like_http1(const char *bytes, size_t size)
+static bool looks_like_http1(const uint8_t *bytes, size_t size)
 {
     static const char *const methods[] = { "GET ", "POST ", "HEAD ", "PUT ", "OPTIONS " };
     for (size_t i = 0; i < ARRAY_COUNT(methods); i++)
@@ -287,19 +207,14 @@ static bool looks_like_http1(const char *bytes, size_t size)
     return false;
 }
 
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+static void on_socket_bytes(struct xds_socket *socket, const uint8_t *bytes, size_t size)
 {
-    (void)handle, (void)suggested;
-    *buf = uv_buf_init(xrealloc(NULL, READ_BYTES), READ_BYTES);
-}
-
-static void take_bytes(struct h2_connection *c, const char *bytes, size_t size)
-{
+    struct h2_connection *c = connection_of(socket);
     bool is_first = c->is_first_read;
     c->is_first_read = false;
     c->has_heard = true;
     c->is_busy = true;
-    ssize_t taken = nghttp2_session_mem_recv(c->session, (const uint8_t *)bytes, size);
+    ssize_t taken = nghttp2_session_mem_recv(c->session, bytes, size);
     c->is_busy = false;
     if (taken >= 0 && (size_t)taken == size) {
         h2_send_pending(c);
@@ -314,20 +229,33 @@ static void take_bytes(struct h2_connection *c, const char *bytes, size_t size)
     h2_connection_close(c);
 }
 
-static void on_socket_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
+static void on_socket_written(struct xds_socket *socket)
 {
-    struct h2_connection *c = stream->data;
-    if (size < 0)
+    struct h2_connection *c = connection_of(socket);
+    if (c->is_refused)
         h2_connection_close(c);
-    else if (size > 0 && !c->is_closing)
-        take_bytes(c, buf->base, (size_t)size);
-    free(buf->base);
+    else
+        h2_send_pending(c);
 }
+
+static void on_socket_gone(struct xds_socket *socket)
+{
+    h2_connection_close(connection_of(socket));
+}
+
+static void on_socket_closed(struct xds_socket *socket)
+{
+    handle_closed(connection_of(socket));
+}
+
+static const struct xds_socket_handlers socket_handlers = {
+    on_socket_bytes, on_socket_written, on_socket_gone, on_socket_closed
+};
 
 /* Nothing heard in one interval: a PING. Nothing in the next either: the other side is gone. */
 static void on_keepalive(uv_timer_t *timer)
 {
-    struct h2_connection *c = timer->data;
+    struct h2_connection *c = container_of(timer, struct h2_connection, keepalive);
     if (!c->has_heard && c->was_pinged) {
         h2_connection_close(c);
         return;
@@ -340,27 +268,6 @@ static void on_keepalive(uv_timer_t *timer)
     }
 }
 
-static void name_peer(struct h2_connection *c)
-{
-    struct sockaddr_storage address;
-    int size = sizeof address;
-    char ip[INET6_ADDRSTRLEN] = "";
-    if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&address, &size) != 0)
-        return;
-    bool is_v6 = address.ss_family == AF_INET6;
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *)&address;
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&address;
-    if (is_v6)
-        uv_ip6_name(v6, ip, sizeof ip);
-    else
-        uv_ip4_name(v4, ip, sizeof ip);
-    snprintf(c->peer,
-        sizeof c->peer,
-        is_v6 ? "[%s]:%u" : "%s:%u",
-        ip,
-        ntohs(is_v6 ? v6->sin6_port : v4->sin_port));
-}
-
 struct h2_connection *h2_accept(uv_stream_t *listener, const struct h2_options *options)
 {
     struct h2_connection *c = xcalloc(1, sizeof *c);
@@ -368,24 +275,19 @@ struct h2_connection *h2_accept(uv_stream_t *listener, const struct h2_options *
     c->owner = options->owner;
     c->is_first_read = c->has_heard = true;
     c->handles = 2;
-    uv_tcp_init(listener->loop, &c->tcp);
     uv_timer_init(listener->loop, &c->keepalive);
-    c->tcp.data = c->keepalive.data = c;
     c->session = session_new(c, options->max_streams);
-    if (uv_accept(listener, (uv_stream_t *)&c->tcp) != 0) {
+    if (!xds_socket_accept(&c->socket, listener, &socket_handlers)) {
         h2_connection_close(c);
         return NULL;
     }
-    name_peer(c);
-    uv_tcp_nodelay(&c->tcp, 1);
     uv_timer_start(&c->keepalive, on_keepalive, options->keepalive_ms, options->keepalive_ms);
-    uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_socket_read);
     return c; /* our settings go out once the client has shown that it speaks HTTP/2 */
 }
 
 void h2_connection_goaway(struct h2_connection *c)
 {
-    if (c->is_closing)
+    if (c->socket.is_closing)
         return;
     nghttp2_submit_goaway(c->session,
         NGHTTP2_FLAG_NONE,
@@ -419,5 +321,5 @@ void *h2_connection_data(const struct h2_connection *c)
 
 const char *h2_connection_peer(const struct h2_connection *c)
 {
-    return c->peer;
+    return c->socket.peer;
 }

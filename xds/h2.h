@@ -3,8 +3,8 @@
  *
  * A connection reads, answers and closes itself; its streams carry gRPC: request bytes come in,
  * slices go out, trailers end them. What is written is never copied if it has an owner (a shared
- * resource, retained until the socket took it). Not more than H2_WRITE_LIMIT_BYTES wait in the
- * socket's queue: until they are gone, nothing more is taken from the streams.
+ * resource, retained until it went). Once XDS_SOCKET_LIMIT_BYTES wait in the socket's queue
+ * (xds/socket.h), nothing more is taken from the streams until they are gone.
  */
 #ifndef XDS_H2_H
 #define XDS_H2_H
@@ -15,7 +15,6 @@
 #include <uv.h>
 
 enum {
-    H2_WRITE_LIMIT_BYTES = 128 * 1024,
     H2_HEADER_LIMIT_BYTES = 16 * 1024, /* all headers of one request */
     H2_WINDOW_BYTES = 1024 * 1024,     /* what a client may send unasked, a stream and in all */
 };

@@ -6,6 +6,7 @@
 #define XDS_H2_PARTS_H
 
 #include "xds/h2.h"
+#include "xds/socket.h"
 
 #include <nghttp2/nghttp2.h>
 
@@ -31,27 +32,21 @@ struct h2_stream {
 };
 
 struct h2_connection {
-    uv_tcp_t tcp;
+    struct xds_socket socket;
     uv_timer_t keepalive;
     const struct h2_handlers *handlers;
     void *owner, *data;
     nghttp2_session *session;
     struct h2_stream *streams;
-    struct flush *flush; /* what is gathered for the next write */
-    char peer[64];
     unsigned handles;
-    bool is_closing, is_idle_closing, was_protocol_error, is_first_read;
+    bool is_idle_closing, was_protocol_error, is_first_read;
+    bool is_refused;            /* closes once it has been told why */
     bool has_heard, was_pinged; /* since the last tick of keepalive */
     bool is_busy;               /* inside nghttp2, which must not be entered twice */
 };
 
 /* Sends whatever may go now, and closes the connection once that was the last. */
 void h2_send_pending(struct h2_connection *c);
-/* Enough waits in the socket's queue; until it is gone, nothing more is to be written. */
-bool h2_is_full(const struct h2_connection *c);
-/* Into the next write to the socket; without an owner (retained), the bytes are copied. */
-void h2_write(
-    struct h2_connection *c, const uint8_t *data, size_t size, struct xds_resource *owner);
 
 /* nghttp2's callback for DATA. */
 int h2_stream_on_send_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head,

@@ -87,13 +87,13 @@ int h2_stream_on_send_data(nghttp2_session *session, nghttp2_frame *frame, const
     struct h2_connection *c = user;
     struct h2_stream *s = source->ptr;
     (void)session, (void)frame;
-    if (h2_is_full(c))
+    if (xds_socket_is_full(&c->socket))
         return NGHTTP2_ERR_WOULDBLOCK;
-    h2_write(c, head, FRAME_HEAD_BYTES, NULL);
+    xds_socket_write(&c->socket, head, FRAME_HEAD_BYTES, NULL);
     while (size) {
         struct queued *q = &s->queue[s->head];
         size_t take = q->size < size ? q->size : size;
-        h2_write(c, q->data, take, q->owner);
+        xds_socket_write(&c->socket, q->data, take, q->owner);
         q->data += take;
         q->size -= take;
         size -= take;

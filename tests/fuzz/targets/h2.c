@@ -14,6 +14,7 @@
 #include "xds/grpc.h"
 #include "xds/h2.h"
 #include "xds/server.h"
+#include "xds/socket.h"
 
 #include <string.h>
 
@@ -23,8 +24,8 @@ enum {
     ROOM_BYTES = 1 << 20,
     FRAME_HEAD = 9,
     FRAME_MAX_BYTES = 16384,
-    /* Besides what h2.h promises: the frame that went over, and answers of nghttp2's own. */
-    QUEUE_MAX_BYTES = H2_WRITE_LIMIT_BYTES + 2 * FRAME_MAX_BYTES,
+    /* Besides what socket.h promises: the frame that went over, and answers of nghttp2's own. */
+    QUEUE_MAX_BYTES = XDS_SOCKET_LIMIT_BYTES + 2 * FRAME_MAX_BYTES,
     SUBSCRIBERS = 256,
 };
 
