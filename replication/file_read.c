@@ -132,7 +132,10 @@ static bool parse_time(const char *text, int64_t *ns)
     }
     if (!parse_zone(rest, &minutes))
         return false;
-    *ns = ((int64_t)timegm(&tm) - minutes * 60) * 1000000000 + fraction;
+    int64_t seconds = (int64_t)timegm(&tm) - minutes * 60;
+    if (__builtin_mul_overflow(seconds, 1000000000, ns) ||
+        __builtin_add_overflow(*ns, fraction, ns))
+        *ns = seconds < 0 ? INT64_MIN : INT64_MAX; /* before 1678, after 2261: as far as it goes */
     return true;
 }
 

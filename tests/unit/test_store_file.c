@@ -202,6 +202,20 @@ static void test_creation_order_is_time_then_the_order_of_documents(void **state
     assert_int_equal(recorder_find(&w->r, "registry/a/b/c")->create_revision, 1);
 }
 
+static void test_times_of_centuries_away_have_an_order_too(void **state)
+{
+    struct world *w = *state;
+    write_file(w, "a.yaml", VS_AT("never", "9999-12-31T23:59:59.9Z"));
+    write_file(w, "b.yaml", VS_AT("now", "2024-01-01T00:00:00Z"));
+    write_file(w, "c.yaml", VS_AT("once", "1000-01-01T00:00:00Z"));
+
+    follow(w);
+
+    assert_int_equal(order_of(w, "once"), 1);
+    assert_int_equal(order_of(w, "now"), 2);
+    assert_int_equal(order_of(w, "never"), 3);
+}
+
 static void test_of_two_documents_with_one_key_the_first_counts(void **state)
 {
     struct world *w = *state;
@@ -637,6 +651,7 @@ int main(void)
         TEST(test_files_of_single_values_have_their_path_as_key),
         TEST(test_integers_keep_their_digits),
         TEST(test_creation_order_is_time_then_the_order_of_documents),
+        TEST(test_times_of_centuries_away_have_an_order_too),
         TEST(test_of_two_documents_with_one_key_the_first_counts),
         TEST(test_a_change_tells_what_is_different_alone),
         TEST(test_a_change_is_told_soon),
