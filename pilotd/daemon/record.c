@@ -108,6 +108,8 @@ static bool read_snapshot(const cJSON *json, struct replica_record *out, struct 
 static bool read_levels(const cJSON *json, struct replica_record *out, struct diags *d)
 {
     const cJSON *levels = cJSON_GetObjectItemCaseSensitive(json, "levels"), *item;
+    if (out->level < 1 || out->level > LEVEL_MAX)
+        return fault(d, DIAG_OUT_OF_RANGE, "level", "a whole number from 1");
     out->level_least = out->level_newest = out->level;
     cJSON_ArrayForEach (item, levels) {
         bool is_first = item == levels->child;

@@ -128,6 +128,9 @@ static void test_what_is_no_record_is_told_with_its_place(void **state)
           "\"\",\"level\":\"1\"}",
             "level" },
         { "{\"id\":\"a\",\"instance\":\"\",\"version\":\"\",\"xds\":\"\",\"admin\":\"\",\"state\":"
+          "\"\",\"level\":0,\"streams\":1,\"beat\":1}",
+            "level" }, /* all would change over to it */
+        { "{\"id\":\"a\",\"instance\":\"\",\"version\":\"\",\"xds\":\"\",\"admin\":\"\",\"state\":"
           "\"\",\"level\":1,\"streams\":-1}",
             "streams" },
         { "{\"id\":\"a\",\"instance\":\"\",\"version\":\"\",\"xds\":\"\",\"admin\":\"\",\"state\":"
