@@ -129,4 +129,4 @@ install: all ## install pilotd and pilotctl, manual pages and completion under P
 
 clean: ## remove what was built (not build/venv)
 	rm -rf $(BUILD)/obj $(BUILD)/gen $(BUILD)/tests $(BUILD)/libpilot.a $(BUILD)/pilotd \
-	    $(BUILD)/pilotctl build/asan build/tsan
+	    $(BUILD)/pilotctl build/asan build/tsan build/fuzz build/fuzz-coverage

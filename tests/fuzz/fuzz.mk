@@ -32,10 +32,10 @@ fuzz-build:
 	@$(MAKE) --no-print-directory BUILD=build/fuzz $(FUZZ_BUILD) SAN=fuzzer-no-link,address,undefined fuzz-programs
 
 fuzz: fuzz-build ## feed the parsers what a fuzzer makes up, T=60 seconds each (TARGET=h2 one of them; tests/fuzz/README.md)
-	@$(FUZZ_RUN) fuzz --seconds $(T) $(TARGET)
+	@$(FUZZ_RUN) fuzz $(TARGET) --seconds $(T)
 
 test-fuzz: fuzz-build ## the same for a minute each, as a test
-	@$(FUZZ_RUN) fuzz --seconds 60 $(TARGET)
+	@$(FUZZ_RUN) fuzz $(TARGET) --seconds 60
 
 fuzz-replay: fuzz-build ## what the fuzzers have found before, once more, under sanitizers
 	@PILOT_BUILD=build/fuzz $(FUZZ_RUN) replay $(TARGET)

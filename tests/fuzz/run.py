@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Drives the fuzzers of tests/fuzz/targets/ (README.md beside this file).
 
-  run.py fuzz --seconds 60 [TARGET…]   each for so long, two at a time; what they find stays in build/
+  run.py fuzz [TARGET…] --seconds 60   each for so long, two at a time; what they find stays in build/
   run.py minimize [TARGET…]            the least inputs that reach as much, into tests/fuzz/corpus/
   run.py replay [TARGET…]              everything that is kept, once, through the build in PILOT_BUILD
   run.py coverage [TARGET…]            the lines of each parser that its corpus reaches
@@ -22,8 +22,8 @@ import time
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 HERE = os.path.join(ROOT, "tests", "fuzz")
-WORK = os.path.join(ROOT, "build", "fuzz", "work")
-FOUND = os.path.join(ROOT, "build", "fuzz", "found")
+WORK = os.path.join(ROOT, "build", "fuzzing", "work")
+FOUND = os.path.join(ROOT, "build", "fuzzing", "found")
 FUZZERS = os.path.join(ROOT, "build", "fuzz", "fuzzers")
 FILES_MAX, CORPUS_BYTES_MAX, JOBS = 200, 300 * 1024, 2
 LIMITS = ["-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1"]
@@ -32,11 +32,11 @@ SCHEDULE = "-entropic=0"  # else two thirds of the time goes into choosing what 
 # target -> what it is there to reach, the largest input that is worth trying, its dictionary
 TARGETS = {
     "admin": (["pilotd/daemon/http1.c", "pilotd/daemon/http_server.c", "pilotd/daemon/admin.c",
-               "pilotd/daemon/report.c"], 2048, "http"),
+               "pilotd/daemon/report.c"], 10000, "http"),
     "discovery": (["xds/discovery_codec.c", "xds/stream.c", "xds/known.c", "proto/pb_struct.c",
                    "pilotd/mesh/scope.c"], 4096, "discovery"),
     "etcd": (["replication/etcd_store.c", "replication/etcd_client.c", "replication/etcd_call.c",
-              "replication/etcd_audit.c", "replication/grpc.c"], 2048, None),
+              "replication/etcd_audit.c", "replication/grpc.c"], 4096, None),
     "etcd_codec": (["replication/etcd_codec.c"], 4096, None),
     "files": (["replication/file_read.c", "base/json.c"], 4096, "config"),
     "grpc": (["xds/grpc.c"], 4096, None),
@@ -47,8 +47,7 @@ TARGETS = {
     "status": (["xds/status_page.c", "xds/stream_status.c"], 4096, "discovery"),
     "values": (["pilotd/daemon/keyspace.c", "pilotd/daemon/keyspace_holds.c",
                 "pilotd/daemon/held.c", "pilotd/daemon/record.c", "pilotd/daemon/peers.c",
-                "pilotd/model/decoder.c", "pilotd/model/schema.c", "pilotd/model/envelope.c",
-                "pilotd/model/registry.c"], 4096, "config"),
+                "pilotd/model/decoder.c", "pilotd/model/schema.c", "pilotd/model/registry.c"], 4096, "config"),
     "yaml": (["base/yaml.c", "pilotd/model/load.c"], 4096, "config"),
 }
 

@@ -3,6 +3,10 @@
 #include "proto/pb_json.h"
 #include "tests/unit/xds_views.h"
 
+#include <string.h>
+
+enum { CROWD = 2500 };
+
 static const char *const views[MADE_VIEWS] = {
     "",
     "C:a=1 C:b=1 E:a=1 E:b=1 L:web=1 R:web=1",
@@ -19,6 +23,25 @@ struct xds_view *made_view(unsigned index)
     if (!made[at])
         made[at] = xds_view_of(at + 1, NULL, views[at]);
     return made[at];
+}
+
+struct xds_view *made_crowd(void)
+{
+    static struct xds_view *made;
+    struct xds_resource **lists[XDS_TYPE_COUNT] = { 0 };
+    size_t counts[XDS_TYPE_COUNT] = { [XDS_CLUSTER] = CROWD };
+    if (made)
+        return made;
+    lists[XDS_CLUSTER] = xcalloc(CROWD, sizeof *lists[XDS_CLUSTER]);
+    for (unsigned i = 0; i < CROWD; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "c%u", i);
+        lists[XDS_CLUSTER][i] =
+            xds_resource_new(XDS_CLUSTER, name, (const uint8_t *)name, strlen(name));
+    }
+    made = xds_view_new(1, NULL, lists, counts);
+    free(lists[XDS_CLUSTER]);
+    return made;
 }
 
 bool read_node(struct arena *a, const struct xds_node *node, struct scope *scope, struct error *err)

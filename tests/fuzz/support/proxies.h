@@ -14,6 +14,9 @@ enum { MADE_VIEWS = 6 };
 /* The same few names in all, so that one follows the other; borrowed, for ever. */
 struct xds_view *made_view(unsigned index);
 
+/* So many clusters that their status takes several pages. */
+struct xds_view *made_crowd(void);
+
 /* False: such a node is refused. */
 bool read_node(
     struct arena *a, const struct xds_node *node, struct scope *scope, struct error *err);

@@ -5,6 +5,7 @@
  */
 #include "support/fuzzer.h"
 #include "support/http.h"
+#include "support/proxies.h"
 #include "support/sockets.h"
 
 #include "base/json.h"
@@ -44,20 +45,31 @@ static void apply(struct control *c, const char *key, struct chunk value)
     arena_free(a);
 }
 
-/* One rejected value under a key of the input's own, and one that is good. */
+static void apply_text(struct control *c, const char *key, const char *value)
+{
+    apply(c, key, (struct chunk){ (const uint8_t *)value, strlen(value) });
+}
+
+#define ENTRY(name)                                                                                \
+    "{\"apiVersion\":\"networking.istio.io/v1\",\"kind\":\"ServiceEntry\",\"metadata\":{"          \
+    "\"name\":\"" name                                                                             \
+    "\"},\"spec\":{\"hosts\":[\"a.x\"],\"ports\":[{\"number\":80,\"name\":\"h\"}]}}"
+
+/* Two owners of a host, which is a finding; an instance that is held; and a value of the input's
+ * own. */
 static void fill(struct control *c, struct input *in, struct arena *a)
 {
-    static const char entry[] =
-        "{\"apiVersion\":\"networking.istio.io/v1\",\"kind\":\"ServiceEntry\",\"metadata\":{"
-        "\"name\":\"a\"},\"spec\":{\"hosts\":[\"a.x\"],\"ports\":[{\"number\":80,\"name\":\"h\"}]}"
-        "}";
+    static const char hold[] = "{\"of\":1,\"created\":1,\"since\":2,\"why\":\"expired\","
+                               "\"value\":{\"address\":\"10.0.0.7\",\"ports\":{\"h\":80}}}";
     const struct expiry_settings expiry = { 50, 1000 };
     const char *key = input_text(in, a);
     keyspace_init(&c->keyspace, &expiry, &c->stats.keyspace, &c->log);
-    apply(c,
-        "config/serviceentries/default/a",
-        (struct chunk){ (const uint8_t *)entry, sizeof entry - 1 });
+    keyspace_begin(&c->keyspace, 0);
+    apply_text(c, "config/serviceentries/default/a", ENTRY("a"));
+    apply_text(c, "config/serviceentries/default/b", ENTRY("b"));
+    apply_text(c, "holds/registry/default/web/1", hold);
     apply(c, key, input_chunk(in));
+    keyspace_end(&c->keyspace);
 }
 
 static void hear_peer(struct control *c, struct input *in, struct arena *a)
@@ -71,7 +83,10 @@ static void hear_peer(struct control *c, struct input *in, struct arena *a)
         .state = "serving",
         .level = 1,
     };
+    static char fault[] = "a.yaml:1:1: is wrong";
     peers_init(&c->peers, &c->log);
+    map_put(&c->faults, record.id, fault);
+    snprintf(c->epoch.text, sizeof c->epoch.text, "%.*s", EPOCH_TEXT_MAX, record.version);
     peers_heard(&c->peers, &record, 0);
 }
 
@@ -80,10 +95,8 @@ static void publish(struct control *c)
     size_t count;
     struct object **objects = keyspace_objects(&c->keyspace, &count);
     struct snapshot *snapshot = snapshot_build(objects, count, c->revision, level_newest);
-    struct xds_resource **const lists[XDS_TYPE_COUNT] = { 0 };
-    const size_t counts[XDS_TYPE_COUNT] = { 0 };
     c->published = publication_new(snapshot, (struct hash128){ 0 }, 0);
-    c->published->reference = xds_view_new(1, NULL, lists, counts);
+    c->published->reference = xds_view_retain(made_view(1));
     snapshot_release(snapshot);
     for (size_t i = 0; i < count; i++)
         object_release(objects[i]);
@@ -127,6 +140,7 @@ static void close_world(struct control *c)
     publication_release(c->published);
     keyspace_fini(&c->keyspace);
     peers_fini(&c->peers);
+    map_fini(&c->faults, NULL);
 }
 
 /* ---- clients ---- */
@@ -167,6 +181,7 @@ static void step(struct world *w, struct input *in)
         break;
     case 5:
         w->control.is_draining = what & 8;
+        w->control.is_recalled = what & 0x10;
         break;
     default:
         sockets_run(input_byte(in) * 200);

@@ -15,6 +15,7 @@
 #include "replication/store.h"
 
 #include <string.h>
+#include <unistd.h>
 
 enum { STEPS_MAX = 200, CALLS = 8, KEYS_MAX = 4, FAST_FORWARD_MS = 200 };
 
@@ -200,6 +201,10 @@ static struct pb_bytes other_answer(struct arena *a, struct input *in, const cha
     if (strstr(method, "KeepAlive"))
         return pb_pack(
             a, &pb_new_LeaseKeepAliveResponse(a, .header = head, .id = what, .ttl = what)->base);
+    if (strstr(method, "Authenticate"))
+        return pb_pack(a,
+            &pb_new_AuthenticateResponse(a, .header = head, .token = pb_str(what & 1 ? "t" : ""))
+                 ->base);
     return pb_pack(a, &pb_new_LeaseRevokeResponse(a, .header = head)->base);
 }
 
@@ -297,6 +302,26 @@ static void begin_listed(struct world *w)
     INVARIANT(w->is_synced);
 }
 
+/* ---- a user's password ---- */
+
+static char password_file[] = "/dev/shm/pilot-fuzz-XXXXXX";
+
+static void leave(void)
+{
+    unlink(password_file);
+}
+
+static const char *password(void)
+{
+    static bool is_there;
+    if (!is_there) {
+        int fd = mkstemp(password_file);
+        INVARIANT(fd >= 0 && write(fd, "secret\n", 7) == 7 && close(fd) == 0);
+        is_there = atexit(leave) == 0;
+    }
+    return password_file;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
 {
     static const struct log_scope silent = { .level = LOG_LEVEL_ERROR + 1 };
@@ -307,12 +332,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
         .url = how & 1 ? "etcd://m0,m1/pilot" : "etcd://m0/pilot",
         .log = &silent,
         .is_oneshot = how & 2,
+        .access = { .user = how & 8 ? "u" : NULL, .password_file = how & 8 ? password() : NULL },
     };
     struct error err;
     sockets_begin(&w.loop);
     made_http_begin();
     INVARIANT(store_open(&w.loop, &options, &w.listener, &w.store, &err));
-    if (!(how & 2) && how & 4)
+    if ((how & 0xe) == 4)
         begin_listed(&w);
     for (unsigned i = 0; i < STEPS_MAX && !input_is_over(&in); i++)
         step(&w, &in);

@@ -10,6 +10,30 @@
 
 static const char prefix[] = "/p/";
 
+/* What was taken can be put into questions. */
+static void ask(const struct store_entry *entries, size_t count, int64_t number)
+{
+    struct buf out = { 0 };
+    struct grpc_message message;
+    size_t frame_size;
+    struct store_write writes[2];
+    for (size_t i = 0; i < count && i < ARRAY_COUNT(writes); i++)
+        writes[i] = (struct store_write){ .key = entries[i].key,
+            .value = i ? NULL : entries[i].value,
+            .size = entries[i].size,
+            .lease = entries[i].lease,
+            .expected_mod_revision = i ? entries[i].mod_revision : STORE_ANY_REVISION };
+    etcd_encode_txn(&out, prefix, writes, count < ARRAY_COUNT(writes) ? count : 2);
+    etcd_encode_watch(&out, prefix, number);
+    etcd_encode_lease_grant(&out, number);
+    etcd_encode_lease_revoke(&out, number);
+    etcd_encode_lease_keepalive(&out, number);
+    while (grpc_next_frame(&out, &message, &frame_size))
+        buf_consume(&out, frame_size);
+    INVARIANT(out.size == 0);
+    buf_fini(&out);
+}
+
 static void check_entry(const struct store_entry *entry, struct grpc_message m)
 {
     INVARIANT(entry->key && entry->value && entry->value[entry->size] == '\0');
@@ -26,6 +50,7 @@ static void take_range(struct arena *a, struct grpc_message m)
         check_entry(&page.entries.items[i], m);
         INVARIANT(i == 0 || strcmp(page.entries.items[i - 1].key, page.entries.items[i].key) < 0);
     }
+    ask(page.entries.items, page.entries.count, page.header.revision);
     struct etcd_range range = { .prefix = prefix, .from = page.next };
     struct buf next = { 0 };
     etcd_encode_range(&next, &range);
@@ -46,6 +71,14 @@ static void take_watch(struct arena *a, struct grpc_message m)
     INVARIANT(last <= watch.header.revision || watch.is_canceled);
 }
 
+static void check_token(const char *token)
+{
+    struct buf login = { 0 };
+    INVARIANT(*token && !strpbrk(token, "\r\n"));
+    etcd_encode_login(&login, "user", token);
+    buf_fini(&login);
+}
+
 static void take_others(struct arena *a, struct grpc_message m)
 {
     struct etcd_txn txn;
@@ -61,7 +94,7 @@ static void take_others(struct arena *a, struct grpc_message m)
     if (etcd_decode_lease_revoke(a, m, &header))
         INVARIANT(header.revision > 0);
     if (etcd_decode_login(a, m, &token))
-        INVARIANT(*token && !strpbrk(token, "\r\n"));
+        check_token(token);
 }
 
 static void take(struct grpc_message m)

@@ -39,9 +39,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
     struct input in = input_of(bytes, size_bytes);
     struct arena *a = arena_new();
     struct diags d;
-    const char *path = paths[input_below(&in, ARRAY_COUNT(paths))];
+    unsigned which = input_byte(&in);
+    const char *path = which < 0xf0 ? paths[which % ARRAY_COUNT(paths)] : input_text(&in, a);
     struct chunk text = input_take(&in, SIZE_MAX);
     diags_init(&d, a);
+    file_can_hold_key(path);
+    if (!file_has_known_extension(path))
+        path = paths[0];
     struct file_values values =
         file_read(a, path, (const char *)text.bytes, text.size, &layout, &d);
     INVARIANT(values.is_whole || d.errors > 0);

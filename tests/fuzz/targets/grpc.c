@@ -38,6 +38,22 @@ static struct hash128 hear(struct input in, unsigned step, size_t stop_after)
     return hasher_finish(heard.hasher);
 }
 
+/* What one side puts into a frame, the other takes out of it. */
+static void check_frame(struct input in)
+{
+    struct chunk message = input_take(&in, LIMIT_BYTES);
+    struct grpc_reader reader = { .limit_bytes = LIMIT_BYTES };
+    struct heard heard = { hasher_new(), 0, SIZE_MAX };
+    uint8_t head[GRPC_HEAD_BYTES];
+    grpc_head(head, message.size);
+    INVARIANT(grpc_reader_feed(&reader, head, sizeof head, on_message, &heard) == GRPC_OK);
+    if (message.size > 0)
+        grpc_reader_feed(&reader, message.bytes, message.size, on_message, &heard);
+    INVARIANT(heard.messages == 1 && reader.pending.size == 0);
+    hasher_finish(heard.hasher);
+    grpc_reader_fini(&reader);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
 {
     struct input in = input_of(bytes, size_bytes);
@@ -45,5 +61,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
     size_t stop_after = 1 + input_byte(&in);
     struct hash128 whole = hear(in, 0, stop_after), cut = hear(in, step, stop_after);
     INVARIANT(hash128_equal(&whole, &cut));
+    check_frame(in);
     return 0;
 }

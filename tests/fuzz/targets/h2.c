@@ -10,11 +10,13 @@
 #include "support/proxies.h"
 #include "support/sockets.h"
 
+#include "base/json.h"
 #include "proto/pb.h"
 #include "xds/grpc.h"
 #include "xds/h2.h"
 #include "xds/server.h"
 #include "xds/socket.h"
+#include "xds/status_page.h"
 
 #include <string.h>
 
@@ -27,6 +29,7 @@ enum {
     /* Besides what socket.h promises: the frame that went over, and answers of nghttp2's own. */
     QUEUE_MAX_BYTES = XDS_SOCKET_LIMIT_BYTES + 2 * FRAME_MAX_BYTES,
     SUBSCRIBERS = 256,
+    PAGES = STEPS_MAX, /* those of calls that are gone are on their way, too */
 };
 
 enum frame_type { DATA = 0, HEADERS = 1, SETTINGS = 4, WINDOW_UPDATE = 8 };
@@ -37,7 +40,9 @@ struct world {
     struct xds_stats stats;
     struct xds_source source;
     struct xds_subscriber *subscribers[SUBSCRIBERS];
-    struct xds_view *view; /* NULL: none yet */
+    struct xds_view *view;            /* NULL: none yet */
+    struct status_page *pages[PAGES]; /* on their way */
+    bool is_drained;
     struct socket *clients[CLIENTS];
     bool is_one_way[CLIENTS]; /* said nothing that makes it a client: the answer is no frames */
 };
@@ -86,6 +91,52 @@ static void refuse_one(struct world *w, unsigned index)
     struct xds_subscriber *s = w->subscribers[index % SUBSCRIBERS];
     if (s)
         s->on_refused(s);
+}
+
+/* ---- pages of status, which go about as between serving loops ---- */
+
+static void on_carry(struct xds_source *source, struct status_page *page)
+{
+    struct world *w = container_of(source, struct world, source);
+    for (size_t i = 0; i < PAGES; i++)
+        if (!w->pages[i]) {
+            w->pages[i] = page;
+            return;
+        }
+    INVARIANT(!"each step sends one");
+}
+
+static void bring_page(struct world *w, unsigned index)
+{
+    struct status_page *page = w->pages[index % PAGES];
+    if (!page)
+        return;
+    w->pages[index % PAGES] = NULL;
+    page->is_last = page->server > 0;
+    if (!page->is_last)
+        xds_server_fill_status(w->server, page);
+    xds_server_take_status(w->server, page);
+}
+
+static void on_drained(struct xds_source *source)
+{
+    struct world *w = container_of(source, struct world, source);
+    INVARIANT(!w->is_drained && w->stats.connections == 0);
+    w->is_drained = true;
+}
+
+static void report(const struct world *w)
+{
+    struct arena *a = arena_new();
+    struct diags d;
+    struct buf text = { 0 };
+    diags_init(&d, a);
+    xds_server_report(w->server, &text);
+    cJSON *json = json_parse(text.data, text.size, SIZE_MAX, &d);
+    INVARIANT(json);
+    cJSON_Delete(json);
+    buf_fini(&text);
+    arena_free(a);
 }
 
 /* ---- frames ---- */
@@ -229,7 +280,7 @@ static void greet(struct socket *s)
 
 static void act(struct world *w, struct socket *s, struct input *in)
 {
-    switch (input_below(in, 8)) {
+    switch (input_below(in, 11)) {
     case 0:
         show_view(w, input_byte(in));
         break;
@@ -243,13 +294,19 @@ static void act(struct world *w, struct socket *s, struct input *in)
         xds_server_shed(w->server, input_byte(in), input_byte(in));
         break;
     case 4:
-        xds_server_drain(w->server, input_byte(in), input_byte(in), NULL);
+        xds_server_drain(w->server, input_byte(in), input_byte(in), on_drained);
         break;
     case 5:
         w->stats.quota.cap = w->stats.quota.room = input_byte(in);
         break;
     case 6:
         s->ending = input_byte(in) & 1 ? UV_EOF : UV_ECONNRESET;
+        break;
+    case 8:
+        bring_page(w, input_byte(in));
+        break;
+    case 9:
+        report(w);
         break;
     default:
         sockets_run(input_byte(in) * 250);
@@ -327,6 +384,7 @@ static void open_world(struct world *w, unsigned how)
     static const struct log_scope silent = { .level = LOG_LEVEL_ERROR + 1 };
     struct error err;
     *w = (struct world){ .source = { .subscribe = on_subscribe, .unsubscribe = on_unsubscribe } };
+    w->source.carry = how & 32 ? on_carry : NULL;
     sockets_begin(&w->loop);
     const struct xds_server_options options = {
         .address = "127.0.0.1:15010",
@@ -336,7 +394,9 @@ static void open_world(struct world *w, unsigned how)
         .stats = &w->stats,
         .max_age_ms = how & 2 ? 60000 : 0,
         .max_joining = how & 4 ? 1 : 100,
-        .status_access = how & 8 ? XDS_STATUS_ALL : XDS_STATUS_NAMED,
+        .status_access = how & 8    ? XDS_STATUS_ALL
+                         : how & 64 ? XDS_STATUS_OFF
+                                    : XDS_STATUS_NAMED,
     };
     INVARIANT(xds_server_open(&w->loop, &options, &w->server, &err));
     if (how & 16)
@@ -360,6 +420,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
             check_heard(&w, client);
     }
     xds_server_close(w.server);
+    for (size_t i = 0; i < PAGES; i++)
+        status_page_free(w.pages[i]);
     sockets_end(&w.loop);
     check_gone(&w);
     return 0;

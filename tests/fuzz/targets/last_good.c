@@ -46,6 +46,33 @@ static void append_hash(struct buf *bytes)
     buf_printf(bytes, "hash %s\n", text);
 }
 
+/* What was read, as far as it is configuration, is written and read again. */
+static void check_again(struct arena *a, const struct last_good_copy *copy)
+{
+    struct last_good_state state = {
+        .epoch = copy->epoch, .revision = copy->revision, .level = copy->level
+    };
+    struct object **objects = ARENA_ARRAY(a, struct object *, copy->entries.count + 1);
+    struct last_good_copy again;
+    struct diags d;
+    struct error err;
+    size_t size;
+    diags_init(&d, a);
+    for (list_each (const struct store_entry, entry, &copy->entries)) {
+        struct object *o =
+            object_decode(entry->key, entry->value, entry->size, entry->create_revision, &d);
+        if (o)
+            objects[state.count++] = o;
+    }
+    state.objects = objects;
+    INVARIANT(last_good_write(folder(), &state, &size, &err));
+    INVARIANT(last_good_read(a, folder(), &again, &err));
+    INVARIANT(strcmp(again.epoch, copy->epoch) == 0 && again.revision == copy->revision);
+    INVARIANT(again.entries.count == state.count);
+    for (size_t i = 0; i < state.count; i++)
+        object_release(objects[i]);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
 {
     static bool is_tidy;
@@ -68,6 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
             INVARIANT(entry->value[entry->size] == '\0');
         }
         INVARIANT(size <= text.size);
+        check_again(a, &copy);
     } else {
         INVARIANT(err.code == ERROR_GARBLED && *err.text);
     }

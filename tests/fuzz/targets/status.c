@@ -21,8 +21,9 @@ struct proxy {
 static void talk(struct proxy *p, struct arena *a, struct input *in)
 {
     struct xds_out out;
+    unsigned view = input_byte(in);
     xds_out_init(&out);
-    xds_stream_view(p->stream, made_view(input_byte(in)), &out);
+    xds_stream_view(p->stream, view == 0xff ? made_crowd() : made_view(view), &out);
     for (unsigned i = input_below(in, STEPS_MAX); i > 0; i--) {
         unsigned what = input_byte(in);
         char nonce[8];
@@ -41,12 +42,22 @@ static void talk(struct proxy *p, struct arena *a, struct input *in)
     xds_out_fini(&out);
 }
 
+static void check_summary(const struct proxy *p)
+{
+    for (unsigned type = 0; type < XDS_TYPE_COUNT; type++) {
+        struct xds_type_status status;
+        xds_stream_status(p->stream, (enum xds_type)type, &status);
+        INVARIANT(status.last_nack && status.acked_revision <= status.sent_revision);
+    }
+}
+
 static void make_proxy(struct proxy *p, struct arena *a, struct input *in)
 {
     const char *id = input_text(in, a), *agent = input_text(in, a);
     p->node = (struct xds_node){ id, "", "eu", agent, "", agent, NULL, 0 };
     p->stream = xds_stream_new(input_byte(in) & 1 ? XDS_DELTA : XDS_SOTW);
     talk(p, a, in);
+    check_summary(p);
 }
 
 static void check_page(struct arena *a, const struct status_page *page)

@@ -15,7 +15,7 @@
 
 #include <string.h>
 
-enum { STEPS_MAX = 24, WINDOW_MS = 100 };
+enum { STEPS_MAX = 24, WINDOW_MS = 100, LEVELS_MAX = 10 };
 
 static const char *const keys[] = {
     "config/virtualservices/default/a",
@@ -47,6 +47,23 @@ struct world {
 
 static const struct log_scope silent = { .level = LOG_LEVEL_ERROR + 1 };
 
+/* What a replica tells is read as it was told; builds know a few levels each. */
+static void check_record(const struct replica_record *record)
+{
+    if (record->level_newest - record->level_least > LEVELS_MAX)
+        return;
+    struct arena *a = arena_new();
+    struct buf text = { 0 };
+    struct replica_record again;
+    struct diags d;
+    diags_init(&d, a);
+    record_encode(record, &text);
+    INVARIANT(record_decode(a, text.data, text.size, &again, &d));
+    INVARIANT(again.revision == record->revision && again.level == record->level);
+    buf_fini(&text);
+    arena_free(a);
+}
+
 static void hear_own_key(struct world *w, const struct store_change *change)
 {
     const struct store_entry *entry = &change->entry;
@@ -58,8 +75,10 @@ static void hear_own_key(struct world *w, const struct store_change *change)
         epoch_told(&w->epoch, change, &d);
     else if (change->is_gone)
         peers_gone(&w->peers, entry->key + strlen("replicas/"));
-    else if (record_decode(a, entry->value, entry->size, &record, &d))
+    else if (record_decode(a, entry->value, entry->size, &record, &d)) {
+        check_record(&record);
         peers_heard(&w->peers, &record, w->now_ms);
+    }
     if (d.errors > 0)
         keyspace_reject(&w->keyspace, entry, &d);
     arena_free(a);
@@ -113,6 +132,39 @@ static void settle(struct world *w, bool is_written)
     }
 }
 
+/* A hash that some records tell, served for a while. */
+static void serve(struct world *w)
+{
+    struct served_span span = { .from = 3, .to = w->revision, .level = 1 };
+    snprintf(span.hash, sizeof span.hash, "00112233445566778899aabbccddeeff");
+    peers_serving(&w->peers, &span);
+}
+
+/* Events that are about no single key. */
+static void pass(struct world *w, unsigned how)
+{
+    static const struct map none;
+    w->now_ms += (uint64_t)(how >> 2) * WINDOW_MS / 8;
+    switch (how >> 2) {
+    case 63:
+        keyspace_stop_waiting(&w->keyspace);
+        break;
+    case 62:
+        keyspace_set_live(&w->keyspace, false); /* that is of a listing */
+        keyspace_keep(&w->keyspace, &none);
+        break;
+    case 61:
+        keyspace_forget_past(&w->keyspace);
+        peers_forget(&w->peers);
+        break;
+    case 60:
+        serve(w);
+        break;
+    default:
+        break;
+    }
+}
+
 static void step(struct world *w, struct input *in)
 {
     unsigned how = input_byte(in);
@@ -128,9 +180,7 @@ static void step(struct world *w, struct input *in)
         settle(w, how & 4);
         break;
     default:
-        w->now_ms += (uint64_t)(how >> 2) * WINDOW_MS / 8;
-        if (how == 0xff)
-            keyspace_stop_waiting(&w->keyspace);
+        pass(w, how);
         break;
     }
     keyspace_end(&w->keyspace);
