@@ -49,6 +49,7 @@ struct etcd_request {
 
     /* list: what was gathered, and what is asked for next */
     struct etcd_range range;
+    int64_t pinned;            /* the revision that was asked for; 0: the newest */
     struct etcd_header listed; /* of the first page */
     etcd_entry_list entries;
     unsigned restarts;
@@ -72,7 +73,7 @@ static enum taken take_get(
  */
 static void restart_list(struct etcd_request *r)
 {
-    r->range.revision = 0;
+    r->range.revision = r->pinned;
     r->range.from = (struct etcd_bytes){ 0 };
     r->entries = (etcd_entry_list){ 0 };
     buf_clear(&r->body);
@@ -86,9 +87,9 @@ static enum taken take_list(
     struct etcd_page page;
     if (!etcd_decode_range(r->arena, r->range.prefix, message, &page))
         return TAKEN_GARBLED;
-    if (r->range.revision == 0) {
+    if (!r->range.from.size) {
         r->listed = page.header;
-        r->range.revision = page.header.revision;
+        r->range.revision = r->pinned ? r->pinned : page.header.revision;
     } else if (etcd_is_other_history(&page.header, &r->listed, r->listed.revision)) {
         restart_list(r);
         return TAKEN_GARBLED;
@@ -251,7 +252,8 @@ static bool mend_list(struct etcd_request *r, const struct grpc_result *result)
         return false;
     if (result->is_too_large && r->range.limit > ETCD_PAGE_KEYS_MIN) {
         r->range.limit = r->range.limit / 10;
-    } else if (result->err->code == ERROR_COMPACTED && r->restarts++ < LIST_RESTARTS_MAX) {
+    } else if (result->err->code == ERROR_COMPACTED && !r->pinned &&
+               r->restarts++ < LIST_RESTARTS_MAX) {
         restart_list(r);
     } else {
         return false;
@@ -346,24 +348,40 @@ static struct etcd_request *new_request(
 
 /* ---- the requests ---- */
 
-void etcd_client_get(struct etcd_client *c, const char *key, struct store_call *call)
+void etcd_client_get_at(
+    struct etcd_client *c, const char *key, int64_t revision, struct store_call *call)
 {
     struct etcd_request *r = new_request(c, &kind_get, call);
-    etcd_encode_range(
-        &r->body, &(struct etcd_range){ .prefix = c->url->prefix, .key = key, .is_single = true });
+    const struct etcd_range range = {
+        .prefix = c->url->prefix, .key = key, .is_single = true, .revision = revision
+    };
+    etcd_encode_range(&r->body, &range);
+    try_request(r);
+}
+
+void etcd_client_get(struct etcd_client *c, const char *key, struct store_call *call)
+{
+    etcd_client_get_at(c, key, 0, call);
+}
+
+void etcd_client_list_at(
+    struct etcd_client *c, const char *key_prefix, int64_t revision, struct store_call *call)
+{
+    struct etcd_request *r = new_request(c, &kind_list, call);
+    r->pinned = revision;
+    r->range = (struct etcd_range){
+        .prefix = c->url->prefix,
+        .key = arena_strdup(r->arena, key_prefix),
+        .limit = ETCD_PAGE_KEYS,
+        .revision = revision,
+    };
+    encode_list(r);
     try_request(r);
 }
 
 void etcd_client_list(struct etcd_client *c, const char *key_prefix, struct store_call *call)
 {
-    struct etcd_request *r = new_request(c, &kind_list, call);
-    r->range = (struct etcd_range){
-        .prefix = c->url->prefix,
-        .key = arena_strdup(r->arena, key_prefix),
-        .limit = ETCD_PAGE_KEYS,
-    };
-    encode_list(r);
-    try_request(r);
+    etcd_client_list_at(c, key_prefix, 0, call);
 }
 
 void etcd_client_txn(

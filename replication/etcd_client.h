@@ -44,6 +44,10 @@ void etcd_client_close(struct etcd_client *c);
 
 void etcd_client_get(struct etcd_client *c, const char *key, struct store_call *call);
 void etcd_client_list(struct etcd_client *c, const char *key_prefix, struct store_call *call);
+void etcd_client_get_at(
+    struct etcd_client *c, const char *key, int64_t revision, struct store_call *call);
+void etcd_client_list_at(
+    struct etcd_client *c, const char *key_prefix, int64_t revision, struct store_call *call);
 void etcd_client_txn(
     struct etcd_client *c, const struct store_write *writes, size_t count, struct store_call *call);
 void etcd_client_lease_grant(struct etcd_client *c, int64_t ttl_seconds, struct store_call *call);

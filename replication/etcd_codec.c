@@ -72,6 +72,15 @@ void etcd_encode_watch(struct buf *out, const char *prefix, int64_t start_revisi
     frame(out, a, &pb_new_WatchRequest(a, pb_WatchRequest_create_request(create))->base);
 }
 
+void etcd_encode_watch_key(
+    struct buf *out, const char *prefix, const char *key, int64_t start_revision)
+{
+    struct arena *a = arena_new();
+    pb_WatchCreateRequest *create = pb_new_WatchCreateRequest(
+        a, .key = full_key(a, prefix, key), .start_revision = start_revision);
+    frame(out, a, &pb_new_WatchRequest(a, pb_WatchRequest_create_request(create))->base);
+}
+
 static pb_RequestOp *write_op(struct arena *a, const char *prefix, const struct store_write *write)
 {
     ProtobufCBinaryData key = full_key(a, prefix, write->key);

@@ -69,6 +69,9 @@ extern const char etcd_method_range[], etcd_method_txn[], etcd_method_watch[],
 
 void etcd_encode_range(struct buf *out, const struct etcd_range *range);
 void etcd_encode_watch(struct buf *out, const char *prefix, int64_t start_revision);
+/* Of one key alone. */
+void etcd_encode_watch_key(
+    struct buf *out, const char *prefix, const char *key, int64_t start_revision);
 void etcd_encode_txn(
     struct buf *out, const char *prefix, const struct store_write *writes, size_t count);
 void etcd_encode_lease_grant(struct buf *out, int64_t ttl_seconds);

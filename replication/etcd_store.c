@@ -16,6 +16,7 @@
 #include "replication/etcd_audit.h"
 #include "replication/etcd_client.h"
 #include "replication/etcd_codec.h"
+#include "replication/etcd_history.h"
 #include "replication/key_index.h"
 #include "replication/store_impl.h"
 
@@ -37,6 +38,7 @@ struct etcd_store {
     struct etcd_url url;
     struct etcd_client *client;
     struct etcd_channel *channel;
+    struct etcd_history *histories; /* that are being read */
 
     enum phase phase;
     size_t member;
@@ -589,6 +591,24 @@ static void etcd_list(struct store *s, const char *key_prefix, struct store_call
     etcd_client_list(etcd_of(s)->client, key_prefix, call);
 }
 
+static void etcd_get_at(struct store *s, const char *key, int64_t revision, struct store_call *call)
+{
+    etcd_client_get_at(etcd_of(s)->client, key, revision, call);
+}
+
+static void etcd_list_at(
+    struct store *s, const char *key_prefix, int64_t revision, struct store_call *call)
+{
+    etcd_client_list_at(etcd_of(s)->client, key_prefix, revision, call);
+}
+
+static void etcd_history(struct store *s, const char *key, int64_t last, struct store_call *call)
+{
+    struct etcd_store *e = etcd_of(s);
+    const struct etcd_past past = { &e->url, e->channel, s->loop };
+    etcd_history_open(&e->histories, &past, key, last, call);
+}
+
 static void etcd_txn(
     struct store *s, const struct store_write *writes, size_t count, struct store_call *call)
 {
@@ -613,6 +633,7 @@ static void etcd_lease_revoke(struct store *s, int64_t lease, struct store_call 
 static void etcd_cancel(struct store *s, struct store_call *call)
 {
     etcd_client_cancel(etcd_of(s)->client, call);
+    etcd_history_cancel(&etcd_of(s)->histories, call);
 }
 
 static void etcd_start(struct store *s)
@@ -646,6 +667,7 @@ static void etcd_close(struct store *s)
     etcd_call_cancel(&e->call);
     etcd_audit_cancel(&e->audit);
     etcd_client_close(e->client);
+    etcd_history_cancel(&e->histories, NULL);
     etcd_channel_close(e->channel);
     uv_close((uv_handle_t *)&e->timer, on_timer_closed);
     uv_close((uv_handle_t *)&e->audit_timer, on_audit_timer_closed);
@@ -669,6 +691,9 @@ static const struct store_ops etcd_ops = {
     .reload = etcd_reload,
     .get = etcd_get,
     .list = etcd_list,
+    .get_at = etcd_get_at,
+    .list_at = etcd_list_at,
+    .history = etcd_history,
     .txn = etcd_txn,
     .lease_grant = etcd_lease_grant,
     .lease_keepalive = etcd_lease_keepalive,

@@ -213,6 +213,35 @@ void store_list(struct store *s, const char *key_prefix, struct store_call *call
     s->ops->list(s, key_prefix, call);
 }
 
+static bool check_remembers(struct store *s, struct store_call *call)
+{
+    struct error err;
+    if (s->ops->history)
+        return true;
+    error_set(&err, ERROR_REFUSED, "a folder of files remembers no former revisions");
+    store_refuse_later(s, call, &err);
+    return false;
+}
+
+void store_get_at(struct store *s, const char *key, int64_t revision, struct store_call *call)
+{
+    if (check_remembers(s, call))
+        s->ops->get_at(s, key, revision, call);
+}
+
+void store_list_at(
+    struct store *s, const char *key_prefix, int64_t revision, struct store_call *call)
+{
+    if (check_remembers(s, call))
+        s->ops->list_at(s, key_prefix, revision, call);
+}
+
+void store_history(struct store *s, const char *key, int64_t last, struct store_call *call)
+{
+    if (check_remembers(s, call))
+        s->ops->history(s, key, last, call);
+}
+
 void store_cancel(struct store *s, struct store_call *call)
 {
     INVARIANT(call);

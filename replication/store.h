@@ -165,6 +165,7 @@ struct store_reply {
     bool succeeded;          /* txn: the comparison held */
     int64_t revision;        /* the store's after the request */
     int64_t lease;           /* grant: the lease's id; keepalive: the id, or 0 when it is dead */
+    int64_t compacted;       /* history: what was before it is forgotten */
     const struct store_entry *entries; /* get, list: sorted by key, borrowed until return */
     size_t count;
 };
@@ -175,6 +176,17 @@ struct store_call {
 void store_get(struct store *s, const char *key, struct store_call *call);
 void store_list(
     struct store *s, const char *key_prefix, struct store_call *call); /* one revision */
+
+/* As they were at that revision. ERROR_COMPACTED where the store has forgotten it or has not come
+ * to it; ERROR_REFUSED of a store that remembers nothing (file:). */
+void store_get_at(struct store *s, const char *key, int64_t revision, struct store_call *call);
+void store_list_at(
+    struct store *s, const char *key_prefix, int64_t revision, struct store_call *call);
+
+/* All that is remembered of a key, oldest first: its values, and its deletions (value NULL). `last`
+ * is the mod_revision it has now, 0 when it is not there: by that the end is known. The reply's
+ * `compacted` says from which revision on is remembered; 0: from the first. Others as above. */
+void store_history(struct store *s, const char *key, int64_t last, struct store_call *call);
 
 /* Nothing comes back for this call any more; whether it was carried out is not known. */
 void store_cancel(struct store *s, struct store_call *call);

@@ -15,6 +15,11 @@ struct store_ops {
     void (*reload)(struct store *s); /* NULL: nothing to read again */
     void (*get)(struct store *s, const char *key, struct store_call *call);
     void (*list)(struct store *s, const char *key_prefix, struct store_call *call);
+    /* NULL, all three: former revisions are not remembered */
+    void (*get_at)(struct store *s, const char *key, int64_t revision, struct store_call *call);
+    void (*list_at)(
+        struct store *s, const char *key_prefix, int64_t revision, struct store_call *call);
+    void (*history)(struct store *s, const char *key, int64_t last, struct store_call *call);
     void (*txn)(
         struct store *s, const struct store_write *writes, size_t count, struct store_call *call);
     void (*lease_grant)(struct store *s, int64_t ttl_seconds, struct store_call *call);

@@ -81,3 +81,16 @@ bool analysis_of_change(
     world_fini(&w);
     return is_known;
 }
+
+struct snapshot *analysis_snapshot(
+    struct session *s, const struct change *change, struct error *err)
+{
+    struct world w;
+    struct snapshot *snapshot = NULL;
+    if (world_read(&w, s, err)) {
+        world_write(&w, change->writes, change->count);
+        snapshot = world_snapshot(&w);
+    }
+    world_fini(&w);
+    return snapshot;
+}

@@ -27,6 +27,11 @@ struct change {
 bool analysis_of_change(
     struct session *s, const struct change *change, FILE *out, size_t *found, struct error *err);
 
+/* The store with the change, its findings among it; the caller's to release. NULL: the store could
+ * not be asked. */
+struct snapshot *analysis_snapshot(
+    struct session *s, const struct change *change, struct error *err);
+
 /* "VirtualService/default/reviews" for people. */
 const char *key_title(struct arena *a, const char *key);
 

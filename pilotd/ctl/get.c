@@ -1,30 +1,11 @@
 /* pilotctl get: what is in the store, as it was written. */
-#include "base/json.h"
 #include "ctl/keys.h"
 #include "ctl/output.h"
-#include "ctl/session.h"
+#include "ctl/values.h"
 
-#include <string.h>
-
-const struct flag *const get_flags[] = { STORE_FLAGS, &flag_namespace, READ_FLAGS, NULL };
-
-/* What a row is about: its hosts, its host, or its address. */
-static const char *subject(struct arena *a, const struct store_entry *entry)
-{
-    cJSON *json = cJSON_ParseWithLength(entry->value, entry->size);
-    const cJSON *spec = cJSON_GetObjectItemCaseSensitive(json, "spec");
-    const cJSON *body = spec ? spec : json, *host;
-    const cJSON *hosts = cJSON_GetObjectItemCaseSensitive(body, "hosts");
-    const char *text = json_text(body, "host");
-    if (!text)
-        text = json_text(body, "address");
-    const char *result = arena_strdup(a, text ? text : "");
-    cJSON_ArrayForEach (host, hosts)
-        if (cJSON_IsString(host))
-            result = arena_printf(a, "%s%s%s", result, *result ? "," : "", host->valuestring);
-    cJSON_Delete(json);
-    return result;
-}
+const struct flag *const get_flags[] = {
+    STORE_FLAGS, &flag_namespace, &flag_rev, READ_FLAGS, NULL
+};
 
 static const struct column columns[] = {
     { "KIND" },
@@ -47,7 +28,7 @@ static struct row make_row(struct arena *a, const struct key_entry *found)
             found->key.ns,
             key_entry_name(a, found),
             arena_printf(a, "%lld", (long long)entry->mod_revision),
-            subject(a, entry),
+            value_subject(a, entry->value),
             arena_printf(a, "%lld", (long long)entry->create_revision),
             entry->key),
     };

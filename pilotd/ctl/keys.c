@@ -2,6 +2,12 @@
 
 #include <string.h>
 
+const struct flag flag_rev = {
+    .name = "--rev",
+    .value_name = "REVISION",
+    .help = "as it was at that revision of the store, until etcd compacts it away",
+};
+
 /* Kinds that are no resources, by the words for them. */
 static const struct {
     const char *word;
@@ -67,12 +73,24 @@ static void split(struct arena *a, const char *word, struct key_query *query, co
         list_push(a, &query->names, rest);
 }
 
+static bool parse_revision(struct ctl *ctl, struct key_query *query)
+{
+    long revision = 0;
+    for (const struct flag *const *f = ctl->verb->flags; *f; f++)
+        if (*f == &flag_rev && ctl_is_set(ctl, *f) && !ctl_number(ctl, *f, 1, INT64_MAX, &revision))
+            return false;
+    query->revision = revision;
+    return true;
+}
+
 bool key_query_parse(struct ctl *ctl, struct key_query *query)
 {
     const char *kind;
     *query = (struct key_query){
         .kind = KIND_NONE, .prefix = "", .ns = ctl_value(ctl, &flag_namespace)
     };
+    if (!parse_revision(ctl, query))
+        return false;
     if (!ctl->args.count)
         return true;
     split(ctl->a, ctl->args.items[0], query, &kind);
@@ -121,8 +139,9 @@ bool key_query_run(
     struct session *s, const struct key_query *query, key_entry_list *found, struct error *err)
 {
     struct session_answer answer;
-    if (!session_list(s, query->prefix, &answer)) {
+    if (!session_list_at(s, query->prefix, query->revision, &answer)) {
         *err = answer.err;
+        key_explain_compacted(err, query->revision);
         return false;
     }
     for (list_each (const struct store_entry, entry, &answer.entries)) {
@@ -133,6 +152,16 @@ bool key_query_run(
             list_push(s->a, found, one);
     }
     return true;
+}
+
+void key_explain_compacted(struct error *err, int64_t revision)
+{
+    if (err->code == ERROR_COMPACTED)
+        error_set(err,
+            ERROR_COMPACTED,
+            strstr(err->text, "future") ? "the store has not come to revision %lld yet"
+                                        : "revision %lld was compacted: etcd does not keep it",
+            (long long)revision);
 }
 
 const char *key_of_words(struct ctl *ctl, const struct key_query *query)

@@ -19,7 +19,8 @@ static void copy_entries(
     for (size_t i = 0; i < reply->count; i++) {
         struct store_entry entry = reply->entries[i];
         entry.key = arena_strdup(s->a, entry.key);
-        entry.value = arena_strndup(s->a, entry.value, entry.size);
+        if (entry.value)
+            entry.value = arena_strndup(s->a, entry.value, entry.size);
         list_push(s->a, &answer->entries, entry);
     }
 }
@@ -33,6 +34,7 @@ static void on_reply(struct store_call *call, const struct store_reply *reply)
     answer->succeeded = reply->succeeded;
     answer->revision = reply->revision;
     answer->lease = reply->lease;
+    answer->compacted = reply->compacted;
     copy_entries(pending->session, reply, answer);
     pending->is_done = true;
 }
@@ -51,17 +53,43 @@ static bool wait_for(struct pending *pending)
     return pending->answer->err.code == ERROR_NONE;
 }
 
-bool session_get(struct session *s, const char *key, struct session_answer *answer)
+bool session_get_at(
+    struct session *s, const char *key, int64_t revision, struct session_answer *answer)
 {
     struct pending pending = pending_for(s, answer);
-    store_get(s->store, key, &pending.call);
+    if (revision > 0)
+        store_get_at(s->store, key, revision, &pending.call);
+    else
+        store_get(s->store, key, &pending.call);
+    return wait_for(&pending);
+}
+
+bool session_get(struct session *s, const char *key, struct session_answer *answer)
+{
+    return session_get_at(s, key, 0, answer);
+}
+
+bool session_list_at(
+    struct session *s, const char *key_prefix, int64_t revision, struct session_answer *answer)
+{
+    struct pending pending = pending_for(s, answer);
+    if (revision > 0)
+        store_list_at(s->store, key_prefix, revision, &pending.call);
+    else
+        store_list(s->store, key_prefix, &pending.call);
     return wait_for(&pending);
 }
 
 bool session_list(struct session *s, const char *key_prefix, struct session_answer *answer)
 {
+    return session_list_at(s, key_prefix, 0, answer);
+}
+
+bool session_history(
+    struct session *s, const char *key, int64_t last, struct session_answer *answer)
+{
     struct pending pending = pending_for(s, answer);
-    store_list(s->store, key_prefix, &pending.call);
+    store_history(s->store, key, last, &pending.call);
     return wait_for(&pending);
 }
 

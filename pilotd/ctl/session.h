@@ -20,7 +20,7 @@ struct session {
 struct session_answer {
     struct error err; /* when false was returned */
     bool succeeded;
-    int64_t revision, lease;
+    int64_t revision, lease, compacted;
     LIST(struct store_entry) entries; /* copied into the session's arena */
 };
 
@@ -34,6 +34,14 @@ void session_close(struct session *s);
 
 bool session_get(struct session *s, const char *key, struct session_answer *answer);
 bool session_list(struct session *s, const char *key_prefix, struct session_answer *answer);
+/* As it was at a revision; 0: now. */
+bool session_get_at(
+    struct session *s, const char *key, int64_t revision, struct session_answer *answer);
+bool session_list_at(
+    struct session *s, const char *key_prefix, int64_t revision, struct session_answer *answer);
+/* store_history; a deletion has no value. */
+bool session_history(
+    struct session *s, const char *key, int64_t last, struct session_answer *answer);
 bool session_txn(struct session *s, const struct store_write *writes, size_t count,
     struct session_answer *answer);
 

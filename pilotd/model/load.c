@@ -86,6 +86,31 @@ static void add_resource(struct loader *l, struct load_item *item, const cJSON *
     set_value(l, item, json);
 }
 
+/* {key, value}: of what has no kind of its own. */
+static void add_keyed(struct loader *l, struct load_item *item, const cJSON *json)
+{
+    struct load_place *place = &l->places.items[l->places.count - 1];
+    const char *key = json_text(json, "key");
+    const cJSON *value = cJSON_GetObjectItemCaseSensitive(json, "value");
+    struct object_key parts;
+    bool is_key = object_key_parse(l->a, key, &parts, &item->diags);
+    if (is_key && (parts.kind == KIND_NONE || kind_info(parts.kind)->plural))
+        diag_add(&item->diags,
+            DIAG_ERROR,
+            DIAG_BAD_KEY,
+            "key",
+            NULL,
+            "must be of services/, registry/ or mesh, not \"%s\"",
+            key);
+    else if (is_key && !value)
+        diag_add(&item->diags, DIAG_ERROR, DIAG_REQUIRED, "value", NULL, "is required");
+    if (item->diags.errors)
+        return;
+    place->prefix = arena_printf(l->a, "%svalue.", place->prefix);
+    item->key = arena_strdup(l->a, key);
+    set_value(l, item, value);
+}
+
 static void add_document(struct loader *l, const char *file, const struct yaml_document *document,
     const cJSON *json, const char *prefix)
 {
@@ -102,6 +127,8 @@ static void add_document(struct loader *l, const char *file, const struct yaml_d
     struct load_item *item = add_item(l, file, document, prefix);
     if (kind && strcmp(kind, "MeshConfig") == 0)
         add_mesh_config(l, item, json);
+    else if (!kind && json_text(json, "key"))
+        add_keyed(l, item, json);
     else
         add_resource(l, item, json);
 }

@@ -1,5 +1,6 @@
 /*
- * load: resources from files: YAML with several documents, or JSON; `kind: List` is unpacked.
+ * load: resources from files: YAML with several documents, or JSON; `kind: List` is unpacked. What
+ * is no resource stands as {key, value}: of services/… and registry/….
  *
  * Gives every document its key, the value that would be stored, and the decoded object or its
  * faults with line and column. No I/O: the caller reads the files.

@@ -212,13 +212,17 @@ static void on_reply(struct store_call *call, const struct store_reply *reply)
     a->succeeded = reply->succeeded;
     a->revision = reply->revision;
     a->lease = reply->lease;
+    a->compacted = reply->compacted;
     a->count = reply->count;
     if (reply->err)
         a->err = *reply->err;
     if (reply->count)
         a->first_mod_revision = reply->entries[0].mod_revision;
     for (size_t i = 0; i < reply->count && i < 100; i++)
-        buf_printf(&a->text, "%s=%s ", reply->entries[i].key, reply->entries[i].value);
+        if (reply->entries[i].value)
+            buf_printf(&a->text, "%s=%s ", reply->entries[i].key, reply->entries[i].value);
+        else
+            buf_printf(&a->text, "-%s ", reply->entries[i].key);
     close_within(a->recorder, "reply");
 }
 

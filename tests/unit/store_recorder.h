@@ -69,9 +69,9 @@ struct answer {
     struct recorder *recorder;
     bool is_done, succeeded;
     struct error err;
-    int64_t revision, lease;
+    int64_t revision, lease, compacted;
     size_t count;
-    struct buf text;            /* "KEY=VALUE " of each entry */
+    struct buf text;            /* "KEY=VALUE " of each entry; of one without a value "-KEY " */
     int64_t first_mod_revision; /* of the first entry */
 };
 struct answer *answer_new(struct recorder *r);

@@ -262,6 +262,116 @@ static void test_a_full_etcd_says_so_is_read_on_and_recovers(void **state)
     buf_fini(&list.text);
 }
 
+/* ---- what is remembered ---- */
+
+static void assert_history(struct world *w, const char *key, int64_t last, const char *text)
+{
+    struct answer *answer = answer_new(&w->r);
+    store_history(w->r.store, key, last, &answer->call);
+    struct answer told = answer_good(answer);
+    assert_string_equal(told.text.size ? told.text.data : "", text);
+    buf_fini(&told.text);
+}
+
+static void assert_value_at(struct world *w, const char *key, int64_t revision, const char *text)
+{
+    struct answer *answer = answer_new(&w->r);
+    store_get_at(w->r.store, key, revision, &answer->call);
+    struct answer told = answer_good(answer);
+    assert_string_equal(told.text.size ? told.text.data : "", text);
+    buf_fini(&told.text);
+}
+
+static void remove_key(struct world *w, const char *key)
+{
+    etcdctl(&w->etcd, 0, "del /test/%s", key);
+}
+
+static void test_former_values_and_the_history_of_a_key(void **state)
+{
+    struct world *w = *state;
+    int64_t first = world_put(w, "past", "1");
+    int64_t second = world_put(w, "past", "2");
+    world_put(w, "past/other", "x");
+    recorder_open_oneshot(&w->r, w->url, NULL);
+
+    assert_history(w, "past", second, "past=1 past=2 ");
+    assert_value_at(w, "past", first, "past=1 ");
+    assert_value_at(w, "past", first - 1, "");
+
+    remove_key(w, "past");
+    assert_history(w, "past", 0, "past=1 past=2 -past ");
+    int64_t third = world_put(w, "past", "3");
+    assert_history(w, "past", third, "past=1 past=2 -past past=3 ");
+    assert_history(w, "nothing", 0, "");
+
+    struct answer *answer = answer_new(&w->r);
+    store_list_at(w->r.store, "past", second, &answer->call);
+    struct answer listed = answer_good(answer);
+    assert_string_equal(listed.text.data, "past=2 ");
+    buf_fini(&listed.text);
+    answer = answer_new(&w->r);
+    store_get_at(w->r.store, "past", third + 1000, &answer->call);
+    assert_int_equal(answer_error(answer).code, ERROR_COMPACTED);
+}
+
+static void test_what_was_compacted_is_said(void **state)
+{
+    struct world *w = *state;
+    int64_t first = world_put(w, "past", "1");
+    int64_t second = world_put(w, "past", "2");
+    int64_t third = world_put(w, "past", "3");
+    recorder_open_oneshot(&w->r, w->url, NULL);
+
+    etcdctl(&w->etcd, 0, "compaction %lld", (long long)third);
+
+    struct answer *answer = answer_new(&w->r);
+    store_history(w->r.store, "past", third, &answer->call);
+    struct answer told = answer_good(answer);
+    assert_string_equal(told.text.data, "past=3 ");
+    assert_int_equal(told.compacted, third);
+    buf_fini(&told.text);
+    answer = answer_new(&w->r);
+    store_get_at(w->r.store, "past", first, &answer->call);
+    assert_int_equal(answer_error(answer).code, ERROR_COMPACTED);
+    answer = answer_new(&w->r);
+    store_list_at(w->r.store, "past", second, &answer->call);
+    assert_int_equal(answer_error(answer).code, ERROR_COMPACTED);
+}
+
+/* More revisions than etcd sends in one message. */
+static void test_a_long_history_is_whole(void **state)
+{
+    enum { VALUES = 2500 };
+    struct world *w = *state;
+    recorder_open_oneshot(&w->r, w->url, NULL);
+    for (size_t i = 0; i < VALUES; i++)
+        world_put(w, "long", "x");
+    remove_key(w, "long");
+
+    struct answer *answer = answer_new(&w->r);
+    store_history(w->r.store, "long", 0, &answer->call);
+    struct answer told = answer_good(answer);
+
+    assert_int_equal(told.count, VALUES + 1);
+    buf_fini(&told.text);
+}
+
+static void test_a_history_under_way_can_be_cancelled(void **state)
+{
+    struct world *w = *state;
+    recorder_open_oneshot(&w->r, w->url, NULL);
+    struct answer *cancelled = answer_new(&w->r), *left = answer_new(&w->r);
+
+    store_history(w->r.store, "nothing", 0, &cancelled->call);
+    store_history(w->r.store, "nothing", 0, &left->call);
+    store_cancel(w->r.store, &cancelled->call);
+    assert_int_equal(answer_good(left).count, 0);
+
+    assert_false(cancelled->is_done);
+    free(cancelled);
+}
+
 #define TEST(f, start) cmocka_unit_test_setup_teardown(f, start, world_stop)
 
 int main(void)
@@ -275,6 +385,10 @@ int main(void)
         TEST(test_a_store_can_be_closed_from_any_callback, world_start),
         TEST(test_a_lease_that_runs_out_takes_its_keys, world_start),
         TEST(test_a_revoked_lease_is_dead, world_start),
+        TEST(test_former_values_and_the_history_of_a_key, world_start_own),
+        TEST(test_what_was_compacted_is_said, world_start_own),
+        TEST(test_a_long_history_is_whole, world_start_own),
+        TEST(test_a_history_under_way_can_be_cancelled, world_start),
         TEST(test_a_full_etcd_says_so_is_read_on_and_recovers, world_start_small),
     };
     return cmocka_run_group_tests_name(
