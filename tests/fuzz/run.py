@@ -49,7 +49,8 @@ TARGETS = {
     "status": (["xds/status_page.c", "xds/stream_status.c"], 4096, "discovery"),
     "values": (["pilotd/daemon/keyspace.c", "pilotd/daemon/keyspace_holds.c",
                 "pilotd/daemon/held.c", "pilotd/daemon/record.c", "pilotd/daemon/peers.c",
-                "pilotd/model/decoder.c", "pilotd/model/schema.c", "pilotd/model/registry.c"], 4096, "config"),
+                "pilotd/model/decoder.c", "pilotd/model/schema.c", "pilotd/model/registry.c"], 4096,
+               "config"),
     "yaml": (["base/yaml.c", "pilotd/model/load.c"], 4096, "config"),
 }
 
