@@ -12,38 +12,20 @@
 
 enum diag_severity { DIAG_ERROR, DIAG_WARNING };
 
-/* Codes: 01xx syntax and shape, 02xx values, 03xx rules across fields, 04xx analysis across
- * resources, 05xx keys and store. A code is never used for another thing. */
+/* The codes, one row each in diag_codes.def. */
 enum diag_code {
-    DIAG_NOT_JSON = 101, /* not JSON or YAML at all, or duplicate keys, or nested too deeply */
-    DIAG_UNKNOWN_FIELD = 102,
-    DIAG_WRONG_TYPE = 103,
-    DIAG_REQUIRED = 104,
-    DIAG_UNKNOWN_KIND = 105,
-    DIAG_UNSUPPORTED = 106, /* a field of Istio's that is not supported (yet) */
-    DIAG_TOO_LARGE = 107,
-    DIAG_NO_EFFECT = 108, /* warning: accepted, does nothing */
-    DIAG_OUT_OF_RANGE = 201,
-    DIAG_UNKNOWN_VALUE = 202, /* of an enumeration */
-    DIAG_BAD_FORMAT = 203,    /* durations, addresses, host names, regular expressions */
-    DIAG_CONFLICT = 301,      /* fields that exclude each other */
-    DIAG_RULE = 302,          /* any other rule across fields */
-    DIAG_UNKNOWN_HOST = 401,
-    DIAG_UNKNOWN_SUBSET = 402,
-    DIAG_SHADOWED = 403,
-    DIAG_DUPLICATE_HOST = 404,
-    DIAG_PORT_CONFLICT = 405,
-    DIAG_UNUSED = 406,            /* a resource that nobody comes to use */
-    DIAG_NOT_MERGED = 407,        /* what an older resource for the same host leaves no room for */
-    DIAG_NO_ENDPOINTS = 408,      /* traffic that nobody is there for */
-    DIAG_NO_OUTLIERS = 409,       /* locality failover without outlier detection */
-    DIAG_DUPLICATE_SERVICE = 410, /* a host that another namespace declares, too */
-    DIAG_UNKNOWN_PORT = 411,
-    DIAG_UNKNOWN_DELEGATE = 412,
-    DIAG_NO_ADDRESS = 413,   /* TCP that is told apart by its port alone */
-    DIAG_BAD_KEY = 501,      /* a key outside the keyspace's layout */
-    DIAG_KEY_MISMATCH = 502, /* the value's kind or name is not its key's */
+#define DIAG_CODE(name, number, ...) name = number,
+#include "base/diag_codes.def"
+#undef DIAG_CODE
 };
+
+/* What is to be said of a code: pilotctl explain. */
+struct diag_page {
+    enum diag_code code;
+    const char *title, *meaning, *example, *mend; /* example "": no file could give it */
+};
+extern const struct diag_page diag_pages[];
+extern const size_t diag_page_count;
 
 struct diag {
     enum diag_severity severity;

@@ -59,6 +59,12 @@ static void offer_kinds(struct completion *c)
     offer_words(c, "services instances meshconfig");
 }
 
+static void offer_codes(struct completion *c)
+{
+    for (size_t i = 0; i < diag_page_count; i++)
+        offer(c, arena_printf(c->ctl->a, "PIL%04d", (int)diag_pages[i].code), diag_pages[i].title);
+}
+
 /* ---- what is in the store, or connected ---- */
 
 /* Of the kind and in the namespace that the words before it say, if they do. */
@@ -116,6 +122,10 @@ static void offer_named(struct completion *c, enum word word)
         break;
     case WORD_PROXY:
         offer_proxies(c);
+        break;
+    case WORD_TOPIC:
+        offer_codes(c);
+        offer_kinds(c);
         break;
     case WORD_SHELL:
         offer_words(c, "bash zsh fish");

@@ -72,6 +72,7 @@ struct field {
 };
 
 struct schema {
+    const char *name; /* the table's, by which its documentation is found (field_docs.def) */
     size_t size;
     const struct field *fields;
     size_t field_count;
@@ -81,7 +82,8 @@ struct schema {
 
 #define SCHEMA(T, ...) SCHEMA_AS(T, T, __VA_ARGS__)
 #define SCHEMA_AS(table, T, ...)                                                                   \
-    const struct schema table##_schema = { .size = sizeof(struct T),                               \
+    const struct schema table##_schema = { .name = #table,                                         \
+        .size = sizeof(struct T),                                                                  \
         .fields = table##_fields,                                                                  \
         .field_count = ARRAY_COUNT(table##_fields),                                                \
         __VA_ARGS__ }

@@ -3,11 +3,8 @@
  * what its row says, so the page cannot promise what the code does not do.
  */
 #include "base/arena.h"
-#include "model/object.h"
-#include "model/schema_fields.h"
+#include "model/field_doc.h"
 
-#include <ctype.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,96 +21,6 @@ struct page {
     size_t depth;
     bool is_inert; /* inside a field that has no effect */
 };
-
-static const char *camel_case(struct arena *a, const char *snake)
-{
-    char *name = arena_strdup(a, snake), *out = name;
-    for (; *snake; snake++)
-        *out++ = (char)(*snake == '_' ? toupper((unsigned char)*++snake) : *snake);
-    *out = 0;
-    return name;
-}
-
-/* ---- what a value may be ---- */
-
-static const char *range_text(struct arena *a, const struct field *f, const char *unit)
-{
-    if (f->range.min == 0 && f->range.max == 0)
-        return "";
-    if (f->range.max >= (double)UINT32_MAX)
-        return arena_printf(a, ", at least %.10g%s", f->range.min, unit);
-    return arena_printf(a, ", %.10g to %.10g%s", f->range.min, f->range.max, unit);
-}
-
-static const char *duration_text(struct arena *a, const struct field *f)
-{
-    if (f->range.min != 0 || f->range.max != 0)
-        return arena_printf(a, "duration%s", range_text(a, f, " ms"));
-    return f->flags & FIELD_MAY_BE_ZERO ? "duration, may be 0s" : "duration, at least 1ms";
-}
-
-static const char *enum_text(struct arena *a, const struct field *f)
-{
-    const char *text = "", *separator = "";
-    for (size_t i = 0; i < f->value_count; i++) {
-        const struct enum_value *value = &f->values[i];
-        if (!*value->name)
-            continue;
-        text = arena_printf(a,
-            "%s%s`%s`%s",
-            text,
-            separator,
-            value->name,
-            value->is_unsupported ? " (refused)" : "");
-        separator = ", ";
-    }
-    return f->flags & FIELD_ANY_CASE ? arena_printf(a, "%s, in any case", text) : text;
-}
-
-static const char *value_text(struct arena *a, const struct field *f, enum field_kind kind)
-{
-    switch (kind) {
-    case FIELD_STRING:
-        return f->format ? f->format->must_be : "text";
-    case FIELD_BOOL:
-    case FIELD_OPT_BOOL:
-        return "true or false";
-    case FIELD_U32:
-    case FIELD_OPT_U32:
-        return arena_printf(a, "whole number%s", range_text(a, f, ""));
-    case FIELD_DOUBLE:
-    case FIELD_OPT_DOUBLE:
-        return arena_printf(a, "number%s", range_text(a, f, ""));
-    case FIELD_DURATION:
-        return duration_text(a, f);
-    case FIELD_ENUM:
-        return enum_text(a, f);
-    case FIELD_OBJECT:
-    case FIELD_INLINE:
-        return "object";
-    case FIELD_LIST:
-        return arena_printf(a, "list: %s", value_text(a, f, f->item_kind));
-    case FIELD_MAP:
-        return arena_printf(a, "map: %s", value_text(a, f, f->item_kind));
-    case FIELD_RAW:
-        return "any value";
-    default:
-        return "";
-    }
-}
-
-/* The others of a row's oneof: "not with a, b". */
-static const char *rivals_text(struct arena *a, const struct schema *s, const struct field *f)
-{
-    const char *text = "", *separator = "; not together with ";
-    for (size_t i = 0; i < s->field_count && f->oneof; i++)
-        if (s->fields[i].oneof == f->oneof && &s->fields[i] != f) {
-            const char *name = camel_case(a, s->fields[i].name);
-            text = arena_printf(a, "%s%s%s", text, separator, name);
-            separator = ", ";
-        }
-    return text;
-}
 
 /* ---- rows ---- */
 
@@ -165,8 +72,7 @@ static void print_field(
     struct page *p, const struct schema *s, const struct field *f, const char *path)
 {
     const char *before = f->of ? where_printed(p, f->of) : NULL;
-    const char *value = value_text(p->a, f, f->kind);
-    value = arena_printf(p->a, "%s%s", value, rivals_text(p->a, s, f));
+    const char *value = field_value_text(p->a, s, f);
     if (before)
         value = arena_printf(p->a, "%s; as `%s`", value, before);
     print_row(path, state_text(p, f), value);
@@ -185,7 +91,7 @@ static void print_table(struct page *p, const struct schema *s, const char *path
     INVARIANT(++p->depth < DEPTH_MAX);
     list_push(p->a, &p->printed, printed);
     for (size_t i = 0; i < s->field_count; i++) {
-        const char *name = camel_case(p->a, s->fields[i].name);
+        const char *name = field_json_name(p->a, &s->fields[i]);
         const char *at = *path ? arena_printf(p->a, "%s.%s", path, name) : name;
         print_field(p, s, &s->fields[i], at);
     }
