@@ -1,6 +1,7 @@
 #include "daemon/admin.h"
 
 #include "daemon/http_server.h"
+#include "daemon/inspect.h"
 #include "daemon/report.h"
 
 #include <string.h>
@@ -172,6 +173,8 @@ static void respond_list(struct http_exchange *x, int status)
     struct buf body = { 0 };
     for (size_t i = 0; i < ARRAY_COUNT(pages); i++)
         buf_printf(&body, "%-16s %s\n", pages[i].path, pages[i].what);
+    for (size_t i = 0; i < inspect_page_count; i++)
+        buf_printf(&body, "%-16s %s\n", inspect_pages[i].path, inspect_pages[i].what);
     http_respond(x, status, text_plain, &body);
 }
 
@@ -184,7 +187,8 @@ static void on_request(
             pages[i].respond(a->control, x);
             return;
         }
-    respond_list(x, strcmp(request->path, "/") == 0 ? 200 : 404);
+    if (!inspect_respond(a->control, request, x))
+        respond_list(x, strcmp(request->path, "/") == 0 ? 200 : 404);
 }
 
 bool admin_open(struct control *c, struct admin **out, struct error *err)

@@ -1,0 +1,122 @@
+"""What pilotctl tells of a running mesh: services, instances, replicas; and what it does to instances."""
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from harness import PILOTCTL, World, get, wait_until
+
+GOOD, FINDINGS, USAGE, UNREACHABLE, REFUSED = range(5)
+
+
+@pytest.fixture(name="world")
+def fixture_world(etcd):
+    with World(etcd) as made:
+        yield made
+
+
+@pytest.fixture(name="replica")
+def fixture_replica(world):
+    return world.replica()
+
+
+@pytest.fixture(name="ctl")
+def fixture_ctl(world, replica):
+    """Runs pilotctl; (exit status, standard output, standard error)."""
+    def run(*arguments, stdin=None):
+        done = subprocess.run([PILOTCTL, *arguments], input=stdin, text=True, timeout=60,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              env=dict(os.environ, PILOTD_STORE=world.store,
+                                       PILOTD_SERVER=replica.admin))
+        return done.returncode, done.stdout, done.stderr
+    return run
+
+
+def put_instance(world, name="a", lease=0, **more):
+    world.put(f"registry/shop/cart/{name}", dict(
+        {"address": "10.0.0.1", "ports": {"http": 8080}, "labels": {"version": "v1"},
+         "locality": "eu/x/1"}, **more), lease)
+
+
+def endpoints(ctl, *words):
+    status, out, err = ctl("endpoints", *words, "-o", "json")
+    assert status == GOOD, err
+    return json.loads(out)
+
+
+def until_endpoints(ctl, expected, of=lambda e: e["health"]):
+    wait_until(lambda: [of(e) for e in endpoints(ctl)] == expected, f"endpoints {expected}")
+
+
+def test_services_and_endpoints(world, replica, ctl):
+    put_instance(world)
+    until_endpoints(ctl, ["healthy"])
+
+    (endpoint,) = endpoints(ctl, "cart")
+    assert endpoint["host"] == "cart.shop.svc.cluster.local"
+    assert endpoint["ports"] == {"http": 8080} and endpoint["locality"] == "eu/x/1"
+    assert endpoint["labels"]["version"] == "v1" and endpoint["key"] == "registry/shop/cart/a"
+    table = ctl("endpoints")[1].splitlines()
+    assert table[0].split()[:4] == ["HOST", "ADDRESS", "PORTS", "HEALTH"]
+    assert table[1].split()[:4] == ["cart.shop.svc.cluster.local", "10.0.0.1", "http:8080", "healthy"]
+    assert endpoints(ctl, "nobody") == []
+    host = "cart.shop.svc.cluster.local"
+    assert len(json.loads(get(replica.admin, f"/debug/endpoints?host={host}")[1])) == 1
+    assert len(json.loads(get(replica.admin, "/debug/endpoints?host=c%61rt.shop.svc.cluster.local")[1])) == 1
+    assert json.loads(get(replica.admin, "/debug/endpoints?host=other")[1]) == []
+    assert "/debug/endpoints" in get(replica.admin, "/")[1]
+
+    services = json.loads(ctl("services", "-o", "json")[1])
+    assert [(s["host"], s["ports"], s["endpoints"]) for s in services] == [(host, [8080], 1)]
+    assert ctl("services", "-n", "other", "-o", "name")[1] == ""
+    assert ctl("services", "-o", "name")[1] == f"shop/{host}\n"
+
+
+def test_replicas_and_snapshot(world, replica, ctl):
+    put_instance(world)
+    until_endpoints(ctl, ["healthy"])
+
+    (row,) = json.loads(ctl("replicas", "-o", "json")[1])
+    assert row["admin"] == replica.admin and row["state"] == "serving"
+    assert row["id"] in ctl("replicas")[1]
+    told = json.loads(ctl("snapshot", "-o", "json")[1])
+    assert told["objects"]["instance"] == 1 and told["hash"] == row["hash"]
+    assert f"hash      {row['hash']}" in ctl("snapshot")[1]
+    for verb in ("services", "endpoints", "replicas", "snapshot"):
+        assert ctl(verb, "--server", "127.0.0.1:1")[0] == UNREACHABLE
+
+
+def test_drain_and_undrain_keep_the_lease(world, ctl):
+    lease = world.etcd.call("lease/grant", {"TTL": 60})["ID"]
+    put_instance(world, "a", lease)
+    put_instance(world, "b", address="10.0.0.2")
+    until_endpoints(ctl, ["healthy", "healthy"])
+
+    status, out, _ = ctl("drain", "cart/a", "-n", "shop")
+    assert (status, out) == (GOOD, "instance/shop/cart/a draining\n")
+    until_endpoints(ctl, ["draining", "healthy"])
+    assert ctl("drain", "cart", "-n", "shop")[0] == GOOD
+    until_endpoints(ctl, ["draining", "draining"])
+    assert ctl("undrain", "cart", "-n", "shop")[0] == GOOD
+    until_endpoints(ctl, ["healthy", "healthy"])
+
+    world.etcd.call("lease/revoke", {"ID": lease})
+    until_endpoints(ctl, ["10.0.0.2"], of=lambda e: e["address"])
+    status, _, err = ctl("drain", "cart/nobody", "-n", "shop")
+    assert status == FINDINGS and "no such instance in namespace shop" in err
+    assert ctl("drain")[0] == USAGE
+
+
+def test_what_is_deregistered_is_gone_at_once_and_not_held(world, ctl, replica):
+    for i in range(4):
+        lease = world.etcd.call("lease/grant", {"TTL": 60})["ID"]
+        put_instance(world, f"i{i}", lease, address=f"10.0.0.{i + 1}")
+    until_endpoints(ctl, ["healthy"] * 4)
+
+    status, out, _ = ctl("deregister", "cart", "-n", "shop")
+
+    assert status == GOOD and len(out.splitlines()) == 4
+    until_endpoints(ctl, [])
+    assert replica.status()["heldCount"] == 0
