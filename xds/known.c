@@ -35,7 +35,7 @@ bool known_is_held(known_entry e)
 
 bool known_is_told_absent(known_entry e)
 {
-    return (e & KNOWN_STUB) && stub_of(e)->is_told_absent;
+    return (e & KNOWN_STUB) && stub_of(e)->is_told_absent && !(e & KNOWN_RESEND);
 }
 
 bool known_is_nothing(known_entry e)
@@ -126,7 +126,7 @@ static void forget_entries(struct known *k)
     k->count = k->capacity = 0;
 }
 
-static size_t place_of(const struct known *k, const char *name)
+size_t known_place(const struct known *k, const char *name)
 {
     size_t low = 0, high = k->count;
     while (low < high) {
@@ -146,13 +146,13 @@ static bool is_at(const struct known *k, size_t at, const char *name)
 
 known_entry *known_find(const struct known *k, const char *name)
 {
-    size_t at = place_of(k, name);
+    size_t at = known_place(k, name);
     return is_at(k, at, name) ? &k->items[at] : NULL;
 }
 
 size_t known_after(const struct known *k, const char *name)
 {
-    size_t at = place_of(k, name);
+    size_t at = known_place(k, name);
     return at + is_at(k, at, name);
 }
 
@@ -180,7 +180,7 @@ static void reserve(struct known *k, size_t capacity)
 
 known_entry *known_own(struct known *k, const char *name)
 {
-    size_t at = place_of(k, name);
+    size_t at = known_place(k, name);
     bool is_there = is_at(k, at, name);
     struct xds_resource *r = is_there ? NULL : find_in_rest(k, name);
     if (is_there)

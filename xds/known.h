@@ -21,7 +21,7 @@
 
 enum known_flag {
     KNOWN_ASKED = 1,   /* subscribed to by name */
-    KNOWN_RESEND = 2,  /* to be sent again though nothing changed */
+    KNOWN_RESEND = 2,  /* to be sent, or denied, again though nothing changed */
     KNOWN_REFUSED = 4, /* the proxy refused this version (NACK) */
     KNOWN_STUB = 8,    /* private to known.c */
     KNOWN_FLAGS = 15,
@@ -58,7 +58,7 @@ struct xds_resource *known_resource(known_entry e);
 bool known_is_held(known_entry e);
 /* Which; NULL when it has none. */
 const struct hash128 *known_held_version(known_entry e);
-/* Was it told that there is none? */
+/* Was it told that there is none, and is not to be told again? */
 bool known_is_told_absent(known_entry e);
 /* Was it neither asked for nor sent, nor anything told of it? */
 bool known_is_nothing(known_entry e);
@@ -80,7 +80,8 @@ known_entry known_of(const struct known *k, const char *name);
 known_entry *known_find(const struct known *k, const char *name);
 /* The same, made from the rest where there is none. */
 known_entry *known_own(struct known *k, const char *name);
-/* The place of the first whose name is behind `name`. */
+/* The place of `name`, or of the first behind it; and that of the first behind it. */
+size_t known_place(const struct known *k, const char *name);
 size_t known_after(const struct known *k, const char *name);
 
 /* Puts known_nothing() in the place of each name of which nothing is known; true if there was one.

@@ -10,6 +10,7 @@ static const struct {
         "EDS" },
     [XDS_LISTENER] = { "type.googleapis.com/envoy.config.listener.v3.Listener", "LDS" },
     [XDS_ROUTE] = { "type.googleapis.com/envoy.config.route.v3.RouteConfiguration", "RDS" },
+    [XDS_VIRTUAL_HOST] = { "type.googleapis.com/envoy.config.route.v3.VirtualHost", "VHDS" },
 };
 
 const char *xds_type_url(enum xds_type type)

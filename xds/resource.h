@@ -11,12 +11,19 @@
 #include "base/refcount.h"
 
 /* In make-before-break order: what is referred to comes first. */
-enum xds_type { XDS_CLUSTER, XDS_ENDPOINT, XDS_LISTENER, XDS_ROUTE, XDS_TYPE_COUNT };
+enum xds_type {
+    XDS_CLUSTER,
+    XDS_ENDPOINT,
+    XDS_LISTENER,
+    XDS_ROUTE,
+    XDS_VIRTUAL_HOST, /* of a route table that is sent in parts; Delta (stream_hosts.h) */
+    XDS_TYPE_COUNT
+};
 
 /* "type.googleapis.com/envoy.config.cluster.v3.Cluster", … */
 const char *xds_type_url(enum xds_type type);
 bool xds_type_from_url(const char *url, enum xds_type *type);
-const char *xds_type_short(enum xds_type type); /* "CDS", "EDS", "LDS", "RDS" */
+const char *xds_type_short(enum xds_type type); /* "CDS", "EDS", "LDS", "RDS", "VHDS" */
 
 struct xds_resource {
     struct refcount refs;

@@ -277,7 +277,7 @@ static struct xds_node *node_copy(const struct xds_node *node)
     return copy;
 }
 
-static bool subscribe(struct rpc *rpc, const struct discovery_request *request)
+static bool subscribe(struct rpc *rpc, struct discovery_request *request)
 {
     struct error err;
     if (rpc->is_subscribed)
@@ -290,6 +290,7 @@ static bool subscribe(struct rpc *rpc, const struct discovery_request *request)
         send_elsewhere(rpc, "others have fewer streams than this replica; ask another");
         return false;
     }
+    request->node.is_aggregated_delta = is_aggregated(rpc) && variant_of(rpc) == XDS_DELTA;
     rpc->node = node_copy(&request->node);
     rpc->subscriber.on_view = on_view;
     rpc->subscriber.on_refused = on_refused;
@@ -346,12 +347,15 @@ static void leave_unanswered(struct rpc *rpc, const char *type_url)
     rpc->has_asked_in_vain = true;
 }
 
-/* On a stream of one type, requests need not name it. */
+/* On a stream of one type, requests need not name it. State-of-the-world has no virtual hosts. */
 static bool read_type(const struct rpc *rpc, struct discovery_request *request)
 {
     request->request.type = rpc->type;
-    return (!is_aggregated(rpc) && !*request->type_url) ||
-           xds_type_from_url(request->type_url, &request->request.type);
+    if (!is_aggregated(rpc) && !*request->type_url)
+        return true;
+    return xds_type_from_url(request->type_url, &request->request.type) &&
+           (request->request.type != XDS_VIRTUAL_HOST ||
+               (is_aggregated(rpc) && variant_of(rpc) == XDS_DELTA));
 }
 
 static void on_discovery_request(struct rpc *rpc, struct discovery_request *request)

@@ -16,6 +16,7 @@ struct xds_node {
     const char *user_agent;               /* "envoy 1.40.0", may be "" */
     const uint8_t *metadata;              /* google.protobuf.Struct, serialised, at most */
     size_t metadata_bytes;                /* XDS_MAX_METADATA_BYTES */
+    bool is_aggregated_delta; /* of how it asks: virtual hosts are served on such streams alone */
 };
 
 struct status_page; /* xds/status_page.h */

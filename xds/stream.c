@@ -1,13 +1,11 @@
-#include "xds/stream_parts.h"
+#include "xds/stream_hosts.h"
 
 #include "proto/pb.h"
 
 #include <string.h>
 
-/* What is referred to goes last. */
+/* What is referred to goes last. Virtual hosts go with what is added to their table. */
 static const enum xds_type removal_order[] = { XDS_LISTENER, XDS_ROUTE, XDS_CLUSTER, XDS_ENDPOINT };
-
-enum { ENTRIES_AT_ONCE = 64 }; /* so many are not put among the others one by one */
 
 /* ---- out ---- */
 
@@ -43,11 +41,14 @@ struct xds_stream *xds_stream_new(enum xds_variant variant)
     return s;
 }
 
-static void flight_end(struct flight *f)
+void stream_flight_end(struct flight *f)
 {
     for (size_t i = 0; i < f->count; i++)
         xds_resource_release(f->resources[i]);
+    for (size_t i = 0; i < f->removed_count; i++)
+        free(f->removed[i]);
     free(f->resources);
+    free(f->removed);
     *f = (struct flight){ 0 };
 }
 
@@ -57,7 +58,7 @@ void xds_stream_free(struct xds_stream *s)
         return;
     for (enum xds_type t = 0; t < XDS_TYPE_COUNT; t++) {
         known_fini(&s->types[t].known);
-        flight_end(&s->types[t].flight);
+        stream_flight_end(&s->types[t].flight);
         stream_refusals_free(&s->types[t]);
         free(s->types[t].resumed_version);
     }
@@ -74,6 +75,7 @@ static bool is_whole(const struct xds_stream *s, enum xds_type type)
 
 struct comparison {
     bool has_additions, has_removals;
+    struct hosts_turn turn; /* of virtual hosts */
 };
 
 /* The cluster that the proxy has, or is to have. */
@@ -94,7 +96,7 @@ struct hash128 stream_wire_version(const struct xds_stream *s, const struct xds_
     return cluster ? xds_version_with(&r->version, cluster) : r->version;
 }
 
-static bool is_current(const struct xds_stream *s, known_entry e, const struct xds_resource *r)
+bool stream_is_current(const struct xds_stream *s, known_entry e, const struct xds_resource *r)
 {
     if (!e || (e & KNOWN_RESEND))
         return false;
@@ -104,9 +106,9 @@ static bool is_current(const struct xds_stream *s, known_entry e, const struct x
     return known_is_version(e, &version);
 }
 
-/* The entry of what the proxy has: the resource all share, in place of a stub of its own. Before it
- * asks for endpoints, clusters that it brought along stay apart from those that were sent. */
-static known_entry share(const struct xds_stream *s, struct xds_resource *r, known_entry e)
+/* Before the proxy asks for endpoints, clusters that it brought along stay apart from those that
+ * were sent. */
+known_entry stream_share(const struct xds_stream *s, struct xds_resource *r, known_entry e)
 {
     bool stays_apart = r->type == XDS_CLUSTER && !s->types[XDS_ENDPOINT].is_subscribed;
     if (known_resource(e) || stays_apart)
@@ -130,8 +132,8 @@ static known_entry compare_name(const struct xds_stream *s, const struct type_st
     struct xds_resource *wanted, known_entry e, struct comparison *c)
 {
     bool is_asked = t->is_wildcard || (e & KNOWN_ASKED);
-    if (wanted && is_current(s, e, wanted))
-        return share(s, wanted, e);
+    if (wanted && stream_is_current(s, e, wanted))
+        return stream_share(s, wanted, e);
     if (wanted) {
         c->has_additions |= is_asked;
         return e;
@@ -156,8 +158,17 @@ static struct known_walk walk(const struct xds_stream *s, enum xds_type type)
         .only_entries = t->known.rest || (!t->is_wildcard && has_few) };
 }
 
+static struct comparison compare_hosts(struct xds_stream *s)
+{
+    struct comparison c = { .turn = stream_hosts_turn(s) };
+    c.has_additions = c.turn.table != NULL;
+    return c;
+}
+
 static struct comparison compare_type(struct xds_stream *s, enum xds_type type)
 {
+    if (type == XDS_VIRTUAL_HOST)
+        return compare_hosts(s);
     struct type_state *t = &s->types[type];
     struct known_walk w = walk(s, type);
     struct comparison c = { 0 };
@@ -181,6 +192,8 @@ struct building {
     struct xds_out *out;
     struct xds_response *response;
     string_list warming; /* clusters that are new to the proxy, or changed */
+    string_list tables;  /* that begin (stream_hosts.h) */
+    struct hosts_turn turn;
 };
 
 static void add_resource(struct building *b, struct xds_resource *r)
@@ -253,21 +266,47 @@ static void build_absent(struct building *b, known_entry e)
     known_drop(e);
 }
 
+/* Has the proxy nothing under this name, or nothing that counts any more? */
+static bool is_beginning(known_entry e)
+{
+    return !e || !known_is_held(e) || (e & (KNOWN_RESEND | KNOWN_REFUSED));
+}
+
 /* It is there and asked for: sent unless the proxy has it. */
 static void build_wanted(struct building *b, struct xds_resource *r, known_entry e)
 {
-    bool has_it = is_current(b->s, e, r);
+    bool has_it = stream_is_current(b->s, e, r);
     if (!has_it || b->is_whole)
         add_resource(b, r);
     if (!has_it && b->type == XDS_CLUSTER)
         list_push(b->out->arena, &b->warming, r->name);
+    if (!has_it && b->type == XDS_ROUTE && is_beginning(e))
+        list_push(b->out->arena, &b->tables, r->name);
     if (has_it) {
-        known_append(b->next, share(b->s, r, e));
+        known_append(b->next, stream_share(b->s, r, e));
         return;
     }
     known_append(b->next, known_sent(r, (unsigned)(e & KNOWN_ASKED)));
     if (e)
         known_drop(e);
+}
+
+/* Of the table whose turn it is, what was refused goes again. */
+static void build_host(struct building *b, const struct known_walk *w)
+{
+    if (w->r && b->turn.state == HOSTS_GO)
+        build_wanted(b, w->r, w->e & KNOWN_REFUSED ? w->e | KNOWN_RESEND : w->e);
+    else if (w->e)
+        build_absent(b, w->e);
+}
+
+static void keep_host(struct building *b, const struct known_walk *w)
+{
+    bool says_something = !known_is_nothing(w->e) || (w->r && w->known->rest);
+    if (w->is_entry && says_something)
+        known_append(b->next, w->e);
+    else if (w->is_entry)
+        known_drop(w->e);
 }
 
 static void build_name(struct building *b, const struct known_walk *w)
@@ -283,6 +322,16 @@ static void build_name(struct building *b, const struct known_walk *w)
         known_append(b->next, known_nothing(w->r->name, 0, false));
     if (w->r && !is_asked && w->is_entry)
         known_drop(w->e);
+}
+
+static void build(struct building *b, const struct known_walk *w)
+{
+    if (b->type != XDS_VIRTUAL_HOST)
+        build_name(b, w);
+    else if (stream_hosts_is_turn(&b->turn, w->r ? w->r->name : known_name(w->e)))
+        build_host(b, w);
+    else
+        keep_host(b, w);
 }
 
 /* Envoy warms a cluster that it is sent: it waits for its endpoints, which go again after it. */
@@ -333,10 +382,24 @@ static void flight_begin(struct type_state *t, const struct xds_response *respon
     for (f->count = 0; f->count < count; f->count++)
         f->resources[f->count] = xds_resource_retain(response->resources.items[f->count]);
     f->is_open = true;
+    if (response->type != XDS_VIRTUAL_HOST)
+        return;
+    f->removed_count = response->removed.count;
+    f->removed = f->removed_count ? xcalloc(f->removed_count, sizeof *f->removed) : NULL;
+    for (size_t i = 0; i < f->removed_count; i++)
+        f->removed[i] = xstrdup(response->removed.items[i]);
 }
 
-static void send(
-    struct xds_stream *s, enum xds_type type, bool removes, bool has_removals, struct xds_out *out)
+/* The names may belong to what will be dropped. */
+static struct hosts_turn turn_copy(struct arena *a, const struct hosts_turn *turn)
+{
+    struct hosts_turn copy = *turn;
+    copy.table = turn->table ? arena_strndup(a, turn->table, turn->size) : NULL;
+    return copy;
+}
+
+static void send(struct xds_stream *s, enum xds_type type, bool removes,
+    const struct comparison *found, struct xds_out *out)
 {
     struct type_state *t = &s->types[type];
     struct known next = { 0 };
@@ -345,20 +408,22 @@ static void send(
     response_open(s, type, &response);
     struct building b = { .s = s,
         .type = type,
-        .removes = removes,
+        .removes = removes || type == XDS_VIRTUAL_HOST,
+        .turn = turn_copy(out->arena, &found->turn),
         .is_whole = is_whole(s, type),
         .next = &next,
         .out = out,
         .response = &response };
     w.only_entries &= !b.is_whole;
     while (known_walk_next(&w))
-        build_name(&b, &w);
+        build(&b, &w);
     known_take(&t->known, &next);
     known_tidy(&t->known);
     known_note_sent(&t->known, response.resources.items, response.resources.count, out->now_ms);
-    if (b.is_whole && !removes && has_removals)
+    if (b.is_whole && !removes && found->has_removals)
         version_of_transition(&response);
     warm(s, &b.warming);
+    stream_hosts_begin(s, &b.tables);
     flight_begin(t, &response);
     t->must_answer = false;
     t->sent_revision = s->view->revision;
@@ -428,7 +493,7 @@ static bool pump_additions(
         } else if (!t->flight.is_open) {
             found[type] = compare_type(s, type);
             if (found[type].has_additions || owes_answer(s, type))
-                send(s, type, false, found[type].has_removals, out);
+                send(s, type, false, &found[type], out);
             else if (!found[type].has_removals || !can_remove(s, type))
                 settle(s, type);
         }
@@ -450,7 +515,8 @@ static bool has_refused(const struct known *k)
 static bool may_still_use(const struct xds_stream *s, enum xds_type type)
 {
     return (type == XDS_CLUSTER || type == XDS_ENDPOINT) &&
-           (has_refused(&s->types[XDS_LISTENER].known) || has_refused(&s->types[XDS_ROUTE].known));
+           (has_refused(&s->types[XDS_LISTENER].known) || has_refused(&s->types[XDS_ROUTE].known) ||
+               has_refused(&s->types[XDS_VIRTUAL_HOST].known));
 }
 
 static void pump(struct xds_stream *s, struct xds_out *out)
@@ -462,13 +528,12 @@ static void pump(struct xds_stream *s, struct xds_out *out)
         enum xds_type type = removal_order[i];
         if (!found[type].has_removals || !can_remove(s, type) || may_still_use(s, type))
             continue;
-        send(s, type, true, false, out);
+        send(s, type, true, &found[type], out);
         return;
     }
 }
 
-/* SotW: a wildcard that named the version it has, and it is the view's: the proxy has all of it. */
-static void resume(struct xds_stream *s, enum xds_type type)
+void stream_resume(struct xds_stream *s, enum xds_type type)
 {
     struct type_state *t = &s->types[type];
     char current[HASH128_TEXT_BYTES];
@@ -496,7 +561,7 @@ void xds_stream_view(struct xds_stream *s, struct xds_view *view, struct xds_out
         if (known->rest)
             xds_view_changes(out->arena, former, view, type, &names);
         known_move(known, view, &names);
-        resume(s, type);
+        stream_resume(s, type);
     }
     xds_view_release(former);
     pump(s, out);
@@ -521,213 +586,9 @@ bool xds_stream_has_joined(const struct xds_stream *s, enum xds_type last)
     return is_quiet;
 }
 
-/* ---- requests ---- */
-
-static void mark_flight(struct type_state *t, bool is_refused)
-{
-    if (is_refused && t->flight.count > ENTRIES_AT_ONCE)
-        known_spread(&t->known);
-    for (size_t i = 0; i < t->flight.count; i++) {
-        known_entry *e = is_refused ? known_own(&t->known, t->flight.resources[i]->name)
-                                    : known_find(&t->known, t->flight.resources[i]->name);
-        if (!e || !known_is_version(*e, &t->flight.resources[i]->version))
-            continue;
-        *e = is_refused ? *e | KNOWN_REFUSED : *e & ~(known_entry)KNOWN_REFUSED;
-    }
-}
-
-/* Is it the answer to what is in flight? */
-static void take_answer(struct type_state *t, const struct xds_request *request, int64_t now_ms)
-{
-    if (!t->flight.is_open || strcmp(request->nonce, t->flight.nonce) != 0)
-        return;
-    mark_flight(t, request->error_detail != NULL);
-    if (request->error_detail) {
-        stream_refusals_take(t, request->error_detail, now_ms);
-    } else {
-        t->acks++;
-        t->acked_ms = now_ms;
-    }
-    flight_end(&t->flight);
-    t->is_dirty = true;
-}
-
-static bool has_wildcard_name(const string_list *names)
-{
-    for (size_t i = 0; i < names->count; i++)
-        if (strcmp(names->items[i], "*") == 0)
-            return true;
-    return false;
-}
-
-/* What the rest says of a name hangs on it. */
-static void set_wildcard(struct type_state *t, bool is_wildcard)
-{
-    if (is_wildcard != t->is_wildcard)
-        known_spread(&t->known);
-    t->is_wildcard = is_wildcard;
-}
-
-static void open_type(struct xds_stream *s, const struct xds_request *request)
-{
-    struct type_state *t = &s->types[request->type];
-    bool may_be_wildcard = request->type == XDS_CLUSTER || request->type == XDS_LISTENER;
-    t->is_subscribed = true;
-    if (request->type == XDS_ENDPOINT) /* clusters need not stay apart any more */
-        s->types[XDS_CLUSTER].is_dirty = true;
-    t->is_wildcard = !request->names.count && may_be_wildcard;
-}
-
-/* Entries for all names. The wildcard is no name of a resource. */
-static void add_names(struct type_state *t, const string_list *names, struct arena *a)
-{
-    string_list plain = { 0 };
-    for (size_t i = 0; i < names->count; i++)
-        if (strcmp(names->items[i], "*") != 0)
-            list_push(a, &plain, names->items[i]);
-    known_add(&t->known, &plain);
-}
-
-/* The versions a proxy comes with. A cluster that this stream has sent waits for its endpoints,
- * even if they are these. */
-static void take_initial(struct xds_stream *s, const struct xds_request *request, struct arena *a)
-{
-    struct type_state *t = &s->types[request->type];
-    string_list names = { 0 };
-    for (list_each (const struct xds_versioned_name, held, &request->initial))
-        list_push(a, &names, held->name);
-    add_names(t, &names, a);
-    for (list_each (const struct xds_versioned_name, held, &request->initial)) {
-        known_entry *e = known_find(&t->known, held->name);
-        if (!e)
-            continue;
-        known_drop(*e);
-        *e = known_version(held->name, held->version);
-        known_entry cluster = known_of(&s->types[XDS_CLUSTER].known, held->name);
-        if (request->type == XDS_ENDPOINT && cluster && known_resource(cluster))
-            *e |= KNOWN_RESEND;
-    }
-}
-
-/* Asks for a name, and says if it was not asked for before; `again` (Delta) sends what the proxy
- * was told of it already. */
-static bool subscribe(struct type_state *t, const char *name, bool again)
-{
-    known_entry *e = known_find(&t->known, name);
-    if (!e)
-        return false;
-    bool is_news = !(*e & KNOWN_ASKED);
-    if (again && known_is_told_absent(*e)) {
-        known_drop(*e);
-        *e = known_nothing(name, 0, false);
-    }
-    *e |= KNOWN_ASKED;
-    if (again && known_is_held(*e))
-        *e |= KNOWN_RESEND;
-    return is_news;
-}
-
-/* What the wildcard still covers is sent again, as the protocol asks. */
-static void unsubscribe(struct type_state *t, const char *name)
-{
-    known_entry *e = known_find(&t->known, name);
-    if (!e)
-        return;
-    *e &= ~(known_entry)KNOWN_ASKED;
-    if (t->is_wildcard && known_is_held(*e))
-        *e |= KNOWN_RESEND;
-}
-
-/* True if a name was asked for that was not before. */
-static bool request_delta(struct xds_stream *s, const struct xds_request *request, struct arena *a)
-{
-    struct type_state *t = &s->types[request->type];
-    bool is_first = !t->is_subscribed;
-    if (is_first) {
-        open_type(s, request);
-        take_initial(s, request, a);
-    }
-    set_wildcard(t, t->is_wildcard || has_wildcard_name(&request->names));
-    t->must_answer |= is_first && t->is_wildcard && !request->initial.count;
-    bool has_news = false;
-    add_names(t, &request->names, a);
-    for (size_t i = 0; i < request->names.count; i++)
-        has_news |= subscribe(t, request->names.items[i], !is_first);
-    set_wildcard(t, t->is_wildcard && !has_wildcard_name(&request->unsubscribe));
-    if (t->known.rest)
-        add_names(t, &request->unsubscribe, a);
-    for (size_t i = 0; i < request->unsubscribe.count; i++)
-        unsubscribe(t, request->unsubscribe.items[i]);
-    if (request->unsubscribe.count && !t->is_wildcard)
-        known_drop_unasked(&t->known);
-    return has_news;
-}
-
-static bool has_unasked(const struct type_state *t, const string_list *names)
-{
-    for (size_t i = 0; i < names->count; i++) {
-        const known_entry *e = known_find(&t->known, names->items[i]);
-        if (e && !(*e & KNOWN_ASKED))
-            return true;
-    }
-    return false;
-}
-
-/* Of a set of names, in whatever order. */
-static uint64_t sum_of(const string_list *names)
-{
-    uint64_t sum = 0;
-    for (size_t i = 0; i < names->count; i++)
-        sum += hash64_of(names->items[i], strlen(names->items[i]));
-    return sum;
-}
-
-/* The names of a request are the whole subscription: those that are missing now are dropped. Most
- * requests are acknowledgements, which repeat it. */
-static bool request_sotw(struct xds_stream *s, const struct xds_request *request, struct arena *a)
-{
-    struct type_state *t = &s->types[request->type];
-    uint64_t sum = sum_of(&request->names);
-    if (t->is_subscribed && sum == t->asked_sum)
-        return false;
-    t->asked_sum = sum;
-    if (!t->is_subscribed) {
-        open_type(s, request);
-        t->must_answer = true;
-        t->resumed_version = *request->version_info ? xstrdup(request->version_info) : NULL;
-    }
-    if (request->names.count)
-        set_wildcard(t, has_wildcard_name(&request->names));
-    resume(s, request->type);
-    if (request->names.count)
-        known_spread(&t->known);
-    add_names(t, &request->names, a);
-    bool has_news = has_unasked(t, &request->names);
-    for (size_t i = 0; i < t->known.count; i++)
-        t->known.items[i] &= ~(known_entry)KNOWN_ASKED;
-    for (size_t i = 0; i < request->names.count; i++)
-        subscribe(t, request->names.items[i], false);
-    if (!t->is_wildcard)
-        known_drop_unasked(&t->known);
-    return has_news;
-}
-
 void xds_stream_request(
     struct xds_stream *s, const struct xds_request *request, struct xds_out *out)
 {
-    struct type_state *t = &s->types[request->type];
-    bool is_stale = *request->nonce && strcmp(request->nonce, t->flight.nonce) != 0;
-    bool was_open = t->flight.is_open;
-    bool has_news = false;
-    take_answer(t, request, out->now_ms);
-    if (s->variant == XDS_DELTA)
-        has_news = request_delta(s, request, out->arena);
-    else if (!(is_stale && was_open))
-        has_news = request_sotw(s, request, out->arena);
-    t->is_dirty = true;
-    if (request->type == XDS_ENDPOINT && has_news) {
-        s->has_named_endpoints = true;
-        s->awaits_names = false;
-    }
+    stream_take_request(s, request, out);
     pump(s, out);
 }

@@ -1,6 +1,7 @@
 /*
- * stream_parts: what a stream is made of; for stream.c, which moves it, and stream_status.c, which
- * tells of it.
+ * stream_parts: what a stream is made of; for stream.c, which says what is sent and when,
+ * stream_requests.c, which hears the proxy, stream_hosts.c, which knows virtual hosts, and
+ * stream_status.c, which tells of it.
  */
 #ifndef XDS_STREAM_PARTS_H
 #define XDS_STREAM_PARTS_H
@@ -12,7 +13,15 @@ struct flight { /* the response that is not answered yet */
     char nonce[24];
     struct xds_resource **resources; /* retained: what a refusal is about */
     size_t count;
+    char **removed; /* of virtual hosts: removals can be refused, too */
+    size_t removed_count;
     bool is_open;
+};
+
+struct hosts_turn {    /* a table, whose virtual hosts are to be sent (stream_hosts.h) */
+    const char *table; /* not ended by a zero; NULL: none */
+    size_t size;
+    enum { HOSTS_WAIT, HOSTS_GO, HOSTS_GIVEN_UP } state;
 };
 
 struct refusal { /* one response that was refused */
@@ -51,6 +60,16 @@ struct xds_stream {
 };
 /* As a proxy of Delta is told it, and tells it when it comes back. */
 struct hash128 stream_wire_version(const struct xds_stream *s, const struct xds_resource *r);
+/* Does the proxy have it (or did it refuse it), and is it not to be sent again? */
+bool stream_is_current(const struct xds_stream *s, known_entry e, const struct xds_resource *r);
+/* The entry of what the proxy has: the resource all share, in place of a stub of its own. */
+known_entry stream_share(const struct xds_stream *s, struct xds_resource *r, known_entry e);
+/* stream_requests.c: what is known after a request, and what is asked for; nothing is sent. */
+void stream_take_request(
+    struct xds_stream *s, const struct xds_request *request, const struct xds_out *out);
+/* SotW: a wildcard that named the version it has, and it is the view's: the proxy has all of it. */
+void stream_resume(struct xds_stream *s, enum xds_type type);
+void stream_flight_end(struct flight *f);
 /* Takes over what is in flight. */
 void stream_refusals_take(struct type_state *t, const char *text, int64_t now_ms);
 void stream_refusals_free(struct type_state *t);

@@ -1,4 +1,4 @@
-#include "xds/stream_parts.h"
+#include "xds/stream_hosts.h"
 
 #include <string.h>
 
@@ -95,6 +95,14 @@ static void tell(const struct xds_stream *s, const struct type_state *t, const s
 
 /* ---- all ---- */
 
+static bool is_told_of(
+    const struct xds_stream *s, enum xds_type type, const char *name, bool is_known)
+{
+    if (type == XDS_VIRTUAL_HOST)
+        return stream_hosts_concern(s, name, is_known);
+    return is_known || s->types[type].is_wildcard;
+}
+
 static bool next_of_type(
     const struct xds_stream *s, struct xds_status_cursor *c, struct xds_resource_status *status)
 {
@@ -104,12 +112,11 @@ static bool next_of_type(
     };
     bool is_told = false;
     while (!is_told && known_walk_next(&w)) {
-        *status = (struct xds_resource_status){ .type = c->type };
-        is_told = t->is_wildcard || !known_is_nothing(w.e);
+        const char *name = w.e ? known_name(w.e) : w.r->name;
+        *status = (struct xds_resource_status){ .type = c->type, .name = name };
+        is_told = is_told_of(s, c->type, name, !known_is_nothing(w.e));
         if (w.e)
             tell(s, t, &w, status);
-        else
-            status->name = w.r->name;
     }
     c->at = w.at;
     c->view = w.cursor;
@@ -175,6 +182,8 @@ void xds_stream_status(
     status->subscribed = status->sent_resources = rest_count(&t->known);
     for (size_t i = 0; i < t->known.count; i++) {
         known_entry e = t->known.items[i];
+        if (!is_told_of(s, type, known_name(e), true))
+            continue;
         status->subscribed += t->is_wildcard || (e & KNOWN_ASKED);
         status->sent_resources += known_resource(e) != NULL;
         status->refused += (e & KNOWN_REFUSED) != 0;

@@ -50,6 +50,10 @@ static const struct flag flag_variant = {
     .fallback = "delta",
     .help = "delta or sotw",
 };
+static const struct flag flag_vhds = {
+    .name = "--vhds",
+    .help = "route tables come by virtual host, so that a change sends one (delta alone)",
+};
 static const struct flag flag_service_account = {
     .name = "--service-account",
     .value_name = "NAME",
@@ -68,6 +72,7 @@ const struct flag *const bootstrap_flags[] = { &flag_xds,
     &flag_locality,
     &flag_interception,
     &flag_variant,
+    &flag_vhds,
     &flag_service_account,
     &flag_sds,
     NULL };
@@ -224,6 +229,8 @@ static bool metadata(const struct ctl *ctl, cJSON *out)
     string_list pairs = ctl_values(ctl, &flag_label);
     with(out, "LABELS", labels);
     with(out, "INTERCEPTION_MODE", text(ctl_value(ctl, &flag_interception)));
+    if (ctl_is_set(ctl, &flag_vhds))
+        with(out, "VHDS", cJSON_CreateTrue());
     if (ctl_value(ctl, &flag_service_account))
         with(out, "SERVICE_ACCOUNT", text(ctl_value(ctl, &flag_service_account)));
     for (size_t i = 0; i < pairs.count; i++) {
@@ -297,6 +304,8 @@ int verb_bootstrap(struct ctl *ctl)
         return ctl_fail(EXIT_USAGE, "bootstrap: exactly one NODE-ID is needed");
     if (!is_delta && strcmp(variant, "sotw") != 0)
         return ctl_fail(EXIT_USAGE, "--variant: must be delta or sotw, not \"%s\"", variant);
+    if (!is_delta && ctl_is_set(ctl, &flag_vhds))
+        return ctl_fail(EXIT_USAGE, "--vhds: needs --variant delta");
     if (!ctl_number(ctl, &flag_admin_port, 0, 65535, &admin_port))
         return EXIT_USAGE;
     cJSON *clusters = static_clusters(ctl);

@@ -76,7 +76,7 @@ static const cJSON *part(const cJSON *json, const char *name)
 
 string_list differences(struct arena *a, const cJSON *here, const cJSON *there, size_t *count)
 {
-    static const char *const types[] = { "CDS", "EDS", "LDS", "RDS" };
+    static const char *const types[] = { "CDS", "EDS", "LDS", "RDS", "VHDS" };
     struct comparison c = { .a = a, .of = "" };
     compare(&c, part(here, "objects"), part(there, "objects"));
     for (size_t i = 0; i < ARRAY_COUNT(types); i++) {

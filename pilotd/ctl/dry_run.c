@@ -60,6 +60,7 @@ static bool read_scope(struct ctl *ctl, struct scope *scope, struct error *err)
         .region = text_or_empty(locality, "region", "region"),
         .zone = text_or_empty(locality, "zone", "zone"),
         .sub_zone = text_or_empty(locality, "sub_zone", "subZone"),
+        .is_aggregated_delta = true,
     };
     bool is_good = scope_parse(ctl->a, &input, scope, err);
     free(printed);

@@ -6,7 +6,7 @@
 
 const struct flag *const proxies_flags[] = { &flag_server, READ_FLAGS, NULL };
 
-static const char *const types[] = { "CDS", "EDS", "LDS", "RDS" };
+static const char *const types[] = { "CDS", "EDS", "LDS", "RDS", "VHDS" };
 
 static const struct column columns[] = {
     { "PROXY" },
@@ -14,6 +14,7 @@ static const struct column columns[] = {
     { "EDS" },
     { "LDS" },
     { "RDS" },
+    { "VHDS" },
     { "XDS" },
     { "REPLICA" },
     { "ADDRESS", .is_wide = true },
@@ -79,6 +80,7 @@ static struct row make_row(struct arena *a, const cJSON *proxy, const char *serv
             state_cell(a, proxy, 1),
             state_cell(a, proxy, 2),
             state_cell(a, proxy, 3),
+            state_cell(a, proxy, 4),
             report_cell(a, proxy, "variant"),
             server,
             report_cell(a, proxy, "address"),

@@ -10,7 +10,7 @@ static const struct flag flag_directory = {
     .name = "--output",
     .letter = 'o',
     .value_name = "DIR",
-    .help = "where the four files go; made when it is not there",
+    .help = "where the files go, one for each type; made when it is not there",
 };
 const struct flag *const render_flags[] = {
     &flag_file, &flag_node, &flag_mesh, STORE_FLAGS, &flag_directory, NULL
@@ -24,6 +24,7 @@ static const struct {
     { XDS_ENDPOINT, "endpoints.json" },
     { XDS_LISTENER, "listeners.json" },
     { XDS_ROUTE, "routes.json" },
+    { XDS_VIRTUAL_HOST, "virtual_hosts.json" },
 };
 
 static bool write_file(const char *path, const char *text, struct error *err)

@@ -438,6 +438,7 @@ static bool parse_node(
         .region = node->region,
         .zone = node->zone,
         .sub_zone = node->sub_zone,
+        .is_aggregated_delta = node->is_aggregated_delta,
     };
     bool is_good = scope_parse(a, &input, scope, err);
     cJSON_free(metadata);

@@ -72,6 +72,18 @@ static bool take_text(
     return true;
 }
 
+/* True, false, or the same as text, which is all that some tools can write. */
+static bool take_bool(const cJSON *metadata, const char *name, bool *out, struct error *err)
+{
+    const cJSON *member = cJSON_GetObjectItemCaseSensitive(metadata, name);
+    const char *text = cJSON_IsString(member) ? member->valuestring : "";
+    *out = cJSON_IsTrue(member) || strcmp(text, "true") == 0;
+    if (!member || cJSON_IsNull(member) || cJSON_IsBool(member) || *out ||
+        strcmp(text, "false") == 0)
+        return true;
+    return error_set(err, ERROR_USAGE, "node metadata: %s must be true or false", name);
+}
+
 static int compare_labels(const void *left, const void *right)
 {
     return strcmp(((const struct label *)left)->key, ((const struct label *)right)->key);
@@ -140,7 +152,7 @@ static bool take_metadata(
         { "INTERCEPTION_MODE", &mode },
         { "GENERATOR", &generator },
     };
-    bool is_good = true;
+    bool is_good = take_bool(metadata, "VHDS", &out->splits_tables, err);
     for (size_t i = 0; is_good && i < ARRAY_COUNT(texts); i++)
         is_good = take_text(a, metadata, texts[i].name, texts[i].to, err);
     is_good =
@@ -175,7 +187,12 @@ static void make_keys(struct arena *a, struct scope *s)
     add_part(&key, s->network);
     add_part(&key, s->cluster_id);
     add_part(&key, is_none ? s->bind_address : "");
-    buf_printf(&key, "%d%d%d;", *s->service_account != '\0', s->takes_auto_addresses, s->is_grpc);
+    buf_printf(&key,
+        "%d%d%d%d;",
+        *s->service_account != '\0',
+        s->takes_auto_addresses,
+        s->is_grpc,
+        s->splits_tables);
     buf_printf(&key, "%zu;", s->labels.count);
     for (list_each (struct label, label, &s->labels)) {
         add_part(&key, label->key);
@@ -210,6 +227,7 @@ bool scope_parse(
         return error_set(err, ERROR_USAGE, "node metadata: %s", d.list.items[0].message);
     bool is_good = take_metadata(a, metadata, out, err);
     cJSON_Delete(metadata);
+    out->splits_tables &= input->is_aggregated_delta && !out->is_grpc;
     const char *first = out->addresses.items[0];
     bool is_loopback = begins_with(first, "127.") || strcmp(first, "::1") == 0;
     out->bind_address = is_loopback ? first : "127.0.0.1";

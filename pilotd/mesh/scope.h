@@ -2,9 +2,9 @@
  * scope: what a proxy is, as far as its configuration depends on it.
  *
  * Parsed from the Node a proxy sends: the id (sidecar~IP~NAME.NAMESPACE~DOMAIN) and the metadata
- * (NAMESPACE, LABELS, CLUSTER_ID, INTERCEPTION_MODE, GENERATOR, …). Two proxies with equal scope
- * keys get the same view. The outbound key leaves out what only inbound listeners depend on, so
- * that proxies of one namespace, labels and locality share one outbound view.
+ * (NAMESPACE, LABELS, CLUSTER_ID, INTERCEPTION_MODE, GENERATOR, VHDS, …). Two proxies with equal
+ * scope keys get the same view. The outbound key leaves out what only inbound listeners depend on,
+ * so that proxies of one namespace, labels and locality share one outbound view.
  */
 #ifndef MESH_SCOPE_H
 #define MESH_SCOPE_H
@@ -26,7 +26,8 @@ struct scope {
     const char *cluster_id, *network; /* may be "" */
     const char *service_account;      /* its identity in the mesh, for which an agent beside it has
                                          the certificate; "": it has none */
-    bool is_grpc; /* no Envoy but gRPC's own xDS client in an application (GENERATOR grpc) */
+    bool is_grpc;       /* no Envoy but gRPC's own xDS client in an application (GENERATOR grpc) */
+    bool splits_tables; /* it is sent its route tables by virtual host (VHDS) */
     bool takes_auto_addresses; /* names are resolved to virtual addresses beside it
                                   (DNS_AUTO_ALLOCATE) */
     const char *bind_address;  /* outbound listeners of interception NONE: 127.0.0.1, or the proxy's
@@ -39,6 +40,7 @@ struct scope_input {
     const char *node_id;
     const char *metadata_json; /* "{}" when there is none */
     const char *region, *zone, *sub_zone;
+    bool is_aggregated_delta; /* it asks for all types on one Delta stream, as VHDS needs */
 };
 
 /* In `a`. False (err: what in the id or metadata is wrong, and what would be right). */

@@ -236,6 +236,8 @@ static void add_http(
     listener->route_name =
         is_own ? name_virtual_host(sel->a, wish->service->service->host, listener->port)
                : name_route_config(sel->a, listener->port);
+    if (sel->scope->splits_tables)
+        listener->route_name = name_split_table(sel->a, listener->route_name);
 }
 
 static void grant(struct selection *sel, struct planned_listener *listener, const struct wish *wish)

@@ -25,6 +25,16 @@ const char *name_route_config(struct arena *a, uint32_t port)
     return arena_printf(a, "%u", port);
 }
 
+const char *name_split_table(struct arena *a, const char *table)
+{
+    return arena_printf(a, "vhds|%s", table);
+}
+
+const char *name_part(struct arena *a, const char *table, const char *virtual_host)
+{
+    return arena_printf(a, "%s/%s", table, virtual_host);
+}
+
 const char *name_virtual_host(struct arena *a, const char *host, uint32_t port)
 {
     return arena_printf(a, "%s:%u", host, port);

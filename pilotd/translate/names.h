@@ -19,6 +19,11 @@ const char *name_sni(struct arena *a, uint32_t port, const char *subset, const c
 const char *name_inbound(struct arena *a, uint32_t port);                  /* inbound|9080|| */
 const char *name_listener(struct arena *a, const char *ip, uint32_t port); /* 0.0.0.0_9080 */
 const char *name_route_config(struct arena *a, uint32_t port);             /* 9080 */
+/* vhds|9080: a table that is sent by virtual host. A live listener must not see one that was whole
+ * become one, so they have other names. */
+const char *name_split_table(struct arena *a, const char *table);
+/* vhds|9080/host:9080 */
+const char *name_part(struct arena *a, const char *table, const char *virtual_host);
 const char *name_virtual_host(struct arena *a, const char *host, uint32_t port); /* host:9080 */
 
 #endif

@@ -19,7 +19,6 @@ typedef LIST(struct http_port) http_port_list;
 struct routing {
     struct selection *sel;
     struct arg_ref default_retry;
-    struct xds_resource *catch_all;
     unserved_host_list unserved;
     const struct object **virtual_services; /* of each selected service; NULL: none */
     size_t *ranks;                          /* of each selected service, by age */
@@ -92,9 +91,10 @@ static void find_virtual_services(struct routing *r)
     r->unserved = virtual_service_unserved_hosts(sel->a, sel->snapshot, sel->scope);
 }
 
-static struct xds_resource *catch_all(struct selection *sel)
+static struct xds_resource *render_catch_all(struct selection *sel, const char *table)
 {
     struct catch_all_args args = {
+        .table = sel->scope->splits_tables ? table : NULL,
         .allows_any = sel->snapshot->mesh->outbound_traffic_policy->mode == ALLOW_ANY,
         .level = sel->snapshot->level,
     };
@@ -192,37 +192,57 @@ static void push_unserved(const struct routing *r, struct table *t)
     }
 }
 
-static struct arg_ref ref_of(struct xds_resource *fragment)
-{
-    return (struct arg_ref){ .value = fragment, .digest = fragment->version };
-}
+/* ---- rendering one: its hosts, then what says that they belong together ---- */
 
-static struct arg_ref render_host(const struct routing *r, const struct table *t, size_t i)
+typedef LIST(struct xds_resource *) host_list;
+
+static struct xds_resource *render_host(const struct routing *r, const struct table *t, size_t i)
 {
+    struct arena *a = r->sel->a;
+    const char *name = t->names.items[i];
     struct virtual_host_args args = {
-        .name = t->names.items[i],
+        .name = r->sel->scope->splits_tables ? name_part(a, t->name, name) : name,
         .domains = t->claims.items[i].domains,
         .plan = { t->plans.items[i], t->plans.items[i]->digest },
         .default_retry = r->default_retry,
         .port = t->port,
     };
-    return ref_of(memo_render(r->sel->memo, &virtual_host_renderer, &args));
+    return memo_render(r->sel->memo, &virtual_host_renderer, &args);
 }
 
-/* `last` may be NULL. */
+/* Each host is a resource of its own. */
+static void add_split_table(struct selection *sel, const char *name, const host_list *hosts)
+{
+    struct split_table_args args = { .name = name };
+    selection_add(sel, memo_render(sel->memo, &split_table_renderer, &args));
+    for (list_each (struct xds_resource *const, host, hosts))
+        selection_add(sel, *host);
+}
+
+static void add_whole_table(struct selection *sel, const char *name, const host_list *hosts)
+{
+    struct route_table_args args = { .name = name };
+    for (list_each (struct xds_resource *const, host, hosts))
+        list_push(
+            sel->a, &args.hosts, ((struct arg_ref){ .value = *host, .digest = (*host)->version }));
+    selection_add(sel, memo_render(sel->memo, &route_table_renderer, &args));
+    for (list_each (struct xds_resource *const, host, hosts))
+        xds_resource_release(*host);
+}
+
+/* `last`, which may be NULL, is taken over. */
 static void render_table(const struct routing *r, const struct table *t, struct xds_resource *last)
 {
-    struct selection *sel = r->sel;
-    struct route_table_args args = { .name = t->name };
+    host_list hosts = { 0 };
     for (size_t i = 0; i < t->names.count; i++)
         if (t->claims.items[i].domains.count > 0)
-            list_push(sel->a, &args.hosts, render_host(r, t, i));
-    size_t rendered = args.hosts.count;
+            list_push(r->sel->a, &hosts, render_host(r, t, i));
     if (last)
-        list_push(sel->a, &args.hosts, ref_of(last));
-    selection_add(sel, memo_render(sel->memo, &route_table_renderer, &args));
-    for (size_t i = 0; i < rendered; i++)
-        xds_resource_release((struct xds_resource *)(uintptr_t)args.hosts.items[i].value);
+        list_push(r->sel->a, &hosts, last);
+    if (r->sel->scope->splits_tables)
+        add_split_table(r->sel, t->name, &hosts);
+    else
+        add_whole_table(r->sel, t->name, &hosts);
 }
 
 static void select_port_table(const struct routing *r, const struct planned_listener *listener)
@@ -232,7 +252,7 @@ static void select_port_table(const struct routing *r, const struct planned_list
     if (t.port == UNSERVED_PORT)
         push_unserved(r, &t);
     domains_settle(r->sel->a, t.claims.items, t.claims.count);
-    render_table(r, &t, r->catch_all);
+    render_table(r, &t, render_catch_all(r->sel, t.name));
 }
 
 /* On its own address a service takes what comes, under whatever name. */
@@ -251,7 +271,6 @@ void select_routes(struct selection *sel)
     struct routing r = {
         .sel = sel,
         .default_retry = retry_ref(sel->snapshot->mesh->default_http_retry_policy),
-        .catch_all = catch_all(sel),
     };
     listener_plan plan = listener_plan_build(sel);
     rank_services(&r);
@@ -263,5 +282,4 @@ void select_routes(struct selection *sel)
         else if (listener->route_name)
             select_port_table(&r, listener);
     }
-    xds_resource_release(r.catch_all);
 }

@@ -39,7 +39,7 @@ static ProtobufCMessage *virtual_host_render(struct arena *a, const void *opaque
 
 const struct renderer virtual_host_renderer = {
     .name = "virtual host",
-    .type = XDS_ROUTE,
+    .type = XDS_VIRTUAL_HOST,
     .args_bytes = sizeof(struct virtual_host_args),
     .args = virtual_host_rows,
     .arg_count = ARRAY_COUNT(virtual_host_rows),
@@ -52,14 +52,21 @@ const struct renderer virtual_host_renderer = {
 enum { STATUS_BLOCKED = 502 };
 
 static const struct arg catch_all_rows[] = {
+    ARG(struct catch_all_args, table, ARG_TEXT),
     ARG(struct catch_all_args, allows_any, ARG_U64),
     ARG(struct catch_all_args, level, ARG_U64),
 };
 
+static const char *catch_all_route(const struct catch_all_args *args)
+{
+    return args->allows_any ? "allow_any" : "block_all";
+}
+
 static const char *catch_all_name(struct arena *a, const void *opaque)
 {
-    (void)a;
-    return ((const struct catch_all_args *)opaque)->allows_any ? "allow_any" : "block_all";
+    const struct catch_all_args *args = opaque;
+    const char *name = catch_all_route(args);
+    return args->table ? name_part(a, args->table, name) : name;
 }
 
 static pb_Route *allow_any(struct arena *a, uint64_t level)
@@ -81,20 +88,19 @@ static pb_Route *block_all(struct arena *a)
 static ProtobufCMessage *catch_all_render(struct arena *a, const void *opaque)
 {
     const struct catch_all_args *args = opaque;
-    const char *name = catch_all_name(a, args);
     pb_Route *route = args->allows_any ? allow_any(a, args->level) : block_all(a);
-    route->name = pb_str(name);
+    route->name = pb_str(catch_all_route(args));
     route->match = pb_new_RouteMatch(a, pb_RouteMatch_prefix(pb_str("/")));
     route_list routes = { 0 };
     string_list domains = { 0 };
     list_push(a, &routes, route);
     list_push(a, &domains, "*");
-    return &host_build(a, name, &domains, &routes)->base;
+    return &host_build(a, catch_all_name(a, args), &domains, &routes)->base;
 }
 
 const struct renderer catch_all_renderer = {
     .name = "catch-all virtual host",
-    .type = XDS_ROUTE,
+    .type = XDS_VIRTUAL_HOST,
     .args_bytes = sizeof(struct catch_all_args),
     .args = catch_all_rows,
     .arg_count = ARRAY_COUNT(catch_all_rows),
@@ -117,8 +123,17 @@ static const char *route_table_name(struct arena *a, const void *opaque)
     return ((const struct route_table_args *)opaque)->name;
 }
 
-/* Parts of a message may follow one another on the wire: they are read as one. Clusters are not
- * checked against the routes: a route may be there before its cluster is known. */
+/* What all have in common. Clusters are not checked against the routes: a route may be there before
+ * its cluster is known. */
+static pb_RouteConfiguration *table_build(struct arena *a)
+{
+    return pb_new_RouteConfiguration(a,
+        .validate_clusters = pb_bool(a, false),
+        .max_direct_response_body_size_bytes = pb_u32(a, DIRECT_RESPONSE_LIMIT_BYTES),
+        .ignore_port_in_host_matching = true);
+}
+
+/* Parts of a message may follow one another on the wire: they are read as one. */
 static void route_table_finish(struct arena *a, const void *opaque, struct buf *bytes)
 {
     const struct route_table_args *args = opaque;
@@ -127,11 +142,7 @@ static void route_table_finish(struct arena *a, const void *opaque, struct buf *
         const struct xds_resource *host = ref->value;
         pb_append_field(bytes, VIRTUAL_HOSTS_FIELD, host->bytes, host->size_bytes);
     }
-    pb_RouteConfiguration *rest = pb_new_RouteConfiguration(a,
-        .validate_clusters = pb_bool(a, false),
-        .max_direct_response_body_size_bytes = pb_u32(a, DIRECT_RESPONSE_LIMIT_BYTES),
-        .ignore_port_in_host_matching = true);
-    pb_pack_append(bytes, &rest->base);
+    pb_pack_append(bytes, &table_build(a)->base);
 }
 
 const struct renderer route_table_renderer = {
@@ -142,4 +153,38 @@ const struct renderer route_table_renderer = {
     .arg_count = ARRAY_COUNT(route_table_rows),
     .name_of = route_table_name,
     .finish = route_table_finish,
+};
+
+/* ---- a table that is sent by virtual host ---- */
+
+static const struct arg split_table_rows[] = { ARG(struct split_table_args, name, ARG_TEXT) };
+
+static const char *split_table_name(struct arena *a, const void *opaque)
+{
+    (void)a;
+    return ((const struct split_table_args *)opaque)->name;
+}
+
+/* A listener waits for it as for a whole one, however long that takes: without its hosts it would
+ * answer 404. */
+static ProtobufCMessage *split_table_render(struct arena *a, const void *opaque)
+{
+    pb_RouteConfiguration *table = table_build(a);
+    pb_ConfigSource *ads = pb_new_ConfigSource(a,
+        pb_ConfigSource_ads(pb_new_AggregatedConfigSource(a)),
+        .initial_fetch_timeout = pb_millis(a, 0),
+        .resource_api_version = PB_ApiVersion_V3);
+    table->name = pb_str(split_table_name(a, opaque));
+    table->vhds = pb_new_Vhds(a, .config_source = ads);
+    return &table->base;
+}
+
+const struct renderer split_table_renderer = {
+    .name = "split route table",
+    .type = XDS_ROUTE,
+    .args_bytes = sizeof(struct split_table_args),
+    .args = split_table_rows,
+    .arg_count = ARRAY_COUNT(split_table_rows),
+    .name_of = split_table_name,
+    .render = split_table_render,
 };

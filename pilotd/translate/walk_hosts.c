@@ -16,7 +16,7 @@ static const pb_RouteConfiguration *find_table(
         return manager->route_config;
     }
     w->walk->table = manager->rds->route_config_name;
-    const pb_RouteConfiguration *table = sent_find(w, XDS_ROUTE, w->walk->table);
+    const pb_RouteConfiguration *table = sent_table(w, w->walk->table);
     if (!table)
         walk_stop(w, WALK_NO_TABLE, w->walk->table);
     return table;

@@ -29,6 +29,8 @@ bool walk_stop(struct walking *w, enum walk_end end, const char *why);
 
 /* NULL: there is none of that name. */
 const void *sent_find(const struct walking *w, enum xds_type type, const char *name);
+/* A route table with all of its virtual hosts, also where these were sent apart. */
+const pb_RouteConfiguration *sent_table(const struct walking *w, const char *name);
 typedef LIST(const pb_Listener *) sent_listener_list;
 sent_listener_list sent_listeners(const struct walking *w);
 /* NULL when `any` is NULL or holds another type. */

@@ -3,10 +3,10 @@
 #include <string.h>
 
 /* Of bytes that we made: what does not come apart is our own fault. */
-static const void *unpack(struct arena *a, const ProtobufCMessageDescriptor *type,
-    const uint8_t *bytes, size_t size_bytes)
+static void *unpack(struct arena *a, const ProtobufCMessageDescriptor *type, const uint8_t *bytes,
+    size_t size_bytes)
 {
-    const void *message = pb_unpack(a, type, bytes, size_bytes);
+    void *message = pb_unpack(a, type, bytes, size_bytes);
     INVARIANT(message);
     return message;
 }
@@ -16,12 +16,37 @@ static const ProtobufCMessageDescriptor *const types[XDS_TYPE_COUNT] = {
     [XDS_ENDPOINT] = &pb_ClusterLoadAssignment_desc,
     [XDS_LISTENER] = &pb_Listener_desc,
     [XDS_ROUTE] = &pb_RouteConfiguration_desc,
+    [XDS_VIRTUAL_HOST] = &pb_VirtualHost_desc,
 };
 
 const void *sent_find(const struct walking *w, enum xds_type type, const char *name)
 {
     const struct xds_resource *r = xds_view_find(w->view, type, name);
     return r ? unpack(w->a, types[type], r->bytes, r->size_bytes) : NULL;
+}
+
+static void join_hosts(const struct walking *w, pb_RouteConfiguration *table)
+{
+    LIST(pb_VirtualHost *) hosts = { 0 };
+    const char *beginning = arena_printf(w->a, "%s/", table->name);
+    struct xds_cursor cursor = xds_view_after(w->view, XDS_VIRTUAL_HOST, beginning);
+    const struct xds_resource *r;
+    while (
+        (r = xds_view_next(w->view, XDS_VIRTUAL_HOST, &cursor)) && begins_with(r->name, beginning))
+        list_push(w->a, &hosts, unpack(w->a, &pb_VirtualHost_desc, r->bytes, r->size_bytes));
+    table->virtual_hosts = hosts.items;
+    table->n_virtual_hosts = hosts.count;
+}
+
+const pb_RouteConfiguration *sent_table(const struct walking *w, const char *name)
+{
+    const pb_RouteConfiguration *table = sent_find(w, XDS_ROUTE, name);
+    if (!table || !table->vhds)
+        return table;
+    pb_RouteConfiguration *whole =
+        arena_dup(w->a, table, sizeof *table, _Alignof(pb_RouteConfiguration));
+    join_hosts(w, whole);
+    return whole;
 }
 
 sent_listener_list sent_listeners(const struct walking *w)

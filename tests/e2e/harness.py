@@ -37,6 +37,7 @@ TYPES = {
     "EDS": "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
     "LDS": "type.googleapis.com/envoy.config.listener.v3.Listener",
     "RDS": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
+    "VHDS": "type.googleapis.com/envoy.config.route.v3.VirtualHost",
 }
 NODE = "sidecar~10.9.0.1~probe.default~default.svc.cluster.local"
 COUNTER = itertools.count(1)

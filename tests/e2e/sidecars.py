@@ -199,8 +199,8 @@ class Reply(Answer):
 
 
 class Sidecar(Process):
-    def __init__(self, name, directory, address, admin_port, config):
-        super().__init__(name, [ENVOY, "-c", config, "--concurrency", "1", "--use-dynamic-base-id",
+    def __init__(self, name, directory, address, admin_port, config, envoy=ENVOY):
+        super().__init__(name, [envoy, "-c", config, "--concurrency", "1", "--use-dynamic-base-id",
                                 "--reject-unknown-dynamic-fields", "-l", "warning"], directory)
         self.address, self.admin = address, f"127.0.0.1:{admin_port}"
 

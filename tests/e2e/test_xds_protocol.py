@@ -245,6 +245,8 @@ def test_delta_sends_then_changes_then_removes(fixture, open_ads):
     fixture.publish("set CDS b two", "del CDS a")
     change = ads.take_ack("CDS")
     assert texts(change) == {"b": "two"} and not change.removed_resources
+    none = ads.take_ack("EDS")
+    assert not none.resources and list(none.removed_resources) == ["b"], "b warms until it is told"
     gone = ads.take_ack("CDS")
     assert not gone.resources and list(gone.removed_resources) == ["a"]
 

@@ -1,4 +1,5 @@
 /* What must hold of every proxy: of what it is shown, and of what it has. */
+#include "hosts.h"
 #include "world.h"
 
 #include <string.h>
@@ -140,6 +141,9 @@ static void on_applied(struct proxy_owner *o, struct proxy *p, enum xds_type typ
     r.type = XDS_ROUTE;
     map_each (&p->held[XDS_ROUTE], check_references, &r)
         ;
+    r.type = XDS_VIRTUAL_HOST;
+    map_each (&p->held[XDS_VIRTUAL_HOST], check_references, &r)
+        ;
 }
 
 static void on_closed(struct proxy_owner *o, struct proxy *p, const char *why)
@@ -205,6 +209,19 @@ static void compare_asked(const char *name, void *value, void *context)
         c->differs = name;
 }
 
+/* All virtual hosts of the tables that it asked for. */
+static void compare_hosts(struct comparing *c)
+{
+    struct arena *a = arena_new();
+    struct xds_cursor cursor = { 0 };
+    const struct xds_resource *r;
+    while ((r = xds_view_next(c->view, XDS_VIRTUAL_HOST, &cursor)))
+        if (map_find(&c->p->asked[XDS_ROUTE], hosts_table(a, r->name)) &&
+            !map_find(&c->p->held[XDS_VIRTUAL_HOST], r->name))
+            c->differs = arena_strdup(c->p->arena, r->name);
+    arena_free(a);
+}
+
 static bool has_all(const struct proxy *p, const struct xds_view *view, struct comparing *c)
 {
     for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++) {
@@ -214,6 +231,8 @@ static bool has_all(const struct proxy *p, const struct xds_view *view, struct c
             ;
         map_each (&p->asked[type], compare_asked, c)
             ;
+        if (type == XDS_VIRTUAL_HOST)
+            compare_hosts(c);
         if (!c->differs && is_wildcard && p->held[type].count != xds_view_count(view, type))
             c->differs = "(how many there are)";
         if (c->differs)

@@ -1,4 +1,4 @@
-#include "proxy.h"
+#include "hosts.h"
 
 #include "proto/pb.h"
 
@@ -29,19 +29,26 @@ static pb_Value *text_value(struct arena *a, const char *text)
         a, .kind_case = GOOGLE__PROTOBUF__VALUE__KIND_STRING_VALUE, .string_value = pb_str(text));
 }
 
-static pb_Struct *one_field(struct arena *a, const char *key, pb_Value *value)
+static pb_Struct_FieldsEntry *field(struct arena *a, const char *key, pb_Value *value)
 {
-    pb_Struct_FieldsEntry *entry = pb_new_Struct_FieldsEntry(a, .key = pb_str(key), .value = value);
-    return pb_new_Struct(a, PB_ONE(a, fields, Struct_FieldsEntry, entry));
+    return pb_new_Struct_FieldsEntry(a, .key = pb_str(key), .value = value);
+}
+
+static pb_Value *labels_value(struct arena *a, const struct proxy *p)
+{
+    pb_Struct *labels = pb_new_Struct(
+        a, PB_ONE(a, fields, Struct_FieldsEntry, field(a, "version", text_value(a, p->version))));
+    return pb_new_Value(
+        a, .kind_case = GOOGLE__PROTOBUF__VALUE__KIND_STRUCT_VALUE, .struct_value = labels);
 }
 
 static pb_Node *node_of(struct proxy *p, struct arena *a)
 {
-    pb_Struct *labels = one_field(a, "version", text_value(a, p->version));
-    pb_Struct *metadata = one_field(a,
-        "LABELS",
-        pb_new_Value(
-            a, .kind_case = GOOGLE__PROTOBUF__VALUE__KIND_STRUCT_VALUE, .struct_value = labels));
+    pb_Struct_FieldsEntry *fields[] = {
+        field(a, "LABELS", labels_value(a, p)),
+        field(a, "VHDS", text_value(a, p->splits ? "true" : "false")),
+    };
+    pb_Struct *metadata = pb_new_Struct(a, PB_LIST(fields, ARRAY_COUNT(fields), fields));
     struct pb_bytes bytes = pb_pack(a, &metadata->base);
     if (p->has_node_told)
         return NULL;
@@ -76,6 +83,15 @@ static void gather_version(const char *key, void *value, void *context)
         &g->versions,
         pb_new_DeltaDiscoveryRequest_InitialResourceVersionsEntry(
             g->a, .key = pb_str(key), .value = pb_str(sent->version)));
+}
+
+static void gather_told(const char *key, void *value, void *context)
+{
+    struct gathering *g = context;
+    list_push(g->a,
+        &g->versions,
+        pb_new_DeltaDiscoveryRequest_InitialResourceVersionsEntry(
+            g->a, .key = pb_str(key), .value = pb_str(value)));
 }
 
 static pb_Status *status_of(struct arena *a, bool is_refused)
@@ -123,8 +139,11 @@ static void ask_delta(struct proxy *p, struct arena *a, enum xds_type type, cons
     if (is_first)
         map_each (&p->asked[type], gather_name, &g)
             ;
-    if (is_first)
+    if (is_first && type != XDS_VIRTUAL_HOST)
         map_each (&p->held[type], gather_version, &g)
+            ;
+    if (is_first && type == XDS_VIRTUAL_HOST)
+        map_each (&p->told_hosts, gather_told, &g)
             ;
     p->has_asked[type] = true;
     subscribe = is_first ? &g.names : subscribe ? subscribe : &none;
@@ -221,6 +240,8 @@ static void follow(struct proxy *p, enum xds_type type)
     for (list_each (const char *const, gone, &f.less)) {
         map_remove(&p->asked[named], *gone);
         sent_free(map_remove(&p->held[named], *gone));
+        if (named == XDS_ROUTE)
+            hosts_drop(p, *gone);
     }
     if (f.more.count + f.less.count > 0 && p->variant == XDS_SOTW)
         ask_sotw(p, f.a, named, false);
@@ -252,7 +273,8 @@ static void take(struct proxy *p, enum xds_type type, struct sent *sent)
 {
     const char *name = sent->name, *version = sent->version;
     const struct sent *former = map_find(&p->held[type], name);
-    if (is_by_name(type) && !map_find(&p->asked[type], name)) {
+    bool is_needless = is_by_name(type) && !map_find(&p->asked[type], name);
+    if (is_needless || (type == XDS_VIRTUAL_HOST && !hosts_are_taken(p, sent))) {
         sent_free(sent); /* it was on its way when the proxy said that it needs it no longer */
         return;
     }
@@ -293,13 +315,26 @@ static void answer_clusters(struct proxy *p)
     answer(p, XDS_CLUSTER, nonce, false);
 }
 
+/* Once, and for all that there will be. */
+static void follow_tables(struct proxy *p)
+{
+    struct arena *a = arena_new();
+    bool asks = p->splits && !p->has_asked[XDS_VIRTUAL_HOST] && p->held[XDS_ROUTE].count > 0;
+    p->asks_hosts |= asks;
+    if (asks)
+        ask_delta(p, a, XDS_VIRTUAL_HOST, "", false, NULL, NULL);
+    arena_free(a);
+}
+
 /* Endpoints and tables are asked for before what names them is acknowledged. */
 static void have_applied(struct proxy *p, enum xds_type type, const char *nonce)
 {
     snprintf(p->nonce[type], sizeof p->nonce[type], "%s", nonce);
     p->owner->on_applied(p->owner, p, type);
-    if (!is_by_name(type))
+    if (type == XDS_CLUSTER || type == XDS_LISTENER)
         follow(p, type);
+    if (type == XDS_ROUTE)
+        follow_tables(p);
     if (type == XDS_CLUSTER && p->warms && !is_warm(p)) {
         snprintf(p->warming_nonce, sizeof p->warming_nonce, "%s", nonce);
         sim_schedule(p->sim, &p->patience, PATIENCE_US);
@@ -312,8 +347,19 @@ static void have_applied(struct proxy *p, enum xds_type type, const char *nonce)
 
 static bool refuses(struct proxy *p, enum xds_type type, bool has_resources)
 {
-    bool may_be = type == XDS_LISTENER || type == XDS_ROUTE;
+    bool may_be = type == XDS_LISTENER || type == XDS_ROUTE || type == XDS_VIRTUAL_HOST;
     return may_be && has_resources && sim_chance(p->sim, p->refused_of_1000);
+}
+
+/* A table that comes by virtual host goes with the last listener that names it. */
+static void remove_resource(struct proxy *p, enum xds_type type, const char *name)
+{
+    if (type == XDS_VIRTUAL_HOST)
+        hosts_removed(p, name);
+    else if (type != XDS_ROUTE || !p->splits)
+        sent_free(map_remove(&p->held[type], name));
+    if (type == XDS_ENDPOINT)
+        end_warming_of(p, name, false);
 }
 
 static void apply_delta(struct proxy *p, enum xds_type type, const pb_DeltaDiscoveryResponse *r)
@@ -336,11 +382,8 @@ static void apply_delta(struct proxy *p, enum xds_type type, const pb_DeltaDisco
         INVARIANT(strcmp(sent->name, r->resources[i]->name) == 0);
         take(p, type, sent);
     }
-    for (size_t i = 0; i < r->n_removed_resources; i++) {
-        sent_free(map_remove(&p->held[type], r->removed_resources[i]));
-        if (type == XDS_ENDPOINT)
-            end_warming_of(p, r->removed_resources[i], false);
-    }
+    for (size_t i = 0; i < r->n_removed_resources; i++)
+        remove_resource(p, type, r->removed_resources[i]);
     have_applied(p, type, r->nonce);
 }
 
@@ -439,7 +482,8 @@ static void on_reconnect(struct sim_event *event)
     p->streams++;
     p->channel = channel_open(p->sim, p->process, paths[p->variant], &handlers, p);
     for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++)
-        if (!is_by_name(type) || p->asked[type].count > 0)
+        if (type == XDS_VIRTUAL_HOST ? p->asks_hosts
+                                     : !is_by_name(type) || p->asked[type].count > 0)
             ask_first(p, type);
 }
 
@@ -478,6 +522,7 @@ void proxy_init(struct proxy *p, struct sim *sim, size_t index, struct proxy_own
     p->version = address % 2 ? "v1" : "v2";
     p->variant = sim_chance(sim, 700) ? XDS_DELTA : XDS_SOTW;
     p->warms = sim_chance(sim, 500);
+    p->splits = p->variant == XDS_DELTA && sim_chance(sim, 400);
     p->refused_of_1000 = sim_chance(sim, 200) ? 100 : 0;
     p->reconnect.run = on_reconnect;
     p->patience.run = on_patience;
@@ -488,10 +533,14 @@ void proxy_init(struct proxy *p, struct sim *sim, size_t index, struct proxy_own
         index);
     struct scope_input input = {
         .node_id = p->id,
-        .metadata_json = arena_printf(p->arena, "{\"LABELS\":{\"version\":\"%s\"}}", p->version),
+        .metadata_json = arena_printf(p->arena,
+            "{\"LABELS\":{\"version\":\"%s\"},\"VHDS\":%s}",
+            p->version,
+            p->splits ? "true" : "false"),
         .region = "",
         .zone = "",
         .sub_zone = "",
+        .is_aggregated_delta = p->variant == XDS_DELTA,
     };
     INVARIANT(scope_parse(p->arena, &input, &p->scope, &err));
     proxy_connect_in(p, sim_below(sim, SIM_SECOND));
@@ -509,5 +558,6 @@ void proxy_fini(struct proxy *p)
         map_fini(&p->held[type], free_sent);
         map_fini(&p->asked[type], NULL);
     }
+    hosts_fini(p);
     arena_free(p->arena);
 }

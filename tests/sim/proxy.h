@@ -1,6 +1,7 @@
 /*
  * proxy: a client of xDS that behaves like Envoy: clusters and listeners by wildcard, the endpoints
- * and route tables that these name; acknowledges or refuses; reconnects with what it has.
+ * and route tables that these name, and the virtual hosts of tables where it takes these apart
+ * (hosts.h); acknowledges or refuses; reconnects with what it has.
  */
 #ifndef SIM_PROXY_H
 #define SIM_PROXY_H
@@ -39,6 +40,7 @@ struct proxy {
     enum xds_variant variant;
     unsigned refused_of_1000; /* responses with listeners or routes */
     bool warms;               /* acknowledges clusters when it has their endpoints */
+    bool splits;              /* its tables come by virtual host (VHDS) */
 
     struct channel *channel;     /* NULL: not connected */
     struct sim_process *process; /* the replica it is, or was, connected to */
@@ -46,7 +48,9 @@ struct proxy {
     struct map held[XDS_TYPE_COUNT];  /* name → struct sent */
     struct map asked[XDS_TYPE_COUNT]; /* by name; → the proxy */
     bool has_asked[XDS_TYPE_COUNT];   /* on this stream */
-    unsigned streams;                 /* until now */
+    bool asks_hosts;                  /* since it had its first table */
+    struct map told_hosts; /* name → version, as text: also of those it threw away with a table */
+    unsigned streams;      /* until now */
     char nonce[XDS_TYPE_COUNT][40], version_info[XDS_TYPE_COUNT][64];
     char warming_nonce[40]; /* of clusters that are not acknowledged yet */
     bool has_node_told, has_refused;

@@ -27,14 +27,17 @@ static void refer_route(struct sent *s, const pb_RouteAction *action)
     }
 }
 
+static void refer_host(struct sent *s, const pb_VirtualHost *host)
+{
+    for (size_t i = 0; i < host->n_routes; i++)
+        if (host->routes[i]->action_case == ENVOY__CONFIG__ROUTE__V3__ROUTE__ACTION_ROUTE)
+            refer_route(s, host->routes[i]->route);
+}
+
 static void refer_table(struct sent *s, const pb_RouteConfiguration *table)
 {
-    for (size_t h = 0; h < table->n_virtual_hosts; h++) {
-        const pb_VirtualHost *host = table->virtual_hosts[h];
-        for (size_t i = 0; i < host->n_routes; i++)
-            if (host->routes[i]->action_case == ENVOY__CONFIG__ROUTE__V3__ROUTE__ACTION_ROUTE)
-                refer_route(s, host->routes[i]->route);
-    }
+    for (size_t h = 0; h < table->n_virtual_hosts; h++)
+        refer_host(s, table->virtual_hosts[h]);
 }
 
 /* ---- listeners ---- */
@@ -99,6 +102,12 @@ static void take_table(struct sent *s, const pb_RouteConfiguration *table)
     refer_table(s, table);
 }
 
+static void take_host(struct sent *s, const pb_VirtualHost *host)
+{
+    s->name = host->name;
+    refer_host(s, host);
+}
+
 struct sent *sent_new(
     enum xds_type type, const char *version, const uint8_t *bytes, size_t size_bytes)
 {
@@ -112,6 +121,8 @@ struct sent *sent_new(
         take_endpoints(s, unpack(a, &pb_ClusterLoadAssignment_desc, bytes, size_bytes));
     else if (type == XDS_LISTENER)
         refer_listener(s, unpack(a, &pb_Listener_desc, bytes, size_bytes));
+    else if (type == XDS_VIRTUAL_HOST)
+        take_host(s, unpack(a, &pb_VirtualHost_desc, bytes, size_bytes));
     else
         take_table(s, unpack(a, &pb_RouteConfiguration_desc, bytes, size_bytes));
     return s;

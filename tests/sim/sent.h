@@ -16,7 +16,7 @@ struct sent {
     bool is_warming;       /* a cluster: none came after it */
     bool has_endpoints;    /* it, or the one before it: Envoy keeps them though they are removed */
     string_list tables;    /* a listener's: route tables */
-    string_list clusters;  /* a listener's or a route table's */
+    string_list clusters;  /* a listener's, a route table's or a virtual host's */
     struct arena *arena;
 };
 

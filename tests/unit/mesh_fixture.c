@@ -35,7 +35,7 @@ struct snapshot *fixture_snapshot(const struct fixture_value *values, size_t cou
 
 struct scope *fixture_scope(struct arena *a, const char *node_id, const char *metadata_json)
 {
-    const struct scope_input input = { node_id, metadata_json, "", "", "" };
+    const struct scope_input input = { node_id, metadata_json, "", "", "", true };
     struct scope *scope = ARENA_NEW(a, struct scope);
     struct error err;
     if (!scope_parse(a, &input, scope, &err))

@@ -86,6 +86,31 @@ static void test_no_bytes_in_a_label_make_it_another_scope(void **state)
     arena_free(a);
 }
 
+static bool splits_tables(struct arena *a, const char *metadata, bool is_aggregated_delta)
+{
+    const struct scope_input input = { node_id, metadata, "", "", "", is_aggregated_delta };
+    struct scope scope;
+    struct error err;
+    assert_true(scope_parse(a, &input, &scope, &err));
+    return scope.splits_tables;
+}
+
+static void test_tables_are_split_for_those_that_ask_for_it_over_delta(void **state)
+{
+    (void)state;
+    struct arena *a = arena_new();
+
+    assert_true(splits_tables(a, "{\"VHDS\":true}", true));
+    assert_true(splits_tables(a, "{\"VHDS\":\"true\"}", true));
+    assert_false(splits_tables(a, "{\"VHDS\":\"false\"}", true));
+    assert_false(splits_tables(a, "{}", true));
+    assert_false(splits_tables(a, "{\"VHDS\":true}", false));
+    assert_false(splits_tables(a, "{\"VHDS\":true,\"GENERATOR\":\"grpc\"}", true));
+    assert_string_not_equal(fixture_scope(a, node_id, "{}")->outbound_key,
+        fixture_scope(a, node_id, "{\"VHDS\":true}")->outbound_key);
+    arena_free(a);
+}
+
 static void test_without_interception_loopback_proxies_bind_their_own_address(void **state)
 {
     (void)state;
@@ -119,6 +144,9 @@ static const struct {
     { "sidecar~10.1.1.1~web-1.shop~shop.svc.cluster.local",
         "{\"INTERCEPTION_MODE\":\"MAYBE\"}",
         "REDIRECT, TPROXY or NONE" },
+    { "sidecar~10.1.1.1~web-1.shop~shop.svc.cluster.local",
+        "{\"VHDS\":1}",
+        "node metadata: VHDS must be true or false" },
     { "sidecar~10.1.1.1~web-1.shop~shop.svc.cluster.local", "{", "not JSON" },
 };
 
@@ -162,6 +190,7 @@ int main(void)
         cmocka_unit_test(test_order_of_labels_makes_no_difference),
         cmocka_unit_test(test_proxies_that_differ_by_address_share_the_outbound_key),
         cmocka_unit_test(test_no_bytes_in_a_label_make_it_another_scope),
+        cmocka_unit_test(test_tables_are_split_for_those_that_ask_for_it_over_delta),
         cmocka_unit_test(test_without_interception_loopback_proxies_bind_their_own_address),
         cmocka_unit_test(test_a_wrong_node_is_told_what_would_be_right),
         cmocka_unit_test(test_a_copy_outlives_its_origin),

@@ -294,6 +294,105 @@ static void test_callers_whose_routes_come_out_alike_share_them(void **state)
     snapshot_release(snapshot);
 }
 
+/* ---- split tables ---- */
+
+#define SPLIT     "{'VHDS': true}"
+#define TABLE     "vhds|8080"
+#define IN(table) table "/"
+
+static const char *part_of(struct shop *s, const char *host, const char *path)
+{
+    return translated_at(&s->t, XDS_VIRTUAL_HOST, host, path);
+}
+
+static void test_a_split_table_has_its_hosts_beside_it(void **state)
+{
+    struct shop *s = *state;
+    two_services(s, "cart.test");
+
+    shop_open(s, SPLIT);
+
+    shop_expect_table(s, "8080", "", "(absent)");
+    shop_expect_table(s,
+        TABLE,
+        "",
+        "{\"name\":\"" TABLE "\",\"validateClusters\":false,\"vhds\":{\"configSource\":{\"ads\":{},"
+        "\"initialFetchTimeout\":\"0s\",\"resourceApiVersion\":\"V3\"}},"
+        "\"maxDirectResponseBodySizeBytes\":1048576,\"ignorePortInHostMatching\":true}");
+    shop_expect_listener(
+        s, "0.0.0.0_8080", "filterChains/0/filters/0/typedConfig/rds/routeConfigName", TABLE);
+    assert_int_equal(xds_view_count(s->t.view, XDS_VIRTUAL_HOST), 3);
+    assert_string_equal(part_of(s, IN(TABLE) ORDERS ":8080", "name"), IN(TABLE) ORDERS ":8080");
+    assert_string_equal(
+        part_of(s, IN(TABLE) ORDERS ":8080", "routes/0/route/cluster"), "outbound|8080||cart.test");
+    assert_string_equal(part_of(s, IN(TABLE) "cart.test:8080", "domains/0"), "cart.test");
+    assert_string_equal(part_of(s, IN(TABLE) "allow_any", "name"), IN(TABLE) "allow_any");
+    assert_string_equal(part_of(s, IN(TABLE) "allow_any", "routes/0/name"), "allow_any");
+}
+
+static void test_each_table_has_parts_of_its_own(void **state)
+{
+    struct shop *s = *state;
+    shop_add_service(s, "w.test", BOTH_PORTS, "");
+    shop_add_service(s, "api.test", "{'number': 90, 'name': 'any'}", "'addresses': ['10.9.0.1']");
+
+    shop_open(s, SPLIT);
+
+    assert_int_equal(xds_view_count(s->t.view, XDS_VIRTUAL_HOST), 5);
+    assert_string_equal(
+        part_of(s, "vhds|80/w.test:80", "routes/0/route/cluster"), "outbound|80||w.test");
+    assert_string_equal(part_of(s, "vhds|8080/w.test:8080", "domains/0"), "w.test");
+    assert_string_equal(part_of(s, "vhds|80/allow_any", "domains"), "[\"*\"]");
+    assert_string_equal(part_of(s, "vhds|api.test:90/api.test:90", "domains"), "[\"*\"]");
+}
+
+/* Envoy refuses all hosts of a table if two of them have one domain, in whatever case. */
+static void test_no_domain_is_in_two_parts_of_a_table(void **state)
+{
+    struct shop *s = *state;
+    shop_add_service(s, "z.test", HTTP_8080, "'addresses': ['10.9.0.1', '10.9.0.2']");
+    shop_add_service(s, "a.test", HTTP_8080, "'addresses': ['10.9.0.1']");
+    shop_add_service(s, "orders.default", HTTP_8080, "'addresses': ['10.9.0.2']");
+    shop_add_service(s, ORDERS, HTTP_8080, "");
+
+    shop_open(s, SPLIT);
+
+    assert_string_equal(part_of(s, IN(TABLE) "a.test:8080", "domains"), "[\"a.test\",\"a.test.\"]");
+    assert_string_equal(part_of(s, IN(TABLE) "z.test:8080", "domains"),
+        "[\"z.test\",\"z.test.\",\"10.9.0.1\",\"10.9.0.2\"]");
+    assert_string_equal(part_of(s, IN(TABLE) "orders.default:8080", "domains"),
+        "[\"orders.default\",\"orders.default.\"]");
+    assert_string_equal(part_of(s, IN(TABLE) ORDERS ":8080", "domains"),
+        "[\"" ORDERS "\",\"" ORDERS ".\",\"orders\",\"orders.default.svc\"]");
+}
+
+static void test_a_changed_virtual_service_costs_one_part_of_a_split_table(void **state)
+{
+    struct shop *s = *state;
+    struct translate_stats stats = { 0 };
+    struct translator *t = translator_new(&stats);
+    struct scope *scope = fixture_scope(s->a, WEB_NODE, "{\"VHDS\": true}");
+    two_services(s, "orders");
+    struct snapshot *before = fixture_snapshot(s->values, s->count);
+    two_services(s, "cart.test");
+    struct snapshot *after = fixture_snapshot(s->values, s->count);
+    struct xds_view *first = view_of(t, before, scope);
+    int64_t rendered = stats.rendered;
+
+    struct xds_view *second = view_of(t, after, scope);
+
+    assert_int_equal(stats.rendered - rendered, 1);
+    assert_ptr_equal(
+        xds_view_find(first, XDS_ROUTE, TABLE), xds_view_find(second, XDS_ROUTE, TABLE));
+    assert_ptr_not_equal(xds_view_find(first, XDS_VIRTUAL_HOST, IN(TABLE) ORDERS ":8080"),
+        xds_view_find(second, XDS_VIRTUAL_HOST, IN(TABLE) ORDERS ":8080"));
+    xds_view_release(first);
+    xds_view_release(second);
+    translator_free(t);
+    snapshot_release(before);
+    snapshot_release(after);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, shop_setup, shop_teardown)
 
 int main(void)
@@ -315,6 +414,10 @@ int main(void)
         TEST(test_a_virtual_service_supplies_each_of_its_services_ports),
         TEST(test_a_changed_virtual_service_costs_one_host_and_one_table),
         TEST(test_callers_whose_routes_come_out_alike_share_them),
+        TEST(test_a_split_table_has_its_hosts_beside_it),
+        TEST(test_each_table_has_parts_of_its_own),
+        TEST(test_no_domain_is_in_two_parts_of_a_table),
+        TEST(test_a_changed_virtual_service_costs_one_part_of_a_split_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,6 +11,23 @@
 
 #define TO_ORDERS "'route': [{'destination': {'host': 'orders'}}]"
 
+/* ---- tables that are sent by virtual host ---- */
+
+static void test_a_split_table_is_walked_as_a_whole_one_is(void **state)
+{
+    struct shop *s = *state;
+    shop_add_service(s, ORDERS, HTTP_8080, "");
+    shop_add_service(s, "cart.test", HTTP_8080, "");
+    shop_open(s, "{'VHDS': true}");
+    struct call cart = call_of("cart.test", "/"), other = call_of("other.test", "/");
+
+    const struct walk *walk = shop_walk(s, &cart);
+    assert_string_equal(walk->table, "vhds|8080");
+    assert_string_equal(walk->host, "vhds|8080/cart.test:8080");
+    assert_string_equal(walk->route, "default");
+    assert_string_equal(shop_walk(s, &other)->host, "vhds|8080/allow_any");
+}
+
 /* ---- reasons ---- */
 
 /* One rule with that match (the inside of its braces), on its own. */
@@ -372,6 +389,7 @@ static void test_slashes_are_unescaped_and_merged_on_request(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(test_a_split_table_is_walked_as_a_whole_one_is),
         TEST(test_paths_are_matched_without_their_query),
         TEST(test_a_path_may_be_a_prefix_a_pattern_or_in_any_case),
         TEST(test_headers_must_be_there_and_fit),

@@ -32,6 +32,11 @@ struct conversation {
     const char *script;
 };
 
+/* A proxy that has a table in two parts. */
+#define SPLIT_TABLE                                                                                \
+    "view R:r=1 V:r/a=1 V:r/b=1\n> R +r\n< R r=1\n> V\n> R ack\n< V r/a=1 r/b=1 -r/none\n> V "     \
+    "ack\n"
+
 static const struct conversation conversations[] = {
     { "test_delta_sends_clusters_endpoints_listeners_routes_in_this_order",
         XDS_DELTA,
@@ -240,6 +245,11 @@ static const struct conversation conversations[] = {
         XDS_DELTA,
         "view C:a=1 E:a=1\n> C\n< C a=1\nview C:b=1\n> E +a\n< E -a\n> E ack\n"
         "> C ack\n< C b=1\n> C ack\n< C -a\n" },
+    { "test_delta_a_cluster_whose_endpoints_were_denied_before_it_came_is_told_again",
+        XDS_DELTA,
+        "view C:b=1 E:b=1\n> C\n< C b=1\n> C ack\n> E +b +a\n< E b=1 -a\n"
+        "view C:a=1 C:b=1 E:a=1 E:b=1\n< C a=1\nview C:b=1 E:b=1\n> E ack\n< E -a\n> E ack\n"
+        "> C ack\n< C -a\n" },
     { "test_sotw_endpoints_that_go_are_not_spoken_of",
         XDS_SOTW,
         "view E:a=1 E:b=1\n> E +a +b\n< E a=1 b=1\n> E ack +a +b\nview E:a=1\nview E:a=1 E:b=1\n"
@@ -273,6 +283,85 @@ static const struct conversation conversations[] = {
         "clock 5\nview C:a=1 C:b=1 E:a=1 E:b=1\n> C\n< C a=1 b=1\n> C ack\n> E +b\n< E b=1\n"
         "is C:a=synced@5 C:b=synced@5 E:b=stale@5\nclock 6\n> E ack +b +a\n< E a=1\n"
         "is C:a=synced@5 C:b=synced@5 E:a=stale@6 E:b=synced@5\n" },
+    { "test_hosts_follow_the_acknowledgement_of_their_table_all_in_one_response",
+        XDS_DELTA,
+        "view R:r=1 V:r/a=1 V:r/b=1 V:s/a=1\n> R +r\n< R r=1\n> V\n> R ack\n"
+        "< V r/a=1 r/b=1 -r/none\n> V ack\n" },
+    { "test_a_changed_host_goes_alone",
+        XDS_DELTA,
+        SPLIT_TABLE "view R:r=1 V:r/a=1 V:r/b=2\n< V r/b=2\n> V ack\n" },
+    { "test_hosts_that_come_and_go_do_so_in_one_response",
+        XDS_DELTA,
+        SPLIT_TABLE "view R:r=1 V:r/b=2 V:r/c=1\n< V r/b=2 r/c=1 -r/a\n> V ack\n" },
+    { "test_each_response_of_hosts_is_about_one_table",
+        XDS_DELTA,
+        "view R:r=1 R:s=1 V:r/a=1 V:r/x/a=1 V:s/a=1 R:r/x=1\n> R +r +s +r/x\n"
+        "< R r=1 r/x=1 s=1\n> V\n> R ack\n< V r/a=1 -r/none\n> V ack\n"
+        "< V r/x/a=1 -r/x/none\n> V ack\n< V s/a=1 -s/none\n> V ack\n" },
+    { "test_a_table_without_hosts_is_put_into_force_by_the_removal_of_none",
+        XDS_DELTA,
+        "view R:r=1\n> R +r\n< R r=1\n> V\n> R ack\n< V -r/none\n> V ack\n"
+        "view R:r=1 V:r/a=1\n< V r/a=1\n> V ack\nview R:r=1\n< V -r/a\n> V ack\n" },
+    { "test_a_table_that_is_asked_for_again_begins_anew",
+        XDS_DELTA,
+        SPLIT_TABLE "> R +r\n< R r=1\n> R ack\n< V r/a=1 r/b=1 -r/none\n> V ack\n" },
+    { "test_a_changed_table_keeps_its_hosts",
+        XDS_DELTA,
+        SPLIT_TABLE "view R:r=2 V:r/a=1 V:r/b=1\n< R r=2\n> R ack\n" },
+    { "test_after_a_table_was_refused_its_hosts_go_with_the_next_one",
+        XDS_DELTA,
+        "view R:r=1 V:r/a=1\n> R +r\n< R r=1\n> V\n> R nack\nview R:r=1 V:r/a=2\n"
+        "view R:r=2 V:r/a=2\n< R r=2\n> R ack\n< V r/a=2 -r/none\n> V ack\n" },
+    { "test_hosts_that_the_proxy_has_already_go_again_after_a_refusal_of_their_table",
+        XDS_DELTA,
+        SPLIT_TABLE "view R:r=2 V:r/a=1 V:r/b=1\n< R r=2\n> R nack\n"
+                    "view R:r=3 V:r/a=1 V:r/b=1\n< R r=3\n> R ack\n"
+                    "< V r/a=1 r/b=1 -r/none\n> V ack\n" },
+    { "test_refused_hosts_and_removals_go_again_with_the_next_change_of_their_table",
+        XDS_DELTA,
+        SPLIT_TABLE "view R:r=1 V:r/b=2 V:r/c=1\n< V r/b=2 r/c=1 -r/a\n> V nack\n"
+                    "view C:x=1 R:r=1 V:r/b=2 V:r/c=1\n"
+                    "view R:r=1 V:r/b=3 V:r/c=1\n< V r/b=3 r/c=1 -r/a\n> V ack\n" },
+    { "test_hosts_of_a_table_that_is_given_up_are_removed",
+        XDS_DELTA,
+        SPLIT_TABLE "> R -r\n< V -r/a -r/b\n> V ack\n> R +r\n< R r=1\n> R ack\n"
+                    "< V r/a=1 r/b=1 -r/none\n> V ack\n" },
+    { "test_a_table_that_is_gone_keeps_its_hosts_until_it_is_given_up",
+        XDS_DELTA,
+        SPLIT_TABLE "view C:x=1\n< R -r\n> R ack\n> R -r\n< V -r/a -r/b\n> V ack\n" },
+    { "test_a_table_that_comes_back_begins_anew",
+        XDS_DELTA,
+        SPLIT_TABLE "view C:x=1\n< R -r\n> R ack\nview R:r=1 V:r/b=1\n< R r=1\n> R ack\n"
+                    "< V r/b=1 -r/a -r/none\n> V ack\n" },
+    { "test_who_comes_back_with_tables_and_hosts_is_sent_what_differs",
+        XDS_DELTA,
+        "view R:r=1 V:r/a=1 V:r/b=2\n> R +r r=1\n< R\n> V r/a=1 r/b=1 r/c=1\n> R ack\n"
+        "< V r/b=2 -r/c\n> V ack\n" },
+    { "test_hosts_of_a_table_that_was_not_brought_along_do_not_count",
+        XDS_DELTA,
+        "view R:r=1 R:s=1 V:r/a=1 V:s/a=1\n> R +r +s s=1\n< R r=1\n"
+        "> V r/a=1 r/b=1 s/a=1 t/a=1\n> R ack\n< V r/a=1 -r/b -r/none\n> V ack\n"
+        "< V -t/a\n> V ack\n" },
+    { "test_a_table_that_came_along_without_hosts_is_put_into_force_again",
+        XDS_DELTA,
+        "view R:r=1\n> R +r r=1\n< R\n> V\n> R ack\n< V -r/none\n> V ack\n" },
+    { "test_a_host_waits_for_its_cluster_and_a_cluster_for_the_hosts_that_used_it",
+        XDS_DELTA,
+        "view C:a=1 R:r=1 V:r/h=1\n> C\n< C a=1\n> C ack\n> R +r\n< R r=1\n> V\n> R ack\n"
+        "< V r/h=1 -r/none\n> V ack\n"
+        "view C:b=1 R:r=1 V:r/h=2\n< C b=1\n> C ack\n< V r/h=2\n> V ack\n< C -a\n> C ack\n"
+        "view C:a=2 R:r=1\n< C a=2\n> C ack\n< V -r/h\n> V nack\n"
+        "view C:a=2 R:r=1 V:r/i=1\n< V r/i=1 -r/h\n> V ack\n< C -b\n> C ack\n" },
+    { "test_a_host_asked_for_by_name_that_is_not_there_is_denied_once",
+        XDS_DELTA,
+        SPLIT_TABLE "> V +r/x +y\n< V -r/x\n> V ack\n< V -y\n> V ack\n"
+                    "view R:r=1 V:r/a=1 V:r/b=1 V:r/x=1\n< V r/x=1\n> V ack\n" },
+    { "test_status_of_hosts_is_about_those_of_the_proxys_tables",
+        XDS_DELTA,
+        "clock 5\nview R:r=1 R:s=1 V:r/a=1 V:s/a=1\n> R +r\n< R r=1\n> R ack\nis R:r=synced@5\n"
+        "> V\n< V r/a=1 -r/none\nis R:r=synced@5 V:r/a=stale@5\n> V ack\n"
+        "is R:r=synced@5 V:r/a=synced@5\nclock 6\nview R:r=1 V:r/a=2\n< V r/a=2\n> V nack\n"
+        "is R:r=synced@5 V:r/a=refused@6(no@6)\n" },
 };
 
 /* ---- the reader of scripts ---- */

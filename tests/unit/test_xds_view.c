@@ -88,8 +88,10 @@ static void test_a_name_and_its_version_do_not_run_into_each_other(void **state)
     struct xds_resource *one[] = { xds_resource_new(XDS_CLUSTER, "a", (const uint8_t *)"x", 1) };
     struct xds_resource *two[] = { xds_resource_new(XDS_CLUSTER, "b", (const uint8_t *)"x", 1) };
     const size_t counts[XDS_TYPE_COUNT] = { 1 };
-    struct xds_view *a = xds_view_new(1, NULL, (struct xds_resource * *const[4]){ one }, counts);
-    struct xds_view *b = xds_view_new(1, NULL, (struct xds_resource * *const[4]){ two }, counts);
+    struct xds_view *a =
+        xds_view_new(1, NULL, (struct xds_resource * *const[XDS_TYPE_COUNT]){ one }, counts);
+    struct xds_view *b =
+        xds_view_new(1, NULL, (struct xds_resource * *const[XDS_TYPE_COUNT]){ two }, counts);
 
     assert_true(hash128_equal(&one[0]->version, &two[0]->version));
     assert_false(hash128_equal(&a->own[XDS_CLUSTER].hash, &b->own[XDS_CLUSTER].hash));

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-static const char letters[XDS_TYPE_COUNT] = { 'C', 'E', 'L', 'R' };
+static const char letters[XDS_TYPE_COUNT] = { 'C', 'E', 'L', 'R', 'V' };
 
 bool xds_letter_type(char letter, enum xds_type *type)
 {
@@ -30,7 +30,8 @@ struct xds_resource *xds_resource_of(enum xds_type type, const char *text)
 
 const char *xds_version_of(struct arena *a, const char *text)
 {
-    size_t size = strcspn(text, "/");
+    size_t name = strcspn(text, "=");
+    size_t size = name + strcspn(text + name, "/");
     const char *cluster = text[size] ? text + size + 1 : NULL;
     char *out = arena_alloc(a, HASH128_TEXT_BYTES, 1);
     struct hash128 version = hash128_of(text, size);

@@ -1,8 +1,8 @@
 /*
  * xds_views: views written as text, for tests: "C:a=1 E:a=1 L:web=7 R:web=2".
  *
- * A word is a type's letter (C, E, L, R), a name, and what stands for the content: the resource's
- * bytes are "name=content".
+ * A word is a type's letter (C, E, L, R, V for virtual hosts), a name, and what stands for the
+ * content: the resource's bytes are "name=content".
  */
 #ifndef TESTS_XDS_VIEWS_H
 #define TESTS_XDS_VIEWS_H

@@ -1,0 +1,230 @@
+/* What a proxy asks for, and what it answers, as it becomes known. */
+#include "xds/stream_hosts.h"
+
+#include <string.h>
+
+enum { ENTRIES_AT_ONCE = 64 }; /* so many are not put among the others one by one */
+
+/* ---- answers ---- */
+
+static void mark_flight(struct type_state *t, bool is_refused)
+{
+    if (is_refused && t->flight.count > ENTRIES_AT_ONCE)
+        known_spread(&t->known);
+    for (size_t i = 0; i < t->flight.count; i++) {
+        known_entry *e = is_refused ? known_own(&t->known, t->flight.resources[i]->name)
+                                    : known_find(&t->known, t->flight.resources[i]->name);
+        if (!e || !known_is_version(*e, &t->flight.resources[i]->version))
+            continue;
+        *e = is_refused ? *e | KNOWN_REFUSED : *e & ~(known_entry)KNOWN_REFUSED;
+    }
+}
+
+/* Is it the answer to what is in flight? */
+static void take_answer(struct xds_stream *s, const struct xds_request *request, int64_t now_ms)
+{
+    struct type_state *t = &s->types[request->type];
+    if (!t->flight.is_open || strcmp(request->nonce, t->flight.nonce) != 0)
+        return;
+    mark_flight(t, request->error_detail != NULL);
+    if (request->error_detail) {
+        if (request->type == XDS_VIRTUAL_HOST)
+            stream_hosts_refuse(s);
+        stream_refusals_take(t, request->error_detail, now_ms);
+    } else {
+        t->acks++;
+        t->acked_ms = now_ms;
+    }
+    stream_flight_end(&t->flight);
+    t->is_dirty = true;
+}
+
+/* ---- names ---- */
+
+static bool has_wildcard_name(const string_list *names)
+{
+    for (size_t i = 0; i < names->count; i++)
+        if (strcmp(names->items[i], "*") == 0)
+            return true;
+    return false;
+}
+
+/* What the rest says of a name hangs on it. */
+static void set_wildcard(struct type_state *t, bool is_wildcard)
+{
+    if (is_wildcard != t->is_wildcard)
+        known_spread(&t->known);
+    t->is_wildcard = is_wildcard;
+}
+
+static void open_type(struct xds_stream *s, const struct xds_request *request)
+{
+    struct type_state *t = &s->types[request->type];
+    bool may_be_wildcard = request->type == XDS_CLUSTER || request->type == XDS_LISTENER;
+    t->is_subscribed = true;
+    if (request->type == XDS_ENDPOINT) /* clusters need not stay apart any more */
+        s->types[XDS_CLUSTER].is_dirty = true;
+    t->is_wildcard =
+        request->type == XDS_VIRTUAL_HOST || (!request->names.count && may_be_wildcard);
+}
+
+/* Entries for all names. The wildcard is no name of a resource. */
+static void add_names(struct type_state *t, const string_list *names, struct arena *a)
+{
+    string_list plain = { 0 };
+    for (size_t i = 0; i < names->count; i++)
+        if (strcmp(names->items[i], "*") != 0)
+            list_push(a, &plain, names->items[i]);
+    known_add(&t->known, &plain);
+}
+
+/* The versions a proxy comes with. A cluster that this stream has sent waits for its endpoints,
+ * even if they are these. */
+static void take_initial(struct xds_stream *s, const struct xds_request *request, struct arena *a)
+{
+    struct type_state *t = &s->types[request->type];
+    string_list names = { 0 };
+    for (list_each (const struct xds_versioned_name, held, &request->initial))
+        list_push(a, &names, held->name);
+    add_names(t, &names, a);
+    for (list_each (const struct xds_versioned_name, held, &request->initial)) {
+        known_entry *e = known_find(&t->known, held->name);
+        if (!e)
+            continue;
+        known_drop(*e);
+        *e = known_version(held->name, held->version);
+        known_entry cluster = known_of(&s->types[XDS_CLUSTER].known, held->name);
+        if (request->type == XDS_ENDPOINT && cluster && known_resource(cluster))
+            *e |= KNOWN_RESEND;
+    }
+    if (request->type == XDS_VIRTUAL_HOST)
+        stream_hosts_open(s);
+}
+
+/* Asks for a name, and says if it was not asked for before; `again` (Delta) sends what the proxy
+ * was told of it already. */
+static bool subscribe(struct type_state *t, const char *name, bool again)
+{
+    known_entry *e = known_find(&t->known, name);
+    if (!e)
+        return false;
+    bool is_news = !(*e & KNOWN_ASKED);
+    *e |= KNOWN_ASKED;
+    if (again)
+        *e |= KNOWN_RESEND;
+    return is_news;
+}
+
+/* What the wildcard still covers is sent again, as the protocol asks. */
+static void unsubscribe(struct type_state *t, const char *name)
+{
+    known_entry *e = known_find(&t->known, name);
+    if (!e)
+        return;
+    *e &= ~(known_entry)KNOWN_ASKED;
+    if (t->is_wildcard && known_is_held(*e))
+        *e |= KNOWN_RESEND;
+}
+
+/* A starting proxy waits for the answer to a wildcard; an empty one about virtual hosts would tell
+ * it nothing. */
+static bool must_be_answered(const struct type_state *t, const struct xds_request *request)
+{
+    return t->is_wildcard && !request->initial.count && request->type != XDS_VIRTUAL_HOST;
+}
+
+/* True if a name was asked for that was not before. */
+static bool request_delta(struct xds_stream *s, const struct xds_request *request, struct arena *a)
+{
+    struct type_state *t = &s->types[request->type];
+    bool is_first = !t->is_subscribed;
+    if (is_first) {
+        open_type(s, request);
+        take_initial(s, request, a);
+    }
+    set_wildcard(t, t->is_wildcard || has_wildcard_name(&request->names));
+    t->must_answer |= is_first && must_be_answered(t, request);
+    bool has_news = false;
+    add_names(t, &request->names, a);
+    for (size_t i = 0; i < request->names.count; i++)
+        has_news |= subscribe(t, request->names.items[i], !is_first);
+    set_wildcard(t, t->is_wildcard && !has_wildcard_name(&request->unsubscribe));
+    if (t->known.rest)
+        add_names(t, &request->unsubscribe, a);
+    for (size_t i = 0; i < request->unsubscribe.count; i++)
+        unsubscribe(t, request->unsubscribe.items[i]);
+    if (request->type == XDS_ROUTE)
+        stream_hosts_give_up(s, &request->unsubscribe);
+    if (request->unsubscribe.count && !t->is_wildcard)
+        known_drop_unasked(&t->known);
+    return has_news;
+}
+
+static bool has_unasked(const struct type_state *t, const string_list *names)
+{
+    for (size_t i = 0; i < names->count; i++) {
+        const known_entry *e = known_find(&t->known, names->items[i]);
+        if (e && !(*e & KNOWN_ASKED))
+            return true;
+    }
+    return false;
+}
+
+/* Of a set of names, in whatever order. */
+static uint64_t sum_of(const string_list *names)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < names->count; i++)
+        sum += hash64_of(names->items[i], strlen(names->items[i]));
+    return sum;
+}
+
+/* The names of a request are the whole subscription: those that are missing now are dropped. Most
+ * requests are acknowledgements, which repeat it. */
+static bool request_sotw(struct xds_stream *s, const struct xds_request *request, struct arena *a)
+{
+    struct type_state *t = &s->types[request->type];
+    uint64_t sum = sum_of(&request->names);
+    if (t->is_subscribed && sum == t->asked_sum)
+        return false;
+    t->asked_sum = sum;
+    if (!t->is_subscribed) {
+        open_type(s, request);
+        t->must_answer = true;
+        t->resumed_version = *request->version_info ? xstrdup(request->version_info) : NULL;
+    }
+    if (request->names.count)
+        set_wildcard(t, has_wildcard_name(&request->names));
+    stream_resume(s, request->type);
+    if (request->names.count)
+        known_spread(&t->known);
+    add_names(t, &request->names, a);
+    bool has_news = has_unasked(t, &request->names);
+    for (size_t i = 0; i < t->known.count; i++)
+        t->known.items[i] &= ~(known_entry)KNOWN_ASKED;
+    for (size_t i = 0; i < request->names.count; i++)
+        subscribe(t, request->names.items[i], false);
+    if (!t->is_wildcard)
+        known_drop_unasked(&t->known);
+    return has_news;
+}
+
+void stream_take_request(
+    struct xds_stream *s, const struct xds_request *request, const struct xds_out *out)
+{
+    struct type_state *t = &s->types[request->type];
+    bool is_stale = *request->nonce && strcmp(request->nonce, t->flight.nonce) != 0;
+    bool was_open = t->flight.is_open;
+    bool has_news = false;
+    take_answer(s, request, out->now_ms);
+    if (s->variant == XDS_DELTA)
+        has_news = request_delta(s, request, out->arena);
+    else if (!(is_stale && was_open))
+        has_news = request_sotw(s, request, out->arena);
+    t->is_dirty = true;
+    s->types[XDS_VIRTUAL_HOST].is_dirty |= request->type == XDS_ROUTE;
+    if (request->type == XDS_ENDPOINT && has_news) {
+        s->has_named_endpoints = true;
+        s->awaits_names = false;
+    }
+}
