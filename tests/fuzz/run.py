@@ -189,8 +189,11 @@ def replay_one(program, path):
 
 
 def run_program(program, path):
+    command = [program, path]
+    if os.path.dirname(program) == FUZZERS:
+        command.insert(1, "-runs=0")  # libFuzzer goes on from a folder unless it is told not to
     try:
-        done = subprocess.run([program, path], cwd=ROOT, timeout=120, text=True, errors="replace",
+        done = subprocess.run(command, cwd=ROOT, timeout=120, text=True, errors="replace",
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     except subprocess.TimeoutExpired:
         return "it takes too long"
