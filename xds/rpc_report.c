@@ -17,6 +17,7 @@ static cJSON *type_json(const struct rpc *rpc, enum xds_type type)
     cJSON *json = cJSON_CreateObject();
     xds_stream_status(rpc->xds, type, &status);
     cJSON_AddStringToObject(json, "state", state_of(&status));
+    cJSON_AddBoolToObject(json, "settled", status.is_settled);
     cJSON_AddNumberToObject(json, "subscribed", (double)status.subscribed);
     cJSON_AddNumberToObject(json, "sent", (double)status.sent_resources);
     cJSON_AddNumberToObject(json, "refused", (double)status.refused);

@@ -14,10 +14,19 @@ const struct flag flag_dry_run = {
     .help = "says what would be done, and does nothing",
 };
 
+const struct flag flag_rollback_on_nack = {
+    .name = "--rollback-on-nack",
+    .help = "puts back what was there when a proxy refuses what comes of it; implies --wait",
+};
+
 bool changes_init(struct changes *c, struct ctl *ctl, struct session *session)
 {
-    long revision = -1;
-    *c = (struct changes){ .session = session, .is_dry_run = ctl_is_set(ctl, &flag_dry_run) };
+    long revision = -1, timeout_s;
+    *c = (struct changes){
+        .ctl = ctl, .session = session, .is_dry_run = ctl_is_set(ctl, &flag_dry_run)
+    };
+    if (!ctl_number(ctl, &flag_timeout, 1, 86400, &timeout_s))
+        return false;
     if (ctl_is_set(ctl, &flag_if_rev) && !ctl_number(ctl, &flag_if_rev, 0, INT64_MAX, &revision))
         return false;
     c->if_revision = revision;
@@ -158,25 +167,101 @@ static int write_all(struct changes *c, const struct change *change)
     return EXIT_GOOD;
 }
 
+/* ---- and then ---- */
+
+/* Only over what was written: who changed one of them since has the last word. */
+static int put_back(struct changes *c, const struct change *change)
+{
+    struct session_answer answer;
+    struct store_write *writes = ARENA_ARRAY(c->session->a, struct store_write, change->count + 1);
+    size_t count = 0;
+    for (list_each (const struct planned, planned, &c->items))
+        if (changes_is_written(planned))
+            writes[count++] = (struct store_write){
+                .key = planned->write.key,
+                .value = planned->former,
+                .size = planned->former ? strlen(planned->former) : 0,
+                .expected_mod_revision = planned->write.value ? c->revision : 0,
+            };
+    if (!session_txn(c->session, writes, count, &answer))
+        return ctl_fail_error(&answer.err);
+    if (!answer.succeeded)
+        return ctl_fail(
+            EXIT_FINDINGS, "somebody else changed one of them since; it stays as it is");
+    printf("rolled back to what was there before\n");
+    return EXIT_FINDINGS;
+}
+
+static int wait_for_proxies(struct changes *c, struct rollout *rollout, const struct change *change)
+{
+    string_list keys = { 0 };
+    for (size_t i = 0; i < change->count; i++)
+        list_push(c->session->a, &keys, change->writes[i].key);
+    enum rollout_outcome outcome = rollout_wait(rollout, c->revision, &keys);
+    if (outcome == ROLLOUT_REFUSED && ctl_is_set(c->ctl, &flag_rollback_on_nack))
+        return put_back(c, change);
+    return outcome == ROLLOUT_DONE ? EXIT_GOOD : EXIT_FINDINGS;
+}
+
+static bool is_waited_for(const struct changes *c)
+{
+    return !c->is_dry_run &&
+           (ctl_is_set(c->ctl, &flag_wait) || ctl_is_set(c->ctl, &flag_rollback_on_nack));
+}
+
+static void tell_done(const struct changes *c)
+{
+    for (list_each (const struct planned, planned, &c->items))
+        printf("%s %s%s\n",
+            key_title(c->session->a, planned->write.key),
+            planned->done,
+            c->is_dry_run ? " (not done: --dry-run)" : "");
+    fflush(stdout);
+}
+
+static int write_and_wait(struct changes *c, const struct change *change)
+{
+    struct rollout rollout = { 0 };
+    bool is_waited = is_waited_for(c) && change->count > 0;
+    if (is_waited)
+        rollout_begin(&rollout, c->ctl);
+    int status = c->is_dry_run ? EXIT_GOOD : write_all(c, change);
+    if (status == EXIT_GOOD)
+        tell_done(c);
+    if (status == EXIT_GOOD && is_waited)
+        status = wait_for_proxies(c, &rollout, change);
+    rollout_end(&rollout);
+    return status;
+}
+
+/* Revisions of a folder of files are of no meaning to others; and what was written in parts is of
+ * several. */
+static bool can_be_waited_for(const struct changes *c, const struct change *change)
+{
+    bool is_file = begins_with(ctl_value(c->ctl, &flag_store), "file:");
+    if (is_waited_for(c) && is_file)
+        ctl_fail(EXIT_USAGE, "--wait: revisions of a folder of files are its reader's own");
+    else if (change->count > CHANGES_AT_ONCE_MAX && ctl_is_set(c->ctl, &flag_rollback_on_nack))
+        ctl_fail(EXIT_USAGE,
+            "--rollback-on-nack: at most %d changes can be put back at once",
+            CHANGES_AT_ONCE_MAX);
+    else
+        return true;
+    return false;
+}
+
 int changes_carry_out(struct changes *c)
 {
     struct change change = change_of(c);
     struct error err = { 0 };
     size_t found;
-    int status = EXIT_GOOD;
     if (change.count > CHANGES_AT_ONCE_MAX && !c->may_be_parts)
         return ctl_fail(EXIT_FINDINGS,
             "at most %d resources can be changed at once; apply them in several calls",
             CHANGES_AT_ONCE_MAX);
+    if (!can_be_waited_for(c, &change))
+        return EXIT_USAGE;
     if (change.count > 0 && !analysis_of_change(c->session, &change, stderr, &found, &err))
         return ctl_fail_error(&err);
-    if (!c->is_dry_run)
-        status = write_all(c, &change);
-    for (list_each (const struct planned, planned, &c->items))
-        if (status == EXIT_GOOD)
-            printf("%s %s%s\n",
-                key_title(c->session->a, planned->write.key),
-                planned->done,
-                c->is_dry_run ? " (not done: --dry-run)" : "");
-    return status;
+    return write_and_wait(c, &change);
 }

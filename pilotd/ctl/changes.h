@@ -6,11 +6,13 @@
 #define CTL_CHANGES_H
 
 #include "base/map.h"
+#include "ctl/rollout.h"
 #include "ctl/session.h"
 #include "model/load.h"
 
-extern const struct flag flag_if_rev, flag_dry_run;
-#define CHANGE_FLAGS &flag_if_rev, &flag_dry_run
+extern const struct flag flag_if_rev, flag_dry_run, flag_rollback_on_nack;
+#define CHANGE_FLAGS                                                                               \
+    &flag_if_rev, &flag_dry_run, &flag_wait, &flag_timeout, &flag_rollback_on_nack, &flag_server
 
 enum { CHANGES_AT_ONCE_MAX = 100 }; /* etcd allows 128 operations in one transaction */
 
@@ -21,6 +23,7 @@ struct planned {
 };
 
 struct changes {
+    struct ctl *ctl;
     struct session *session;
     const struct loader *loader; /* whose lines are told; may be NULL */
     int64_t if_revision;         /* of --if-rev; or below 0 */
@@ -43,7 +46,9 @@ bool changes_put_files(struct changes *c, const struct loader *loader, struct er
 
 bool changes_is_written(const struct planned *planned);
 
-/* Tells what it brings (analysis.h) and what it did. A status, after saying what is wrong. */
+/* Tells what it brings (analysis.h) and what it did; with --wait, who has it. With
+ * --rollback-on-nack, what was there before is put back once a proxy has refused what came of it. A
+ * status, after saying what is wrong. */
 int changes_carry_out(struct changes *c);
 
 #endif

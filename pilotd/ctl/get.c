@@ -1,10 +1,13 @@
 /* pilotctl get: what is in the store, as it was written. */
 #include "ctl/keys.h"
 #include "ctl/output.h"
+#include "ctl/rollout.h"
 #include "ctl/values.h"
 
+#include <string.h>
+
 const struct flag *const get_flags[] = {
-    STORE_FLAGS, &flag_namespace, &flag_rev, READ_FLAGS, NULL
+    STORE_FLAGS, &flag_namespace, &flag_rev, &flag_server, READ_FLAGS, NULL
 };
 
 static const struct column columns[] = {
@@ -14,10 +17,22 @@ static const struct column columns[] = {
     { "REVISION" },
     { "HOSTS" },
     { "CREATED", .is_wide = true },
+    { "APPLIED", .is_wide = true },
     { "KEY", .is_wide = true },
 };
 
-static struct row make_row(struct arena *a, const struct key_entry *found)
+/* "12/12": of the connected proxies those that have it; "" where none is known of. */
+static const char *applied(
+    struct arena *a, const struct rollout_revisions *proxies, int64_t revision)
+{
+    size_t count = 0;
+    for (list_each (const int64_t, has, &proxies->items))
+        count += *has >= revision;
+    return proxies->items.count ? arena_printf(a, "%zu/%zu", count, proxies->items.count) : "";
+}
+
+static struct row make_row(
+    struct arena *a, const struct key_entry *found, const struct rollout_revisions *proxies)
 {
     const struct store_entry *entry = &found->entry;
     return (struct row){
@@ -30,6 +45,7 @@ static struct row make_row(struct arena *a, const struct key_entry *found)
             arena_printf(a, "%lld", (long long)entry->mod_revision),
             value_subject(a, entry->value),
             arena_printf(a, "%lld", (long long)entry->create_revision),
+            applied(a, proxies, entry->mod_revision),
             entry->key),
     };
 }
@@ -52,8 +68,11 @@ static int ask(struct ctl *ctl, struct answer *answer)
     answer->columns = columns;
     answer->column_count = ARRAY_COUNT(columns);
     answer->is_one = query.names.count == 1;
+    struct rollout_revisions proxies = { 0 };
+    if (strcmp(ctl_value(ctl, &flag_output), "wide") == 0)
+        proxies = rollout_revisions(ctl);
     for (list_each (const struct key_entry, entry, &found))
-        list_push(ctl->a, &answer->rows, make_row(ctl->a, entry));
+        list_push(ctl->a, &answer->rows, make_row(ctl->a, entry, &proxies));
     if (query.names.count && !found.count && !ctl_is_set(ctl, &flag_watch))
         return ctl_fail(EXIT_FINDINGS, "%s: not found", key_query_text(ctl->a, &query));
     return EXIT_GOOD;
