@@ -26,7 +26,7 @@ endif
 Q := $(if $(V),,@)
 say = @$(if $(V),:,printf '  %-8s %s\n' $(1) $(2))
 
-ROOMS   := base proto replication pilotd/model pilotd/mesh xds pilotd/translate
+ROOMS   := base proto replication pilotd/model pilotd/keyspace pilotd/mesh xds pilotd/translate
 LIB_SRC := $(foreach room,$(ROOMS),$(wildcard $(room)/*.c))
 LIB_CC  := $(foreach room,$(ROOMS),$(wildcard $(room)/*.cc))
 PROTOS  := $(shell find proto -name '*.proto' 2>/dev/null | sort)

@@ -50,13 +50,13 @@ MUTANTS = [
     Mutant("wrong-weights", "pilotd/translate/locality.c",
            "return divisor == 1 ? e->weight :", "return divisor == 1 ? e->weight + 1 :",
            "steady", "what history says"),
-    Mutant("drops-an-instance", "pilotd/daemon/keyspace.c", KEYSPACE_APPLY,
+    Mutant("drops-an-instance", "pilotd/keyspace/keyspace.c", KEYSPACE_APPLY,
            """    static unsigned count;
     if (++count == 88)
         keyspace_drop(k, "registry/default/web/i0");
 """ + KEYSPACE_APPLY,
            "steady", "no live endpoint missing"),
-    Mutant("drops-a-service", "pilotd/daemon/keyspace.c", KEYSPACE_APPLY,
+    Mutant("drops-a-service", "pilotd/keyspace/keyspace.c", KEYSPACE_APPLY,
            """    static unsigned count;
     if (++count % 20 == 0)
         for (char name[] = "registry/default/web/i0"; name[22] < '4'; name[22]++)

@@ -89,6 +89,7 @@ struct snapshot *analysis_snapshot(
     struct snapshot *snapshot = NULL;
     if (world_read(&w, s, err)) {
         world_write(&w, change->writes, change->count);
+        world_tell(&w, stderr);
         snapshot = world_snapshot(&w);
     }
     world_fini(&w);

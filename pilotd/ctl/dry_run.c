@@ -96,6 +96,7 @@ static int take_store(struct ctl *ctl, struct dry_run *run)
         return status;
     if (world_read(&world, &session, &err)) {
         world_write(&world, writes, count);
+        world_tell(&world, stderr);
         run->snapshot = world_snapshot(&world);
     } else {
         status = ctl_fail_error(&err);

@@ -123,7 +123,7 @@ int session_open(struct session *s, struct ctl *ctl)
         .is_oneshot = true,
     };
     struct error err = { 0 };
-    *s = (struct session){ .a = ctl->a };
+    *s = (struct session){ .a = ctl->a, .is_of_files = begins_with(options.url, "file:") };
     INVARIANT(uv_loop_init(&s->loop) == 0);
     if (store_open(&s->loop, &options, NULL, &s->store, &err))
         return EXIT_GOOD;

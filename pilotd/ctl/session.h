@@ -15,6 +15,7 @@ struct session {
     struct arena *a; /* answers live here */
     uv_loop_t loop;
     struct store *store;
+    bool is_of_files;
 };
 
 struct session_answer {

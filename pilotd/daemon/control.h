@@ -19,7 +19,6 @@
 #include "daemon/gate.h"
 #include "daemon/holds.h"
 #include "daemon/keeper.h"
-#include "daemon/keyspace.h"
 #include "daemon/level_vote.h"
 #include "daemon/options.h"
 #include "daemon/peers.h"
@@ -27,6 +26,7 @@
 #include "daemon/roll_call.h"
 #include "daemon/scopes.h"
 #include "daemon/stats.h"
+#include "keyspace/keyspace.h"
 
 struct admin;
 

@@ -1,6 +1,6 @@
 /*
  * holds: writes what the keyspace wants held to `holds/<key>`, and removes what it wants no longer
- * (daemon/keyspace.h). Every replica does; a condition on each hold's revision lets the first one
+ * (keyspace/keyspace.h). Every replica does; a condition on each hold's revision lets the first one
  * through, and the watch tells all. Many in one transaction, one transaction at a time, on the
  * control loop. Those of instances that expired hang on a lease that nobody renews: they end after
  * `hold_time_ms`, all of one occasion together.
@@ -13,7 +13,7 @@
 #ifndef DAEMON_HOLDS_H
 #define DAEMON_HOLDS_H
 
-#include "daemon/keyspace.h"
+#include "keyspace/keyspace.h"
 
 #include <uv.h>
 

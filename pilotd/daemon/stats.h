@@ -7,7 +7,7 @@
 
 #include "daemon/gate.h"
 #include "daemon/keeper.h"
-#include "daemon/keyspace.h"
+#include "keyspace/keyspace.h"
 #include "translate/translate.h"
 #include "xds/server.h"
 

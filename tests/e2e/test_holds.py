@@ -1,11 +1,12 @@
 """A value that is rejected changes nothing: the last good one stays in force, on every replica."""
 
 import json
+import subprocess
 import time
 
 import pytest
 
-from harness import World, cluster_name, wait_until
+from harness import PILOTCTL, World, cluster_name, wait_until
 
 KEY = "config/serviceentries/default/shop"
 
@@ -109,3 +110,55 @@ def test_a_hold_whose_key_has_gone_meanwhile_is_tidied_up(world):
     world.delete(KEY)
     world.replica()
     wait_until(lambda: world.read(f"holds/{KEY}") is None, "the hold is gone")
+
+
+# ---- pilotctl, which works it out from etcd alone ----
+
+NODE = "sidecar~10.0.0.9~web-1.default~default.svc.cluster.local"
+
+
+def ask(world, *arguments):
+    return subprocess.run([PILOTCTL, *arguments, "--store", world.store], text=True, timeout=60,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def test_pilotctl_has_in_force_what_replicas_have(world):
+    world.replica()
+    revision = world.put(KEY, BAD)
+    hold = json.loads(wait_until(lambda: world.read(f"holds/{KEY}"), "it is held"))
+
+    told = ask(world, "route", "--node", NODE, "http://good.test/")
+    assert "10.0.0.1:80" in told.stdout
+    assert told.stderr.startswith(f"held      {KEY}@{revision}: spec.hosts[0]: ")
+    assert told.stderr.endswith(f" (its value of revision {hold['of']} stays in force)\n")
+    assert f"held      {KEY}@{revision}: " in ask(world, "analyze").stderr
+
+    world.put(KEY, BETTER)
+    wait_until(lambda: world.read(f"holds/{KEY}") is None, "the hold is gone")
+    told = ask(world, "route", "--node", NODE, "http://better.test/")
+    assert "10.0.0.1:80" in told.stdout and told.stderr == ""
+
+
+def test_pilotctl_tells_what_is_rejected_and_replaced_by_nothing(world):
+    revision = world.put("config/serviceentries/default/other", "{")
+
+    told = ask(world, "analyze")
+    assert told.stderr.startswith(f"rejected  config/serviceentries/default/other@{revision}: ")
+    assert told.stderr.endswith(" (nothing is in force for it)\n")
+
+
+def test_pilotctl_has_instances_that_are_held(world):
+    key = "registry/default/cart/i1"
+    instance = {"address": "10.0.0.3", "ports": {"http": 80}}
+    created = world.put(key, instance)
+    gone = world.delete(key)
+    world.put(f"holds/{key}", {"of": created, "created": created, "since": gone, "why": "expired",
+                               "value": instance})
+
+    told = ask(world, "route", "--node", NODE, "http://cart.default:80/")
+    assert "10.0.0.3:80" in told.stdout
+    assert told.stderr == ("held      registry/default/cart: 1 instances expired at once and stay in "
+                           "force for a while\n")
+    world.put(f"tombstones/{key}", "{}")
+    told = ask(world, "route", "--node", NODE, "http://cart.default:80/")
+    assert "10.0.0.3:80" not in told.stdout and told.stderr == ""

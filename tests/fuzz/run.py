@@ -47,8 +47,8 @@ TARGETS = {
     # what is of pilotctl route alone (walk*.c) is not in it
     "resources": (["pilotd/translate/[!w]*.c", "pilotd/mesh/*.c", "pilotd/model/*.c"], 4096, None),
     "status": (["xds/status_page.c", "xds/stream_status.c"], 4096, "discovery"),
-    "values": (["pilotd/daemon/keyspace.c", "pilotd/daemon/keyspace_holds.c",
-                "pilotd/daemon/held.c", "pilotd/daemon/record.c", "pilotd/daemon/peers.c",
+    "values": (["pilotd/keyspace/keyspace.c", "pilotd/keyspace/keyspace_holds.c",
+                "pilotd/keyspace/held.c", "pilotd/daemon/record.c", "pilotd/daemon/peers.c",
                 "pilotd/model/decoder.c", "pilotd/model/schema.c", "pilotd/model/registry.c"], 4096,
                "config"),
     "yaml": (["base/yaml.c", "pilotd/model/load.c"], 4096, "config"),

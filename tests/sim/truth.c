@@ -1,6 +1,6 @@
 #include "truth.h"
 
-#include "daemon/keyspace.h"
+#include "keyspace/keyspace.h"
 
 #include <string.h>
 

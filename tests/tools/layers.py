@@ -14,11 +14,12 @@ ALLOWED = {
     "proto": {"base"},
     "replication": {"base", "proto"},
     "model": {"base"},
+    "keyspace": {"base", "replication", "model"},
     "mesh": {"base", "model"},
     "xds": {"base", "proto"},
     "translate": {"base", "proto", "model", "mesh", "xds"},
-    "daemon": {"base", "proto", "replication", "model", "mesh", "xds", "translate"},
-    "ctl": {"base", "proto", "replication", "model", "mesh", "xds", "translate"},
+    "daemon": {"base", "proto", "replication", "model", "keyspace", "mesh", "xds", "translate"},
+    "ctl": {"base", "proto", "replication", "model", "keyspace", "mesh", "xds", "translate"},
 }
 # third-party header -> the files that may include it: its door
 DOORS = {

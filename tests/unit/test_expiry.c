@@ -1,5 +1,5 @@
 /* Instances whose keys vanish: which of them are held, and that all replicas have the same. */
-#include "daemon/keyspace.h"
+#include "keyspace/keyspace.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

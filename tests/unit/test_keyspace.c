@@ -1,5 +1,5 @@
 /* The daemon's keyspace: what comes in is an object or a reject, and neither touches another. */
-#include "daemon/keyspace.h"
+#include "keyspace/keyspace.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

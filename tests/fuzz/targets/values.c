@@ -7,8 +7,8 @@
 #include "support/sockets.h"
 
 #include "daemon/epoch.h"
-#include "daemon/keyspace.h"
 #include "daemon/peers.h"
+#include "keyspace/keyspace.h"
 #include "mesh/level.h"
 #include "mesh/snapshot.h"
 #include "translate/translate.h"

@@ -5,7 +5,7 @@
 #ifndef DAEMON_KEYSPACE_PARTS_H
 #define DAEMON_KEYSPACE_PARTS_H
 
-#include "daemon/keyspace.h"
+#include "keyspace/keyspace.h"
 
 #define HOLDS_PREFIX      "holds/"
 #define TOMBSTONES_PREFIX "tombstones/"

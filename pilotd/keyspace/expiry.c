@@ -1,4 +1,4 @@
-#include "daemon/expiry.h"
+#include "keyspace/expiry.h"
 
 #include "model/registry.h"
 

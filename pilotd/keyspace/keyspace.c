@@ -1,4 +1,4 @@
-#include "daemon/keyspace_parts.h"
+#include "keyspace/keyspace_parts.h"
 
 #include <string.h>
 #include <uv.h>

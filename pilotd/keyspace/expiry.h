@@ -1,7 +1,7 @@
 /*
  * expiry: the registry's instances that vanished without a word: is it one that died,
  * or did a registrar fail and all of its leases run out? Who leaves on purpose puts a tombstone
- * first (daemon/keyspace.h); this is about the others.
+ * first (keyspace/keyspace.h); this is about the others.
  *
  * The rule: of a service's healthy instances, when those that vanished within `window_ms` and those
  * that are held already are EXPIRY_LEAST or more, and more than `share_percent` of all, then those

@@ -1,4 +1,4 @@
-#include "daemon/held.h"
+#include "keyspace/held.h"
 
 #include "base/json.h"
 

@@ -8,10 +8,10 @@
  * must not be published. daemon/holds.h writes.
  *
  * The same goes for instances of the registry that vanish with many others of their service at once
- * (daemon/expiry.h): in place of an absent key, what `holds/<key>` has is in force, unless there is
- * `tombstones/<key>`: who takes an instance away on purpose puts that in the same transaction, with
- * the instance's lease. Only what a replica hears as it happens is looked at so: what was missed
- * has been decided by others.
+ * (keyspace/expiry.h): in place of an absent key, what `holds/<key>` has is in force, unless there
+ * is `tombstones/<key>`: who takes an instance away on purpose puts that in the same transaction,
+ * with the instance's lease. Only what a replica hears as it happens is looked at so: what was
+ * missed has been decided by others.
  */
 #ifndef DAEMON_KEYSPACE_H
 #define DAEMON_KEYSPACE_H
@@ -19,8 +19,8 @@
 #include "base/buf.h"
 #include "base/map.h"
 #include "base/metrics.h"
-#include "daemon/expiry.h"
-#include "daemon/held.h"
+#include "keyspace/expiry.h"
+#include "keyspace/held.h"
 #include "model/object.h"
 #include "replication/store.h"
 

@@ -1,5 +1,5 @@
 /* What is in force in place of a rejected value, and of an instance whose key is absent. */
-#include "daemon/keyspace_parts.h"
+#include "keyspace/keyspace_parts.h"
 
 #include <inttypes.h>
 #include <string.h>
