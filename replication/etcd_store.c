@@ -46,7 +46,6 @@ struct etcd_store {
     struct etcd_call call; /* the page or the watch */
     struct buf body;       /* of the call */
     unsigned failures;     /* in a row */
-    uint64_t steady_since_ms;
 
     bool must_list, is_synced;
     struct etcd_header known; /* of the last listing or watch: which cluster this is */
@@ -121,8 +120,9 @@ static void log_problem(const struct etcd_store *e, const char *problem)
 static void rest(struct etcd_store *e, size_t member, const char *problem)
 {
     const char *former = member_name(e);
-    bool was_steady = e->base.status.state == STORE_FOLLOWING &&
-                      uv_now(e->base.loop) - e->steady_since_ms >= (uint64_t)STEADY_MS;
+    bool was_steady =
+        e->base.status.state == STORE_FOLLOWING &&
+        uv_now(e->base.loop) - e->base.status.following_since_ms >= (uint64_t)STEADY_MS;
     char text[sizeof e->base.problem];
     snprintf(text, sizeof text, "%s: %s", former, problem);
     etcd_call_cancel(&e->call);
@@ -208,7 +208,6 @@ static void tell_events(struct etcd_store *e)
 static void on_created(struct etcd_store *e, const struct etcd_header *header)
 {
     e->known = *header;
-    e->steady_since_ms = uv_now(e->base.loop);
     uv_timer_stop(&e->timer);
     log_info(&e->base.log,
         "following etcd",

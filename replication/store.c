@@ -174,6 +174,8 @@ bool store_tell_state(
 {
     bool is_news = state != s->status.state || strcmp(member, s->member) != 0 ||
                    strcmp(problem, s->problem) != 0;
+    if (state == STORE_FOLLOWING && s->status.state != STORE_FOLLOWING)
+        s->status.following_since_ms = uv_now(s->loop);
     s->status.state = state;
     snprintf(s->member, sizeof s->member, "%s", member);
     snprintf(s->problem, sizeof s->problem, "%s", problem);

@@ -53,11 +53,12 @@ enum store_state {
 
 struct store_status {
     enum store_state state;
-    int64_t revision;       /* everything up to here has been told */
-    unsigned histories;     /* times the store turned out to be another than was followed: what it
-                               told before is of no revision that it has now, be it higher */
-    const char *member;     /* "host:port" followed now or last; "" for files */
-    const char *problem;    /* why not FOLLOWING, or "" */
+    int64_t revision;    /* everything up to here has been told */
+    unsigned histories;  /* times the store turned out to be another than was followed: what it
+                            told before is of no revision that it has now, be it higher */
+    const char *member;  /* "host:port" followed now or last; "" for files */
+    const char *problem; /* why not FOLLOWING, or "" */
+    uint64_t following_since_ms; /* FOLLOWING: uv_now() when it began, with this watch */
     uint64_t last_heard_ms; /* uv_now() when the last message of the store was read; 0: never */
 };
 

@@ -25,7 +25,7 @@ TEST_TOOLS += $(BUILD)/tools/config_fuzz
 include tests/fuzz/fuzz.mk
 
 # The simulator: pilotd over a libuv, an HTTP client and an HTTP/2 server of its own; so without libuv.
-SIM_LIBS := -Wl,--wrap=xds_stream_new,--wrap=xds_stream_view \
+SIM_LIBS := -Wl,--wrap=xds_stream_new,--wrap=xds_stream_view,--wrap=store_reconnect \
     $(filter-out -luv -lcurl -lnghttp2,$(LDLIBS))
 SIM_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/sim/*.c))
 $(SIM_OBJ): $(GEN_H)

@@ -27,7 +27,6 @@ struct replica {
     uint64_t put_ms[BEATS_REMEMBERED]; /* by beat, the last ones */
     uint64_t fresh_ms;        /* when the last one that came back was put; or the opening */
     uint64_t unseen_since_ms; /* since when a confirmed one is not seen; 0: it was */
-    uint64_t reconnected_ms;  /* when another member was last followed; 0: never */
     uint64_t rival_ms;        /* when a record of another instance came; 0: never */
 };
 
@@ -172,28 +171,34 @@ uint64_t replica_age_ms(const struct replica *r)
     return uv_now(r->loop) - r->fresh_ms;
 }
 
-/* Not while the store is tried anyway. */
 static void follow_another(struct replica *r, const char *why)
 {
-    r->reconnected_ms = uv_now(r->loop);
-    if (store_status(r->store)->state != STORE_FOLLOWING)
-        return;
     log_warn(r->log, why, LOG_STR("member", store_status(r->store)->member));
     store_reconnect(r->store);
 }
 
+/* What was missed before this watch began is no fault of the member's: it has as long to bring it.
+ */
+static bool has_followed_for(const struct replica *r, uint64_t ms)
+{
+    const struct store_status *status = store_status(r->store);
+    return status->state == STORE_FOLLOWING && uv_now(r->loop) - status->following_since_ms >= ms;
+}
+
+static bool is_unseen(const struct replica *r)
+{
+    return r->unseen_since_ms > 0 && uv_now(r->loop) - r->unseen_since_ms >= REPLICA_UNSEEN_MS;
+}
+
 static void check_unseen(struct replica *r)
 {
-    uint64_t now = uv_now(r->loop);
-    if (r->unseen_since_ms > 0 && now - r->unseen_since_ms >= REPLICA_UNSEEN_MS) {
-        r->unseen_since_ms = now;
+    if (is_unseen(r) && has_followed_for(r, REPLICA_UNSEEN_MS))
         follow_another(
             r, "the store confirms writes that its watch does not bring: following another member");
-    } else if (last_error(r)->code == ERROR_REFUSED) {
+    else if (last_error(r)->code == ERROR_REFUSED)
         return;
-    } else if (replica_age_ms(r) >= REPLICA_LOST_MS && now - r->reconnected_ms >= REPLICA_LOST_MS) {
+    else if (replica_age_ms(r) >= REPLICA_LOST_MS && has_followed_for(r, REPLICA_LOST_MS))
         follow_another(r, "the replica's own record does not come back: following another member");
-    }
 }
 
 static void on_tick(uv_timer_t *timer)

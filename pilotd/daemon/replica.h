@@ -14,7 +14,7 @@
 
 enum {
     REPLICA_BEAT_MS = 1000,
-    REPLICA_UNSEEN_MS = 3000, /* an acknowledged beat that the watch does not bring */
+    REPLICA_UNSEEN_MS = 3000, /* an acknowledged beat that a watch of this age does not bring */
     REPLICA_STALE_MS = 3000,  /* no beat seen for so long: not ready for new streams */
     REPLICA_LOST_MS = 10000,  /* and for so long: another member is followed, again and again */
 };

@@ -173,11 +173,16 @@ static void on_sent_twice(
         name);
 }
 
+static void on_given_up(struct spy_owner *o, const struct store_status *status)
+{
+    check_given_up(container_of(o, struct world, spy_owner), status);
+}
+
 void check_proxies_begin(struct world *w)
 {
     w->proxy_owner =
         (struct proxy_owner){ on_connect, on_applied, on_closed, on_cold, on_sent_twice };
-    w->spy_owner = (struct spy_owner){ on_stream, on_view };
+    w->spy_owner = (struct spy_owner){ on_stream, on_view, on_given_up };
     spy_begin(&w->spy_owner);
 }
 

@@ -76,6 +76,18 @@ void check_step(struct world *w)
         check_replica(w, i);
 }
 
+/* What a watch has not brought yet, it may still bring. */
+void check_given_up(struct world *w, const struct store_status *status)
+{
+    uint64_t ms = w->sim->now_us / SIM_MS - status->following_since_ms;
+    if (status->state == STORE_FOLLOWING && ms + 1 < REPLICA_UNSEEN_MS)
+        sim_fail(w->sim,
+            "no watch is given up that has just begun",
+            "%s is followed for %llu ms",
+            status->member,
+            (unsigned long long)ms);
+}
+
 /* ---- at the end ---- */
 
 static const char *why_not_at_rest(const struct world *w, size_t i)

@@ -33,6 +33,7 @@ PROXY_REST = "every proxy has what a build from nothing gives it"
 LOST = "what a replica holds is what etcd has"
 HELD = "the last good value is held in place of a rejected one"
 AGAIN = "nobody is refused over and over"
+GIVEN_UP = "no watch is given up that has just begun"
 SHARE = "all replicas come to have no more streams than their cap"
 
 MUTANTS = [
@@ -116,6 +117,8 @@ MUTANTS = [
            "    while (room > 0)", "    while (cap > 0)", AGAIN),
     Mutant("sheds-nothing", "pilotd/daemon/control.c",
            "    shed(c, (size_t)v.shed);\n", "", SHARE),
+    Mutant("gives-up-a-watch-that-has-just-begun", "pilotd/daemon/replica.c",
+           "uv_now(r->loop) - status->following_since_ms >= ms;", "ms > 0;", GIVEN_UP),
     Mutant("keeps-a-dead-lease", "replication/lease.c",
            "    k->lease = STORE_LEASE_NONE;\n    ask_in(k, 0);", "    ask_in(k, 0);", REST),
 ]

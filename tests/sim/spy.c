@@ -8,6 +8,8 @@ struct xds_stream *__wrap_xds_stream_new(enum xds_variant variant);
 struct xds_stream *__real_xds_stream_new(enum xds_variant variant);
 void __wrap_xds_stream_view(struct xds_stream *stream, struct xds_view *view, struct xds_out *out);
 void __real_xds_stream_view(struct xds_stream *stream, struct xds_view *view, struct xds_out *out);
+void __wrap_store_reconnect(struct store *s);
+void __real_store_reconnect(struct store *s);
 
 void spy_begin(struct spy_owner *o)
 {
@@ -27,4 +29,10 @@ void __wrap_xds_stream_view(struct xds_stream *stream, struct xds_view *view, st
 {
     owner->on_view(owner, stream, view);
     __real_xds_stream_view(stream, view, out);
+}
+
+void __wrap_store_reconnect(struct store *s)
+{
+    owner->on_given_up(owner, store_status(s));
+    __real_store_reconnect(s);
 }

@@ -66,6 +66,7 @@ void history_end(struct world *w); /* every fault is mended, every replica is up
 /* ---- checker.c ---- */
 
 void check_step(struct world *w); /* after each event */
+void check_given_up(struct world *w, const struct store_status *status);
 bool world_is_at_rest(const struct world *w);
 void check_rest(struct world *w); /* at the end */
 
