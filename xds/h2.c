@@ -277,7 +277,7 @@ struct h2_connection *h2_accept(uv_stream_t *listener, const struct h2_options *
     c->handles = 2;
     uv_timer_init(listener->loop, &c->keepalive);
     c->session = session_new(c, options->max_streams);
-    if (!xds_socket_accept(&c->socket, listener, &socket_handlers)) {
+    if (!xds_socket_accept(&c->socket, listener, options->handshakes, &socket_handlers)) {
         h2_connection_close(c);
         return NULL;
     }

@@ -11,6 +11,7 @@
 
 #include "xds/discovery_codec.h"
 #include "xds/grpc.h"
+#include "xds/handshakes.h"
 
 #include <uv.h>
 
@@ -42,7 +43,8 @@ struct h2_handlers {
 
 struct h2_options {
     const struct h2_handlers *handlers;
-    void *owner; /* the server; h2_connection_owner gives it back */
+    void *owner;                   /* the server; h2_connection_owner gives it back */
+    struct handshakes *handshakes; /* of TLS; NULL: in plain text */
     uint32_t max_streams;
     uint64_t keepalive_ms;
 };

@@ -1,5 +1,6 @@
 #include "xds/server.h"
 
+#include "xds/listener.h"
 #include "xds/room.h"
 #include "xds/rpc.h"
 
@@ -17,8 +18,9 @@ struct peer {
 };
 
 struct xds_server {
-    uv_tcp_t listener;
-    uv_timer_t deadline; /* of a drain */
+    struct xds_listener plain, tls;
+    struct handshakes handshakes; /* behind the latter */
+    uv_timer_t deadline;          /* of a drain */
     char *identity;
     struct rpc_shared shared;
     struct peer *peers;
@@ -26,7 +28,7 @@ struct xds_server {
     void (*on_drained)(struct xds_source *source);
     uint64_t max_age_ms; /* of a connection; 0: any */
     unsigned handles, peer_count;
-    bool is_draining, is_closing, is_listener_closed, is_pace_closed;
+    bool is_draining, is_closing, is_pace_closed, has_tls;
 };
 
 int64_t xds_stats_streams(const struct xds_stats *stats)
@@ -50,6 +52,7 @@ static void drained_if_empty(struct xds_server *s)
     on_drained(s->shared.source);
 }
 
+static void handle_closed(struct xds_server *s);
 static void on_handle_closed(uv_handle_t *handle);
 
 /* The last streams of a peer still set the pace. */
@@ -57,8 +60,11 @@ static void free_if_gone(struct xds_server *s)
 {
     if (!s->is_closing || s->peers)
         return;
-    if (!s->is_pace_closed)
+    if (!s->is_pace_closed) {
         uv_close((uv_handle_t *)&s->shared.pace, on_handle_closed);
+        if (s->has_tls)
+            handshakes_close(&s->handshakes, on_handle_closed);
+    }
     s->is_pace_closed = true;
     if (!s->handles)
         server_free(s);
@@ -173,37 +179,12 @@ static uint64_t with_jitter(uint64_t age_ms)
 
 /* ---- accepting ---- */
 
-static void refuse(uv_stream_t *listener, struct xds_server *s)
+static void peer_new(struct xds_server *s, struct h2_connection *c)
 {
-    uv_tcp_t *tcp = xcalloc(1, sizeof *tcp);
-    uv_tcp_init(listener->loop, tcp);
-    uv_accept(listener, (uv_stream_t *)tcp);
-    uv_close((uv_handle_t *)tcp, (uv_close_cb)(void (*)(void))free);
-    metric_add(&s->shared.stats->refused_connections, 1);
-}
-
-static void on_connection(uv_stream_t *listener, int status)
-{
-    struct xds_server *s = container_of(listener, struct xds_server, listener);
-    const struct h2_options options = {
-        .handlers = &handlers,
-        .owner = s,
-        .max_streams = XDS_MAX_STREAMS,
-        .keepalive_ms = XDS_KEEPALIVE_MS,
-    };
-    if (status < 0)
-        return;
-    if (s->peer_count >= XDS_MAX_CONNECTIONS || room_is_full()) {
-        refuse(listener, s);
-        return;
-    }
-    struct h2_connection *c = h2_accept(listener, &options);
-    if (!c)
-        return;
     struct peer *p = xcalloc(1, sizeof *p);
     p->server = s;
     p->connection = c;
-    uv_timer_init(listener->loop, &p->leave);
+    uv_timer_init(s->shared.loop, &p->leave);
     if (s->max_age_ms > 0)
         uv_timer_start(&p->leave, on_leave, with_jitter(s->max_age_ms), 0);
     h2_connection_set_data(c, p);
@@ -216,51 +197,72 @@ static void on_connection(uv_stream_t *listener, int status)
     metric_add(&s->shared.stats->connections, 1);
 }
 
-/* "10.0.0.1" or "[::1]" */
-static bool parse_ip(char *host, int port, struct sockaddr_storage *address)
+static void take_in(struct xds_server *s, struct xds_listener *l, struct handshakes *handshakes)
 {
-    size_t size = strlen(host);
-    bool is_v6 = size > 2 && host[0] == '[' && host[size - 1] == ']';
-    if (!is_v6)
-        return uv_ip4_addr(host, port, (struct sockaddr_in *)address) == 0;
-    host[size - 1] = '\0';
-    return uv_ip6_addr(host + 1, port, (struct sockaddr_in6 *)address) == 0;
+    const struct h2_options options = {
+        .handlers = &handlers,
+        .owner = s,
+        .handshakes = handshakes,
+        .max_streams = XDS_MAX_STREAMS,
+        .keepalive_ms = XDS_KEEPALIVE_MS,
+    };
+    if (s->peer_count >= XDS_MAX_CONNECTIONS || room_is_full()) {
+        xds_listener_refuse(l);
+        metric_add(&s->shared.stats->refused_connections, 1);
+        return;
+    }
+    struct h2_connection *c = h2_accept((uv_stream_t *)&l->tcp, &options);
+    if (c)
+        peer_new(s, c);
 }
 
-static bool parse_address(const char *text, struct sockaddr_storage *address, struct error *err)
+static void on_plain_connection(struct xds_listener *l)
 {
-    char host[INET6_ADDRSTRLEN + 2] = "";
-    const char *colon = strrchr(text, ':');
-    char *end = NULL;
-    long port = colon && colon[1] ? strtol(colon + 1, &end, 10) : -1;
-    size_t size = colon ? (size_t)(colon - text) : 0;
-    if (port < 0 || port > 65535 || *end || size >= sizeof host)
-        return error_set(err, ERROR_USAGE, "\"%s\" is no ADDRESS:PORT", text);
-    memcpy(host, text, size);
-    return parse_ip(host, (int)port, address) ||
-           error_set(err, ERROR_USAGE, "\"%s\": the address must be an IP", text);
+    take_in(container_of(l, struct xds_server, plain), l, NULL);
 }
 
-/* libuv 1.44 has no flag for it: several loops listen on one address, and the kernel shares out. */
-static int reuse_port(uv_tcp_t *tcp)
+static void on_tls_connection(struct xds_listener *l)
 {
-    int fd, on = 1;
-    if (uv_fileno((uv_handle_t *)tcp, &fd) != 0)
-        return UV_EBADF;
-    return setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0 ? 0 : UV_EINVAL;
+    struct xds_server *s = container_of(l, struct xds_server, tls);
+    if (handshakes_have_room(&s->handshakes))
+        take_in(s, l, &s->handshakes);
 }
 
-static bool listen_on(struct xds_server *s, const char *text, struct error *err)
+static void on_room(struct handshakes *handshakes)
 {
-    struct sockaddr_storage address = { 0 };
-    if (!parse_address(text, &address, err))
-        return false;
-    int problem = reuse_port(&s->listener);
-    if (!problem)
-        problem = uv_tcp_bind(&s->listener, (struct sockaddr *)&address, 0);
-    if (!problem)
-        problem = uv_listen((uv_stream_t *)&s->listener, SOMAXCONN, on_connection);
-    return !problem || error_set(err, ERROR_IO, "listening on %s: %s", text, uv_strerror(problem));
+    struct xds_server *s = container_of(handshakes, struct xds_server, handshakes);
+    if (!s->tls.is_closing)
+        on_tls_connection(&s->tls);
+}
+
+static void on_plain_closed(struct xds_listener *l)
+{
+    handle_closed(container_of(l, struct xds_server, plain));
+}
+
+static void on_tls_closed(struct xds_listener *l)
+{
+    handle_closed(container_of(l, struct xds_server, tls));
+}
+
+static bool open_plain(struct xds_server *s, const char *address, struct error *err)
+{
+    s->plain.on_connection = on_plain_connection;
+    s->plain.on_closed = on_plain_closed;
+    s->handles++;
+    return xds_listener_open(&s->plain, s->shared.loop, address, err);
+}
+
+static bool open_tls(struct xds_server *s, const struct xds_server_options *o, struct error *err)
+{
+    if (!o->tls_address)
+        return true;
+    s->has_tls = true;
+    s->tls.on_connection = on_tls_connection;
+    s->tls.on_closed = on_tls_closed;
+    s->handles += 2; /* its own, and that of the handshakes */
+    handshakes_open(&s->handshakes, s->shared.loop, o->tls_context, on_room);
+    return xds_listener_open(&s->tls, s->shared.loop, o->tls_address, err);
 }
 
 bool xds_server_open(uv_loop_t *loop, const struct xds_server_options *options,
@@ -278,12 +280,12 @@ bool xds_server_open(uv_loop_t *loop, const struct xds_server_options *options,
         .status_access = options->status_access,
         .admission = { .limit = options->max_joining, .stats = &options->stats->admission },
     };
-    s->handles = 3;
-    bool is_v6 = options->address[0] == '[';
-    uv_tcp_init_ex(loop, &s->listener, is_v6 ? AF_INET6 : AF_INET);
+    s->handshakes.stats = &options->stats->tls;
+    s->handshakes.log = options->log;
+    s->handles = 2;
     uv_timer_init(loop, &s->deadline);
     uv_timer_init(loop, &s->shared.pace);
-    if (listen_on(s, options->address, err)) {
+    if (open_plain(s, options->address, err) && open_tls(s, options, err)) {
         *out = s;
         return true;
     }
@@ -293,12 +295,18 @@ bool xds_server_open(uv_loop_t *loop, const struct xds_server_options *options,
 
 int xds_server_port(const struct xds_server *s)
 {
-    struct sockaddr_storage address;
-    int size = sizeof address;
-    if (uv_tcp_getsockname(&s->listener, (struct sockaddr *)&address, &size) != 0)
-        return 0;
-    return ntohs(address.ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)&address)->sin6_port
-                                               : ((const struct sockaddr_in *)&address)->sin_port);
+    return xds_listener_port(&s->plain);
+}
+
+int xds_server_tls_port(const struct xds_server *s)
+{
+    return s->has_tls ? xds_listener_port(&s->tls) : 0;
+}
+
+void xds_server_set_tls(struct xds_server *s, struct tls_context *context)
+{
+    if (s->has_tls && !s->is_closing)
+        handshakes_set_context(&s->handshakes, context);
 }
 
 void xds_server_set_serving(struct xds_server *s, bool is_serving)
@@ -309,20 +317,22 @@ void xds_server_set_serving(struct xds_server *s, bool is_serving)
 
 /* ---- leaving ---- */
 
-static void on_handle_closed(uv_handle_t *handle)
+static void handle_closed(struct xds_server *s)
 {
-    struct xds_server *s = handle->data;
     s->handles--;
     free_if_gone(s);
 }
 
-static void close_listener(struct xds_server *s)
+static void on_handle_closed(uv_handle_t *handle)
 {
-    if (s->is_listener_closed)
-        return;
-    s->is_listener_closed = true;
-    s->listener.data = s;
-    uv_close((uv_handle_t *)&s->listener, on_handle_closed);
+    handle_closed(handle->data);
+}
+
+static void close_listeners(struct xds_server *s)
+{
+    xds_listener_close(&s->plain);
+    if (s->has_tls)
+        xds_listener_close(&s->tls);
 }
 
 static void on_deadline(uv_timer_t *timer)
@@ -342,7 +352,7 @@ void xds_server_drain(struct xds_server *s, uint64_t spread_ms, uint64_t grace_m
         return;
     s->is_draining = true;
     s->on_drained = on_done;
-    close_listener(s);
+    close_listeners(s);
     uv_timer_start(&s->deadline, on_deadline, spread_ms + grace_ms, 0);
     for (struct peer *p = s->peers, *next; p; p = next) {
         next = p->next;
@@ -358,8 +368,8 @@ void xds_server_close(struct xds_server *s)
         return;
     s->is_closing = true;
     s->on_drained = NULL;
-    close_listener(s);
-    s->deadline.data = s->shared.pace.data = s;
+    close_listeners(s);
+    s->deadline.data = s->shared.pace.data = s->handshakes.timer.data = s;
     uv_close((uv_handle_t *)&s->deadline, on_handle_closed);
     on_deadline(&s->deadline);
 }

@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "xds/admission.h"
+#include "xds/handshakes.h"
 #include "xds/quota.h"
 #include "xds/source.h"
 
@@ -27,6 +28,7 @@ struct xds_stats { /* shared by all loops; read by /metrics */
     metric_value accepted, refused_connections, aged;
     metric_value requests, unserved, responses, resources_sent, bytes_sent, acks, nacks;
     struct admission_stats admission;
+    struct tls_stats tls;
     struct quota quota;           /* its owner sets it */
     metric_value protocol_errors; /* not HTTP/2, not gRPC, undecodable, over a limit */
 };
@@ -66,8 +68,10 @@ enum xds_status_access {
 };
 
 struct xds_server_options {
-    const char *address;  /* "127.0.0.1:15010", "[::1]:15010" */
-    const char *identity; /* control_plane.identifier: the replica's id */
+    const char *address;             /* "127.0.0.1:15010", "[::1]:15010" */
+    const char *tls_address;         /* another, for TLS; NULL: none */
+    struct tls_context *tls_context; /* of that; retained */
+    const char *identity;            /* control_plane.identifier: the replica's id */
     struct xds_source *source;
     const struct log_scope *log;
     struct xds_stats *stats;
@@ -79,6 +83,9 @@ struct xds_server_options {
 bool xds_server_open(uv_loop_t *loop, const struct xds_server_options *options,
     struct xds_server **out, struct error *err);
 int xds_server_port(const struct xds_server *server); /* the bound one, when port 0 was asked */
+int xds_server_tls_port(const struct xds_server *server);
+/* For whoever comes from now on; where there is no TLS, nothing. */
+void xds_server_set_tls(struct xds_server *server, struct tls_context *context);
 
 /* What grpc.health answers: SERVING or NOT_SERVING. */
 void xds_server_set_serving(struct xds_server *server, bool is_serving);

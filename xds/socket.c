@@ -1,18 +1,6 @@
-#include "xds/socket.h"
-
-#include "base/arena.h"
+#include "xds/socket_parts.h"
 
 enum { READ_BYTES = 65536 };
-
-/* One write: its small bytes in an arena, its large ones borrowed from retained resources. */
-struct gathered {
-    uv_write_t write;
-    struct xds_socket *socket;
-    struct arena *a;
-    LIST(uv_buf_t) bufs;
-    LIST(struct xds_resource *) owners;
-    size_t size;
-};
 
 /* ---- writing ---- */
 
@@ -26,7 +14,7 @@ static struct gathered *gathered_of(struct xds_socket *s)
     return s->gathered;
 }
 
-static void gathered_free(struct gathered *g)
+void gathered_free(struct gathered *g)
 {
     if (!g)
         return;
@@ -48,19 +36,20 @@ void xds_socket_write(
     g->size += size;
 }
 
-static size_t queue_size(const struct xds_socket *s)
+static size_t waiting(const struct xds_socket *s)
 {
-    return uv_stream_get_write_queue_size((const uv_stream_t *)&s->tcp);
+    size_t queued = uv_stream_get_write_queue_size((const uv_stream_t *)&s->tcp);
+    return queued + (s->tls ? socket_tls_waiting(s->tls) : 0);
 }
 
 bool xds_socket_is_full(const struct xds_socket *s)
 {
-    return queue_size(s) + (s->gathered ? s->gathered->size : 0) > XDS_SOCKET_LIMIT_BYTES;
+    return waiting(s) + (s->gathered ? s->gathered->size : 0) > XDS_SOCKET_LIMIT_BYTES;
 }
 
 bool xds_socket_is_empty(const struct xds_socket *s)
 {
-    return queue_size(s) == 0 && !s->gathered;
+    return waiting(s) == 0 && !s->gathered;
 }
 
 static void on_write(uv_write_t *write, int status)
@@ -80,6 +69,10 @@ void xds_socket_flush(struct xds_socket *s)
     if (!g || s->is_closing)
         return;
     s->gathered = NULL;
+    if (s->tls) {
+        socket_tls_flush(s->tls, g);
+        return;
+    }
     int problem = uv_write(
         &g->write, (uv_stream_t *)&s->tcp, g->bufs.items, (unsigned)g->bufs.count, on_write);
     if (problem) {
@@ -96,13 +89,23 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     *buf = uv_buf_init(xrealloc(NULL, READ_BYTES), READ_BYTES);
 }
 
+static void take(struct xds_socket *s, const uint8_t *bytes, size_t size)
+{
+    if (s->tls)
+        socket_tls_take(s->tls, bytes, size);
+    else
+        s->handlers->on_bytes(s, bytes, size);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
 {
     struct xds_socket *s = container_of((uv_tcp_t *)stream, struct xds_socket, tcp);
+    if (size < 0 && s->tls)
+        socket_tls_gone(s->tls);
     if (size < 0)
         s->handlers->on_gone(s);
     else if (size > 0 && !s->is_closing)
-        s->handlers->on_bytes(s, (const uint8_t *)buf->base, (size_t)size);
+        take(s, (const uint8_t *)buf->base, (size_t)size);
     free(buf->base);
 }
 
@@ -134,14 +137,15 @@ static void name_peer(struct xds_socket *s)
         ntohs(is_v6 ? v6->sin6_port : v4->sin_port));
 }
 
-bool xds_socket_accept(
-    struct xds_socket *s, uv_stream_t *listener, const struct xds_socket_handlers *handlers)
+bool xds_socket_accept(struct xds_socket *s, uv_stream_t *listener, struct handshakes *handshakes,
+    const struct xds_socket_handlers *handlers)
 {
     *s = (struct xds_socket){ .handlers = handlers };
     uv_tcp_init(listener->loop, &s->tcp);
     if (uv_accept(listener, (uv_stream_t *)&s->tcp) != 0)
         return false;
     name_peer(s);
+    s->tls = handshakes ? socket_tls_new(s, handshakes) : NULL;
     uv_tcp_nodelay(&s->tcp, 1);
     uv_read_start((uv_stream_t *)&s->tcp, on_alloc, on_read);
     return true;
@@ -151,6 +155,7 @@ static void on_close(uv_handle_t *handle)
 {
     struct xds_socket *s = container_of((uv_tcp_t *)handle, struct xds_socket, tcp);
     gathered_free(s->gathered);
+    socket_tls_free(s->tls);
     s->handlers->on_closed(s);
 }
 
@@ -158,6 +163,8 @@ void xds_socket_close(struct xds_socket *s)
 {
     if (s->is_closing)
         return;
+    if (s->tls)
+        socket_tls_end(s->tls);
     s->is_closing = true;
     uv_close((uv_handle_t *)&s->tcp, on_close);
 }

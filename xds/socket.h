@@ -4,7 +4,8 @@
  * It lives in its owner's struct and reads as long as it is open. What is written is gathered until
  * the next flush, and not copied if it has an owner (a shared resource, retained until the bytes
  * went). Not more than XDS_SOCKET_LIMIT_BYTES wait: whoever writes asks xds_socket_is_full first,
- * and goes on after on_written.
+ * and goes on after on_written. All of this is the same with TLS beneath, which starts once its
+ * handshake is done.
  */
 #ifndef XDS_SOCKET_H
 #define XDS_SOCKET_H
@@ -16,6 +17,7 @@
 enum { XDS_SOCKET_LIMIT_BYTES = 128 * 1024 };
 
 struct xds_socket;
+struct handshakes;
 
 struct xds_socket_handlers {
     void (*on_bytes)(struct xds_socket *s, const uint8_t *bytes, size_t size_bytes);
@@ -28,14 +30,15 @@ struct xds_socket {
     uv_tcp_t tcp;
     const struct xds_socket_handlers *handlers;
     struct gathered *gathered; /* for the next flush; NULL: nothing */
+    struct socket_tls *tls;    /* NULL: plain text */
     char peer[64];             /* "10.0.0.7:41234" */
     bool is_closing;
 };
 
-/* Accepts one waiting connection of `listener`; false when it is gone already. It is to be closed
- * in either case. */
-bool xds_socket_accept(
-    struct xds_socket *s, uv_stream_t *listener, const struct xds_socket_handlers *handlers);
+/* Accepts one waiting connection of `listener`, with TLS if there are handshakes; false when it is
+ * gone already. It is to be closed in either case. */
+bool xds_socket_accept(struct xds_socket *s, uv_stream_t *listener, struct handshakes *handshakes,
+    const struct xds_socket_handlers *handlers);
 void xds_socket_close(struct xds_socket *s);  /* at once */
 void xds_socket_ignore(struct xds_socket *s); /* nothing is read any more */
 

@@ -22,6 +22,7 @@ static const struct column columns[] = {
     { "AGE" },
     { "VERSION", .is_wide = true },
     { "XDS", .is_wide = true },
+    { "XDS-TLS", .is_wide = true },
     { "ADMIN", .is_wide = true },
 };
 
@@ -52,6 +53,7 @@ static void add_replicas(struct arena *a, const cJSON *status, struct answer *an
                 arena_printf(a, "%.1f s", (double)report_number(replica, "ageMs") / 1000),
                 report_cell(a, replica, "version"),
                 report_cell(a, replica, "xds"),
+                report_cell(a, replica, "xdsTls"),
                 report_cell(a, replica, "admin")),
         };
         list_push(a, &answer->rows, row);
@@ -167,6 +169,11 @@ static void add_store(struct arena *a, const cJSON *status, struct answer *answe
         report_number(store, "revision"),
         *report_text(store, "problem") ? "; " : "",
         report_text(store, "problem"));
+    if (*report_text(report_member(status, "tls"), "problem"))
+        report_note(a,
+            answer,
+            "tls       certificates are left as they were: %s",
+            report_text(report_member(status, "tls"), "problem"));
     if (*report_text(status, "problem"))
         report_note(a, answer, "problem   %s", report_text(status, "problem"));
     if (report_number(status, "streamCap") > 0)
@@ -183,6 +190,7 @@ static bool is_well(const cJSON *status)
     return strcmp(report_text(status, "agreement"), "agreed") == 0 &&
            strcmp(report_text(status, "state"), "serving") == 0 &&
            strcmp(report_text(store, "state"), "following") == 0 &&
+           !*report_text(report_member(status, "tls"), "problem") &&
            report_number(status, "rejectedCount") == 0 && report_number(status, "heldCount") == 0;
 }
 

@@ -465,6 +465,7 @@ static void on_compose(struct replica_owner *owner, struct replica_record *recor
         .id = c->options->id,
         .version = PILOTD_VERSION,
         .xds = c->xds_address,
+        .xds_tls = c->xds_tls_address,
         .admin = c->admin_address,
         .state = replica_state_name(c->state),
         .level = c->published ? c->published->snapshot->level : control_level(c),
@@ -592,12 +593,15 @@ bool control_open_servings(struct control *c, struct arena *a, struct error *err
     size_t count = (size_t)c->options->threads;
     c->servings = ARENA_ARRAY(a, struct serving *, count);
     c->xds_address = c->options->xds;
+    c->xds_tls_address = c->options->xds_tls;
     c->fair_share = (struct fair_share){ .margin_percent = c->options->stream_margin,
         .slack = FAIR_SHARE_SLACK };
     for (size_t i = 0; i < count; i++) {
         const struct serving_options options = {
             .index = i,
             .address = c->xds_address,
+            .tls_address = c->xds_tls_address,
+            .tls_context = c->certificates.context,
             .id = c->options->id,
             .max_stream_age_ms = (uint64_t)c->options->max_stream_age_ms,
             .max_joining = ((size_t)c->options->max_joining + count - 1) / count,
@@ -611,9 +615,12 @@ bool control_open_servings(struct control *c, struct arena *a, struct error *err
             .turned_away = &c->stats.gate.turned_away,
         };
         if (!serving_open(&options, &c->servings[i], err))
-            return error_context(err, "--xds");
+            return error_context(err, c->xds_tls_address ? "--xds and --xds-tls" : "--xds");
         c->serving_count++;
         c->xds_address = address_with_port(a, c->options->xds, serving_port(c->servings[i]));
+        if (c->xds_tls_address)
+            c->xds_tls_address =
+                address_with_port(a, c->options->xds_tls, serving_tls_port(c->servings[i]));
     }
     roll_call_open(&c->pulse, &c->loop, SERVING_PULSE, c->servings, c->serving_count);
     roll_call_open(&c->census, &c->loop, SERVING_REPORT, c->servings, c->serving_count);

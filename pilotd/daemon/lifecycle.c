@@ -43,6 +43,7 @@ static void stop(struct lifecycle *l)
         uv_close((uv_handle_t *)&l->signals[i], NULL);
     uv_close((uv_handle_t *)&l->leaving, NULL);
     tidy_close(&l->tidy);
+    certificates_close(&c->certificates);
     control_close_servings(c);
     admin_close(c->admin);
     control_stop(c);
@@ -130,6 +131,7 @@ static void on_reload(uv_signal_t *signal, int number)
     c->log.level = l->options->log_level;
     for (size_t i = 0; i < c->serving_count; i++)
         serving_set_log_level(c->servings[i], c->log.level);
+    certificates_reload(&c->certificates);
     store_reload(c->store);
     log_info(&c->log, "settings are read again");
 }
@@ -163,13 +165,31 @@ static bool open_data_dir(const struct control *c, struct error *err)
     return error_set(err, ERROR_USAGE, "--data-dir: %s: %s", dir, strerror(errno));
 }
 
+static void on_certificates(struct certificates *certificates)
+{
+    struct control *c = container_of(certificates, struct control, certificates);
+    for (size_t i = 0; i < c->serving_count; i++)
+        serving_set_tls(c->servings[i], certificates->context);
+}
+
+static bool open_certificates(struct control *c, struct error *err)
+{
+    c->certificates = (struct certificates){
+        .options = c->options,
+        .on_changed = on_certificates,
+        .stats = &c->stats.certificates,
+        .log = &c->log,
+    };
+    return certificates_open(&c->certificates, &c->loop, err);
+}
+
 static bool open_all(struct lifecycle *l, struct error *err)
 {
     struct control *c = &l->control;
     c->serving_owner.on_drained = on_drained;
     c->replica_owner.on_closed = on_record_gone;
-    if (!open_data_dir(c, err) || !control_start(c, err) || !control_open_servings(c, l->a, err) ||
-        !admin_open(c, &c->admin, err))
+    if (!open_data_dir(c, err) || !open_certificates(c, err) || !control_start(c, err) ||
+        !control_open_servings(c, l->a, err) || !admin_open(c, &c->admin, err))
         return false;
     c->admin_address = address_with_port(l->a, l->options->admin, admin_port(c->admin));
     log_info(&c->log,
@@ -177,6 +197,7 @@ static bool open_all(struct lifecycle *l, struct error *err)
         LOG_STR("version", PILOTD_VERSION),
         LOG_STR("store", c->store_url),
         LOG_STR("xds", c->xds_address),
+        LOG_STR("xds_tls", c->xds_tls_address ? c->xds_tls_address : "none"),
         LOG_STR("admin", c->admin_address),
         LOG_INT("loops", (int64_t)c->serving_count));
     return true;

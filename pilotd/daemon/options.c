@@ -27,7 +27,6 @@ struct option {
     size_t offset;
     int64_t min, max; /* of numbers, and of durations in milliseconds */
     bool can_reload;
-    bool is_refused; /* known, and not there yet: `help` says so */
 };
 
 /* ---- parsers ---- */
@@ -174,6 +173,37 @@ static const struct option options[] = {
         "where proxies connect, in plain text (default 0.0.0.0:15010; 127.0.0.1:15010 with --dev)",
         parse_address,
         offsetof(struct options, xds) },
+    { "xds-tls",
+        "ADDR:PORT",
+        NULL,
+        "where they connect with TLS, as well (no default; Istio's port is 15012)",
+        parse_address,
+        offsetof(struct options, xds_tls) },
+    { "xds-tls-cert",
+        "FILE",
+        NULL,
+        "the certificate shown to them, and who signed it; this and the other files are read anew "
+        "at SIGHUP, and when they have changed",
+        parse_text,
+        offsetof(struct options, xds_tls_cert) },
+    { "xds-tls-key",
+        "FILE",
+        NULL,
+        "its private key",
+        parse_text,
+        offsetof(struct options, xds_tls_key) },
+    { "xds-tls-ca",
+        "FILE",
+        NULL,
+        "who signs for proxies, which must then show a certificate (default: they need none)",
+        parse_text,
+        offsetof(struct options, xds_tls_ca) },
+    { "xds-tls-crl",
+        "FILE",
+        NULL,
+        "which certificates these authorities have revoked: a list of each",
+        parse_text,
+        offsetof(struct options, xds_tls_crl) },
     { "admin",
         "ADDR:PORT",
         "127.0.0.1:15014",
@@ -304,10 +334,6 @@ static const struct option options[] = {
         "keeps a copy of the configuration, for a start while etcd is away (made if it is missing)",
         parse_text,
         offsetof(struct options, data_dir) },
-    { "xds-tls",
-        "ADDR:PORT",
-        .help = "TLS towards proxies is not supported yet; --xds is in plain text",
-        .is_refused = true },
 };
 
 static const struct option *find_option(const char *name, size_t size)
@@ -358,8 +384,6 @@ static bool take(struct reading *r, const struct option *option, const char *tex
     if (r->given[option - options])
         return true;
     r->given[option - options] = true;
-    if (option->is_refused)
-        return error_set(err, ERROR_USAGE, "%s: %s", where, option->help);
     return option->parse(r->o, option, text, err) || error_context(err, "%s", where);
 }
 
@@ -376,7 +400,7 @@ static bool take_flag(struct reading *r, char *const *argv, int *at, struct erro
         return unknown_option("flag", "--", word + 2, size, err);
     if (r->given[option - options])
         return error_set(err, ERROR_USAGE, "--%s is given twice", option->name);
-    if (!has_value && option->value_name && !option->is_refused) {
+    if (!has_value && option->value_name) {
         value = argv[*at + 1];
         if (!value)
             return error_set(err, ERROR_USAGE, "--%s needs %s", option->name, option->value_name);
@@ -494,6 +518,19 @@ static int64_t default_threads(void)
     return processors < 1 ? 1 : processors > THREADS_MAX ? THREADS_MAX : processors;
 }
 
+/* Files of TLS go with its port, and with one another. */
+static bool check_tls(const struct options *o, struct error *err)
+{
+    bool has_file = o->xds_tls_cert || o->xds_tls_key || o->xds_tls_ca || o->xds_tls_crl;
+    if (!o->xds_tls && has_file)
+        return error_set(
+            err, ERROR_USAGE, "--xds-tls-cert, -key, -ca and -crl are for --xds-tls ADDR:PORT");
+    if (o->xds_tls && (!o->xds_tls_cert || !o->xds_tls_key))
+        return error_set(err, ERROR_USAGE, "--xds-tls needs --xds-tls-cert and --xds-tls-key");
+    return !o->xds_tls_crl || o->xds_tls_ca ||
+           error_set(err, ERROR_USAGE, "--xds-tls-crl is for the certificates of --xds-tls-ca");
+}
+
 static bool fill_in(struct reading *r, struct error *err)
 {
     struct options *o = r->o;
@@ -520,7 +557,7 @@ bool options_parse(struct options *o, int argc, char *const *argv, struct error 
     struct reading r = { .o = o };
     *o = (struct options){ .arena = arena_new() };
     return take_flags(&r, argc, argv, err) && take_environment(&r, err) &&
-           (!o->config || take_file(&r, o->config, err)) && fill_in(&r, err);
+           (!o->config || take_file(&r, o->config, err)) && fill_in(&r, err) && check_tls(o, err);
 }
 
 void options_fini(struct options *o)
@@ -561,7 +598,7 @@ bool options_reload(struct options *o, int argc, char *const *argv,
     bool is_good = options_parse(&fresh, argc, argv, err);
     for (size_t i = 0; is_good && i < ARRAY_COUNT(options); i++) {
         const struct option *option = &options[i];
-        if (option->is_refused || is_equal(o, &fresh, option))
+        if (is_equal(o, &fresh, option))
             continue;
         if (option->can_reload)
             memcpy(field_of(o, option), field_of(&fresh, option), field_size(option));
@@ -579,8 +616,6 @@ static void print_help(void)
     puts("pilotd: a control plane for Envoy over etcd\n");
     for (size_t i = 0; i < ARRAY_COUNT(options); i++) {
         const struct option *option = &options[i];
-        if (option->is_refused)
-            continue;
         printf("  --%-13s %-10s %s",
             option->name,
             option->value_name ? option->value_name : "",

@@ -16,6 +16,8 @@ enum { THREADS_MAX = 64 };
 struct options {
     const char *store, *xds, *admin, *id, *config;
     const char *data_dir; /* NULL: nothing is kept */
+    const char *xds_tls;  /* NULL: no TLS port */
+    const char *xds_tls_cert, *xds_tls_key, *xds_tls_ca, *xds_tls_crl;
     const char *etcd_ca, *etcd_cert, *etcd_key, *etcd_user, *etcd_password_file;
     bool is_dev;
     enum log_level log_level;

@@ -17,16 +17,17 @@ const char *replica_state_name(enum replica_state state)
     return names[state];
 }
 
-/* The fields that every record has, in the order of the JSON. */
+/* The fields, in the order of the JSON; every record has them but for those that may be missing. */
 static const struct {
     const char *name;
-    enum { TEXT, NUMBER } type;
+    enum { TEXT, TEXT_OR_NONE, NUMBER } type;
     size_t offset;
 } fields[] = {
     { "id", TEXT, offsetof(struct replica_record, id) },
     { "instance", TEXT, offsetof(struct replica_record, instance) },
     { "version", TEXT, offsetof(struct replica_record, version) },
     { "xds", TEXT, offsetof(struct replica_record, xds) },
+    { "xdsTls", TEXT_OR_NONE, offsetof(struct replica_record, xds_tls) },
     { "admin", TEXT, offsetof(struct replica_record, admin) },
     { "state", TEXT, offsetof(struct replica_record, state) },
     { "level", NUMBER, offsetof(struct replica_record, level) },
@@ -49,10 +50,10 @@ void record_encode(const struct replica_record *r, struct buf *out)
     struct replica_record copy = *r;
     cJSON *json = cJSON_CreateObject();
     for (size_t i = 0; i < ARRAY_COUNT(fields); i++) {
-        if (fields[i].type == TEXT)
-            json_add_text(json, fields[i].name, *text_of(&copy, fields[i].offset));
-        else
+        if (fields[i].type == NUMBER)
             json_add_int(json, fields[i].name, *number_of(&copy, fields[i].offset));
+        else if (fields[i].type == TEXT || *text_of(&copy, fields[i].offset))
+            json_add_text(json, fields[i].name, *text_of(&copy, fields[i].offset));
     }
     cJSON *levels = cJSON_AddArrayToObject(json, "levels");
     for (int64_t level = r->level_least; level <= r->level_newest; level++)
@@ -88,7 +89,8 @@ static bool read_field(
         return read_number(json, fields[i].name, number_of(out, fields[i].offset), d);
     const char *text = json_text(json, fields[i].name);
     *text_of(out, fields[i].offset) = arena_strdup(a, text);
-    return text || fault(d, DIAG_WRONG_TYPE, fields[i].name, "a text");
+    return text || fields[i].type == TEXT_OR_NONE ||
+           fault(d, DIAG_WRONG_TYPE, fields[i].name, "a text");
 }
 
 static bool read_snapshot(const cJSON *json, struct replica_record *out, struct diags *d)

@@ -18,6 +18,7 @@ const char *replica_state_name(enum replica_state state);
 struct replica_record {
     const char *id, *instance; /* instance: drawn anew by each process */
     const char *version, *xds, *admin;
+    const char *xds_tls;               /* NULL: none */
     const char *state;                 /* text: a newer release may know others */
     int64_t level;                     /* it builds at */
     int64_t level_least, level_newest; /* it can build, with all between */

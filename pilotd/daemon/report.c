@@ -46,6 +46,27 @@ static cJSON *store_json(const struct control *c)
     return json;
 }
 
+static void add_end(cJSON *json, const char *name, int64_t end)
+{
+    if (end)
+        json_add_int(json, name, end);
+    else
+        cJSON_AddNullToObject(json, name);
+}
+
+static cJSON *tls_json(const struct control *c)
+{
+    if (!c->certificates.context)
+        return cJSON_CreateNull();
+    struct tls_ends ends = tls_context_ends(c->certificates.context);
+    cJSON *json = cJSON_CreateObject();
+    add_end(json, "certificateEnds", ends.certificate);
+    add_end(json, "authoritiesEnd", ends.authorities);
+    add_end(json, "revocationsEnd", ends.revocations);
+    json_add_text(json, "problem", c->certificates.problem);
+    return json;
+}
+
 /* ---- replicas ---- */
 
 struct listing { /* of a map into an array, with a limit */
@@ -68,6 +89,7 @@ static cJSON *record_json(const struct replica_record *r, const char *agreement,
     json_add_text(json, "hash", r->has_snapshot ? r->hash : NULL);
     json_add_int(json, "streams", r->streams);
     json_add_text(json, "xds", r->xds);
+    json_add_text(json, "xdsTls", r->xds_tls);
     json_add_text(json, "admin", r->admin);
     json_add_int(json, "ageMs", (int64_t)age_ms);
     json_add_text(json, "agreement", agreement);
@@ -99,6 +121,7 @@ static cJSON *replicas_json(const struct control *c)
         .revision = c->served_revision,
         .streams = xds_stats_streams(&c->stats.xds),
         .xds = c->xds_address,
+        .xds_tls = c->xds_tls_address,
         .admin = c->admin_address,
     };
     if (c->published) {
@@ -236,6 +259,7 @@ void report_status(const struct control *c, struct buf *out)
     json_add_int(json, "streamCap", c->stats.xds.quota.cap);
     json_add_int(json, "scopes", (int64_t)c->scopes.by_key.count);
     cJSON_AddItemToObject(json, "store", store_json(c));
+    cJSON_AddItemToObject(json, "tls", tls_json(c));
     cJSON_AddItemToObject(json, "replicas", replicas_json(c));
     add_wrong(c, json);
     cJSON *build = cJSON_AddObjectToObject(json, "build");
@@ -346,5 +370,6 @@ void report_gauges(struct control *c)
     metric_set(&stats->heartbeat_age_ms, c->replica ? (int64_t)replica_age_ms(c->replica) : 0);
     metric_set(&stats->replicas, (int64_t)c->peers.by_id.count + 1);
     metric_set(&stats->differing_replicas, (int64_t)c->peers.differing);
+    certificates_gauges(&c->certificates);
     metric_set(&stats->resident_bytes, resident_bytes());
 }

@@ -12,9 +12,11 @@
  *   "proxies": connected streams, "scopes": kinds of proxies they are of,
  *   "store": {"url", "state": "connecting" | "following" | "behind", "revision", "member",
  * "problem", "heartbeatAgeMs": since the own record was last seen in the store, or null},
+ *   "tls": {"certificateEnds", "authoritiesEnd", "revocationsEnd": in Unix time or null,
+ *           "problem": why what the files say is not in force, or ""}, or null without a TLS port,
  *   "replicas": [{"id", "state", "version", "level", "revision", "snapshotRevision", "hash",
- *                 "streams", "xds", "admin", "ageMs": since it was heard of,
- *                 "agreement": "self" | "agrees" | "differs" | "unknown" (nothing comparable)}],
+ *                 "streams", "xds", "xdsTls": null without TLS, "admin", "ageMs": since it was
+ * heard of, "agreement": "self" | "agrees" | "differs" | "unknown" (nothing comparable)}],
  *   "rejectedCount", "rejected": [{"key", "revision", "reasons": ["PATH: message; hint [PIL0101]"],
  *                                  "reasonsNotShown"}],   the first REPORT_ITEMS_MAX by key
  *   "findingCount", "findings": [{"key", "severity": "error" | "warning", "code": "PIL0401",

@@ -203,6 +203,33 @@ void serving_hand_over(struct serving *s, struct shared_scope *scope, struct xds
     mailbox_send(&s->mailbox, &l->letter);
 }
 
+struct tls_letter {
+    struct letter letter;
+    struct tls_context *context;
+};
+
+static void tls_arrived(struct mailbox *at, struct letter *letter)
+{
+    struct tls_letter *l = container_of(letter, struct tls_letter, letter);
+    xds_server_set_tls(serving_at(at)->server, l->context);
+}
+
+static void free_tls(struct letter *letter)
+{
+    struct tls_letter *l = container_of(letter, struct tls_letter, letter);
+    tls_context_release(l->context);
+    free(l);
+}
+
+static const struct letter_kind tls_kind = { tls_arrived, free_tls, true };
+
+void serving_set_tls(struct serving *s, struct tls_context *context)
+{
+    struct tls_letter *l = xcalloc(1, sizeof *l);
+    *l = (struct tls_letter){ .letter.kind = &tls_kind, .context = tls_context_retain(context) };
+    mailbox_send(&s->mailbox, &l->letter);
+}
+
 /* What needs no more than numbers. */
 struct order_letter {
     struct letter letter;
@@ -504,6 +531,8 @@ static bool listen_there(struct serving *s, struct error *err)
 {
     struct xds_server_options options = {
         .address = s->options.address,
+        .tls_address = s->options.tls_address,
+        .tls_context = s->options.tls_context,
         .identity = s->options.id,
         .source = &s->source,
         .log = &s->log,
@@ -544,6 +573,11 @@ size_t serving_index(const struct serving *s)
 int serving_port(const struct serving *s)
 {
     return xds_server_port(s->server);
+}
+
+int serving_tls_port(const struct serving *s)
+{
+    return xds_server_tls_port(s->server);
 }
 
 void serving_stop(struct serving *s)

@@ -45,6 +45,8 @@ struct serving_owner {
 struct serving_options {
     size_t index; /* of this loop */
     const char *address, *id;
+    const char *tls_address; /* NULL: none */
+    struct tls_context *tls_context;
     uint64_t max_stream_age_ms; /* 0: any */
     size_t max_joining;         /* of this loop; 0: any */
     enum xds_status_access status_access;
@@ -61,6 +63,7 @@ struct serving_options {
 bool serving_open(const struct serving_options *options, struct serving **out, struct error *err);
 size_t serving_index(const struct serving *s);
 int serving_port(const struct serving *s);
+int serving_tls_port(const struct serving *s);
 
 /* The views of those scopes that this loop has streams of are handed out. */
 void serving_publish(struct serving *s, struct publication *p);
@@ -72,6 +75,8 @@ void serving_decide(struct serving *s, uint64_t ticket, enum gate_verdict verdic
 
 void serving_ask(struct serving *s, enum serving_question question);
 void serving_set_serving(struct serving *s, bool is_serving); /* for grpc.health */
+void serving_set_tls(
+    struct serving *s, struct tls_context *context); /* for who comes from now on */
 void serving_set_log_level(struct serving *s, enum log_level level);
 
 /* on_drained follows. */

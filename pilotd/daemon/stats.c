@@ -126,10 +126,38 @@ static const struct metric_desc rows[] = {
     GAUGE("process_start_time_seconds", start_time_seconds, "When it started, in Unix time."),
 };
 
+/* Where there is a TLS port; else a certificate would seem to have run out. */
+static const struct metric_desc tls_rows[] = {
+    GAUGE("pilotd_tls_handshakes", xds.tls.handshakes, "TLS handshakes under way."),
+    COUNTER("pilotd_tls_handshakes_total", xds.tls.opened, "TLS handshakes that came to an end."),
+#define TLS_FAILURE(id, name)                                                                      \
+    { "pilotd_tls_handshake_failures_total",                                                       \
+        "counter",                                                                                 \
+        "Handshakes that failed, by reason.",                                                      \
+        "{reason=\"" name "\"}",                                                                   \
+        offsetof(struct stats, xds.tls.failures[TLS_##id]) },
+#include "xds/tls_failures.def"
+#undef TLS_FAILURE
+    COUNTER("pilotd_tls_reloads_total", certificates.reloads,
+        "Times that certificates were read again."),
+    COUNTER("pilotd_tls_reload_failures_total", certificates.failures,
+        "And times that they were left as they were, since the files are wrong."),
+    GAUGE("pilotd_tls_files_refused", certificates.is_refused,
+        "1 while the files are others than what is in force, since they are wrong."),
+    GAUGE("pilotd_tls_certificate_ends_in_seconds", certificates.certificate_ends_in_s,
+        "Until the own certificate, or one that signed it, runs out."),
+    GAUGE("pilotd_tls_authorities_end_in_seconds", certificates.authorities_end_in_s,
+        "Until the first of the authorities for proxies does; 0: there are none."),
+    GAUGE("pilotd_tls_revocations_end_in_seconds", certificates.revocations_end_in_s,
+        "Until the first list of revoked certificates does; 0: there is none."),
+};
+
 void stats_render(const struct stats *stats, struct buf *out)
 {
     buf_text(out,
         "# HELP pilot_info The build.\n# TYPE pilot_info gauge\n"
         "pilot_info{version=\"" PILOTD_VERSION "\"} 1\n");
     metrics_render(out, rows, ARRAY_COUNT(rows), stats);
+    if (stats->certificates.is_used)
+        metrics_render(out, tls_rows, ARRAY_COUNT(tls_rows), stats);
 }

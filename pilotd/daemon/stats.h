@@ -5,6 +5,7 @@
 #ifndef DAEMON_STATS_H
 #define DAEMON_STATS_H
 
+#include "daemon/certificates.h"
 #include "daemon/gate.h"
 #include "daemon/keeper.h"
 #include "keyspace/keyspace.h"
@@ -15,6 +16,7 @@ struct stats {
     struct xds_stats xds;
     struct store_stats store;
     struct keyspace_stats keyspace;
+    struct certificates_stats certificates;
     struct gate_stats gate;
     struct keeper_stats keeper;
     struct translate_stats translate;

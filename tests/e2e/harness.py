@@ -242,9 +242,11 @@ class World:
 class Delta:
     """A Delta ADS stream that takes everything and accepts it, or says nothing of it."""
 
-    def __init__(self, address, node=NODE, metadata=None, answers=True):
+    def __init__(self, address, node=NODE, metadata=None, answers=True, credentials=None):
         self.answers = answers
-        self.channel = grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)])
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        self.channel = grpc.secure_channel(address, credentials, options) if credentials else \
+            grpc.insecure_channel(address, options)
         self.out = queue.Queue()
         self.resources = {kind: {} for kind in TYPES}  # name -> (version, bytes)
         self.responses, self.error = 0, None

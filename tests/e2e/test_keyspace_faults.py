@@ -185,7 +185,7 @@ def test_files_are_a_store_too(tmp_path):
     (["--stroe", "x"], 2, "--stroe"),
     (["--threads", "many"], 2, "threads"),
     (["--store", "redis://x"], 2, "etcd://"),
-    (["--xds-tls", "127.0.0.1:15012"], 2, "not supported yet"),
+    (["--xds-tls", "127.0.0.1:15012"], 2, "needs --xds-tls-cert"),
 ])
 def test_wrong_flags_exit_2_and_say_what_is_meant(arguments, status_wanted, says):
     done = subprocess.run([PILOTD, *arguments], text=True, timeout=20,

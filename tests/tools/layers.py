@@ -27,7 +27,7 @@ DOORS = {
     r"yaml\.h": {"base/yaml.c", "base/yaml_write.c"},
     r"curl/": {"replication/http.c", "pilotd/ctl/admin.c"},
     r"nghttp2/": {"xds/h2_parts.h"},
-    r"openssl/": {"base/hash.c", "xds/tls.c"},
+    r"openssl/": {"base/hash.c", "xds/tls_parts.h"},
     r"xxhash\.h": {"base/hash.c"},
     r"re2/": {"pilotd/model/re2.cc"},
 }

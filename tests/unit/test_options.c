@@ -33,6 +33,10 @@ static int setup(void **state)
         "CONFIG",
         "DEV",
         "XDS_TLS",
+        "XDS_TLS_CERT",
+        "XDS_TLS_KEY",
+        "XDS_TLS_CA",
+        "XDS_TLS_CRL",
         "DATA_DIR",
         "MAX_STREAM_AGE",
         "MAX_JOINING" };
@@ -215,15 +219,26 @@ static void test_the_error_says_where_the_setting_stands(void **state)
     assert_refused(w, "", "PILOTD_THREADS: must be");
 }
 
-static void test_what_is_not_there_yet_is_refused_by_name(void **state)
+static void test_files_of_tls_go_with_its_port_and_with_one_another(void **state)
 {
     struct world *w = *state;
+    static const char *const port = "--xds-tls 0.0.0.0:15012 --xds-tls-cert c";
 
-    assert_refused(w, "--xds-tls 0.0.0.0:15012", "not supported yet");
-    write_config(w, "xds-tls: 0.0.0.0:15012\n");
-    assert_refused(w, "--config CONFIG", "not supported yet");
-    setenv("PILOTD_XDS_TLS", "0.0.0.0:15012", 1);
-    assert_refused(w, "", "PILOTD_XDS_TLS");
+    assert_refused(w, "--xds-tls-key k", "are for --xds-tls ADDR:PORT");
+    assert_refused(w, "--xds-tls-ca k", "are for --xds-tls ADDR:PORT");
+    assert_refused(w, port, "needs --xds-tls-cert and --xds-tls-key");
+    assert_refused(w,
+        "--xds-tls 0.0.0.0:15012 --xds-tls-cert c --xds-tls-key k --xds-tls-crl l",
+        "is for the certificates of --xds-tls-ca");
+    assert_refused(w, "--xds-tls anywhere", "must be ADDRESS:PORT");
+    write_config(w, "xds-tls: 0.0.0.0:15012\nxds-tls-cert: c\n");
+    setenv("PILOTD_XDS_TLS_KEY", "k", 1);
+    assert_true(parse(w, "--config CONFIG --xds-tls-ca a --xds-tls-crl l"));
+    assert_string_equal(w->o.xds_tls, "0.0.0.0:15012");
+    assert_string_equal(w->o.xds_tls_cert, "c");
+    assert_string_equal(w->o.xds_tls_key, "k");
+    assert_string_equal(w->o.xds_tls_ca, "a");
+    assert_string_equal(w->o.xds_tls_crl, "l");
 }
 
 static void test_dev_has_a_store_of_its_own(void **state)
@@ -285,7 +300,7 @@ int main(void)
         TEST(test_a_wrong_flag_is_told_with_the_right_one),
         TEST(test_a_wrong_value_is_told_with_what_it_must_be),
         TEST(test_the_error_says_where_the_setting_stands),
-        TEST(test_what_is_not_there_yet_is_refused_by_name),
+        TEST(test_files_of_tls_go_with_its_port_and_with_one_another),
         TEST(test_dev_has_a_store_of_its_own),
         TEST(test_a_reload_changes_what_can_change_and_tells_the_rest),
         TEST(test_a_faulty_reload_changes_nothing),
