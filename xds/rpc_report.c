@@ -32,6 +32,18 @@ static cJSON *type_json(const struct rpc *rpc, enum xds_type type)
     return json;
 }
 
+/* By its hash, which names its content; null before the first. */
+static void add_view(cJSON *json, const struct xds_view *view)
+{
+    char text[HASH128_TEXT_BYTES];
+    if (!view) {
+        cJSON_AddNullToObject(json, "view");
+        return;
+    }
+    hash128_text(&view->hash, text);
+    cJSON_AddStringToObject(json, "view", text);
+}
+
 static cJSON *proxy_json(const struct rpc *rpc)
 {
     cJSON *json = cJSON_CreateObject(), *types = cJSON_CreateObject();
@@ -40,6 +52,7 @@ static cJSON *proxy_json(const struct rpc *rpc)
     cJSON_AddStringToObject(json, "address", peer);
     cJSON_AddStringToObject(json, "variant", rpc->method == DISCOVERY_SOTW ? "sotw" : "delta");
     cJSON_AddStringToObject(json, "userAgent", rpc->node->user_agent);
+    add_view(json, xds_stream_wanted(rpc->xds));
     cJSON_AddNumberToObject(
         json, "connectedSeconds", (double)((uv_now(rpc->shared->loop) - rpc->opened_ms) / 1000));
     for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++)

@@ -82,6 +82,9 @@ void xds_stream_request(
 /* The newest view (retained here). */
 void xds_stream_view(struct xds_stream *stream, struct xds_view *view, struct xds_out *out);
 
+/* The newest view: what the proxy should have. Borrowed; NULL before the first. */
+const struct xds_view *xds_stream_wanted(const struct xds_stream *stream);
+
 /* New clusters were taken, and the listeners and routes that use them wait until the proxy has
  * asked for their endpoints. A proxy that never asks would wait for ever: who drives the stream
  * gives it XDS_AWAIT_NAMES_MS and then stops the waiting. */

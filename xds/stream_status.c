@@ -189,3 +189,8 @@ void xds_stream_status(
         status->refused += (e & KNOWN_REFUSED) != 0;
     }
 }
+
+const struct xds_view *xds_stream_wanted(const struct xds_stream *stream)
+{
+    return stream->view;
+}

@@ -127,6 +127,9 @@ static void offer_named(struct completion *c, enum word word)
         offer_codes(c);
         offer_kinds(c);
         break;
+    case WORD_CONFIG:
+        offer_words(c, "cluster endpoint listener route all");
+        break;
     case WORD_SHELL:
         offer_words(c, "bash zsh fish");
         break;

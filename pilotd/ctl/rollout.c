@@ -19,7 +19,7 @@ const struct flag flag_timeout = {
 
 enum { LOOK_EVERY_MS = 100, TOLD_MAX = 20 };
 
-static const char *const types[] = { "CDS", "EDS", "LDS", "RDS" };
+static const char *const types[] = { "CDS", "EDS", "LDS", "RDS", "VHDS" };
 
 static const cJSON *type_of(const cJSON *proxy, size_t type)
 {
@@ -83,7 +83,7 @@ static void look_at_proxy(struct look *l, const char *server, const cJSON *proxy
     l->proxies++;
     for (size_t type = 0; type < ARRAY_COUNT(types); type++) {
         const cJSON *told = type_of(proxy, type);
-        bool is_subscribed = strcmp(report_text(told, "state"), "not sent") != 0;
+        bool is_subscribed = told && strcmp(report_text(told, "state"), "not sent") != 0;
         if (is_served && has_refused(l, server, proxy, type)) {
             list_push(l->a,
                 &l->refused,
@@ -203,7 +203,7 @@ static int64_t revision_of(const cJSON *proxy, int64_t served)
     for (size_t type = 0; type < ARRAY_COUNT(types); type++) {
         const cJSON *told = type_of(proxy, type);
         const char *state = report_text(told, "state");
-        if (strcmp(state, "synced") == 0 || strcmp(state, "not sent") == 0)
+        if (!told || strcmp(state, "synced") == 0 || strcmp(state, "not sent") == 0)
             continue;
         if (report_number(told, "ackedRevision") < least)
             least = report_number(told, "ackedRevision");

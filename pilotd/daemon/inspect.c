@@ -101,10 +101,126 @@ static void page_endpoints(struct control *c, const char *query, struct http_exc
     http_respond(x, 200, json_type, &body);
 }
 
+/* ---- /debug/config ---- */
+
+struct config_question {
+    struct roll_call_waiter waiter;
+    uv_work_t work;
+    struct control *control;
+    struct http_exchange *exchange;
+    struct arena *arena;
+    const char *id, *type; /* type NULL: all */
+    cJSON *answer;         /* what the census says of the proxy, and then its resources */
+    struct xds_view *view;
+};
+
+static void end_config(struct config_question *q, int status, const char *why)
+{
+    struct buf body = { 0 };
+    if (why)
+        buf_printf(&body, "%s: %s\n", q->id, why);
+    else
+        json_out(&body, q->answer);
+    if (why)
+        cJSON_Delete(q->answer);
+    http_respond(q->exchange, status, why ? "text/plain; charset=utf-8" : json_type, &body);
+    xds_view_release(q->view);
+    arena_free(q->arena);
+    free(q);
+}
+
+/* On a thread of the pool: it can be megabytes. */
+static void render_config(uv_work_t *work)
+{
+    struct config_question *q = container_of(work, struct config_question, work);
+    cJSON *resources = cJSON_AddObjectToObject(q->answer, "resources");
+    for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++)
+        if (!q->type || strcmp(q->type, xds_type_short(type)) == 0)
+            cJSON_AddItemToObject(resources, xds_type_short(type), render_json(q->view, type));
+}
+
+static void on_rendered(uv_work_t *work, int status)
+{
+    (void)status; /* nobody cancels it */
+    end_config(container_of(work, struct config_question, work), 200, NULL);
+}
+
+static cJSON *find_proxy(const struct roll_call_result *result, const char *id)
+{
+    for (size_t i = 0; i < result->count; i++) {
+        const struct buf *report = &result->reports[i];
+        cJSON *list = report->size && strstr(report->data, id) ? cJSON_Parse(report->data) : NULL;
+        cJSON *proxy;
+        cJSON_ArrayForEach (proxy, list)
+            if (strcmp(json_text(proxy, "id"), id) == 0)
+                break;
+        if (proxy)
+            cJSON_DetachItemViaPointer(list, proxy);
+        cJSON_Delete(list);
+        if (proxy)
+            return proxy;
+    }
+    return NULL;
+}
+
+struct view_search {
+    const char *hash;
+    struct xds_view *found; /* retained */
+};
+
+static void match_view(const char *key, void *value, void *context)
+{
+    const struct wanted_scope *wanted = value;
+    struct view_search *search = context;
+    char text[HASH128_TEXT_BYTES];
+    (void)key;
+    if (!wanted->view || search->found)
+        return;
+    hash128_text(&wanted->view->hash, text);
+    if (strcmp(text, search->hash) == 0)
+        search->found = xds_view_retain(wanted->view);
+}
+
+/* Views are found by their hash: equal ones are one to us. */
+static void on_census(struct roll_call_waiter *waiter, const struct roll_call_result *result)
+{
+    struct config_question *q = container_of(waiter, struct config_question, waiter);
+    q->answer = find_proxy(result, q->id);
+    const char *hash = q->answer ? json_text(q->answer, "view") : NULL;
+    struct view_search search = { .hash = hash ? hash : "" };
+    map_each (&q->control->scopes.by_key, match_view, &search)
+        ;
+    q->view = search.found;
+    if (!q->answer)
+        end_config(q, 404, "is not connected here");
+    else if (!q->view)
+        end_config(q, 503, "it is being sent another configuration; ask again");
+    else
+        INVARIANT(uv_queue_work(&q->control->loop, &q->work, render_config, on_rendered) == 0);
+}
+
+static void page_config(struct control *c, const char *query, struct http_exchange *x)
+{
+    struct config_question *q = xcalloc(1, sizeof *q);
+    q->arena = arena_new();
+    q->control = c;
+    q->exchange = x;
+    q->id = parameter(q->arena, query, "proxy");
+    q->type = parameter(q->arena, query, "type");
+    q->waiter.on_done = on_census;
+    if (q->id && *q->id) {
+        roll_call_ask(&c->census, &q->waiter);
+        return;
+    }
+    q->id = "/debug/config";
+    end_config(q, 400, "?proxy=NODE-ID is needed");
+}
+
 /* ---- the pages ---- */
 
 const struct inspect_page inspect_pages[] = {
     { "/debug/endpoints", "?host=HOST: the instances of a service, or of all" },
+    { "/debug/config", "?proxy=NODE-ID&type=CDS: what a connected proxy should have" },
 };
 const size_t inspect_page_count = ARRAY_COUNT(inspect_pages);
 
@@ -112,7 +228,7 @@ bool inspect_respond(
     struct control *c, const struct http1_request *request, struct http_exchange *x)
 {
     static void (*const pages[])(
-        struct control *, const char *, struct http_exchange *) = { page_endpoints };
+        struct control *, const char *, struct http_exchange *) = { page_endpoints, page_config };
     for (size_t i = 0; i < inspect_page_count; i++)
         if (strcmp(request->path, inspect_pages[i].path) == 0) {
             pages[i](c, request->query, x);

@@ -4,6 +4,9 @@
  * /debug/endpoints?host=HOST: [{"host", "namespace", "address", "ports": {"http": 8080}, "labels",
  *   "locality", "network", "serviceAccount", "weight", "health", "key": where it is registered}],
  *   of one host or of all.
+ * /debug/config?proxy=NODE-ID&type=CDS: what a connected proxy should have: {"id", "view": its
+ * hash, "types": how much of it the proxy has taken, as in /debug/proxies, "resources": {"CDS":
+ *   [messages as proto JSON], …}}, of one type or of all. 404 when it is not connected here.
  */
 #ifndef DAEMON_INSPECT_H
 #define DAEMON_INSPECT_H

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from harness import PILOTCTL, World, get, wait_until
+from harness import PILOTCTL, World, cluster_name, get, wait_until
 
 GOOD, FINDINGS, USAGE, UNREACHABLE, REFUSED = range(5)
 
@@ -120,3 +120,43 @@ def test_what_is_deregistered_is_gone_at_once_and_not_held(world, ctl, replica):
     assert status == GOOD and len(out.splitlines()) == 4
     until_endpoints(ctl, [])
     assert replica.status()["heldCount"] == 0
+
+
+# ---- what a proxy was sent ----
+
+NODE = "sidecar~10.0.0.9~web-1.shop~shop.svc.cluster.local"
+
+
+def test_proxy_config_shows_what_the_proxy_has_from_whichever_replica_it_is_at(world, replica, ctl):
+    other = world.replica()
+    revision = world.put_service()
+    for one in (replica, other):
+        world.wait_served(one, revision)
+    wait_until(lambda: len(json.loads(ctl("replicas", "-o", "json")[1])) == 2, "they know of each other")
+    client = world.connect(other, NODE)
+    client.wait_for("CDS", cluster_name("web"))
+    client.wait_for("LDS", "virtualOutbound")
+    wait_until(lambda: all(t["settled"] or t["state"] == "not sent" for p in other.json("/debug/proxies")
+                           for t in p["types"].values()), "nothing is on its way")
+
+    status, out, err = ctl("proxy-config", "cluster", "web-1", "-o", "json")
+
+    assert status == GOOD, err
+    assert {c["name"] for c in json.loads(out)} == set(client.resources["CDS"])
+    rows = [line.split()[:3] for line in ctl("pc", "listener", NODE)[1].splitlines()[1:]]
+    assert ["LDS", "virtualOutbound", "synced"] in rows
+    assert {row[1] for row in rows} == set(client.resources["LDS"])
+    whole = json.loads(ctl("pc", "all", "web-1", "-o", "json")[1])
+    assert whole["id"] == NODE and set(whole["resources"]) >= {"CDS", "EDS", "LDS", "RDS"}
+    assert whole["view"] == other.json("/debug/proxies")[0]["view"]
+    assert get(replica.admin, f"/debug/config?proxy={NODE}")[0] == 404
+    assert get(replica.admin, "/debug/config")[0] == 400
+    assert set(json.loads(get(other.admin, f"/debug/config?proxy={NODE}&type=EDS")[1])["resources"]) == {"EDS"}
+    assert NODE in ctl("proxies")[1] and other.admin in ctl("ps", "web-1")[1]
+
+    status, _, err = ctl("pc", "cluster", "nobody")
+    assert status == FINDINGS and "no such proxy is connected" in err
+    world.connect(other, NODE.replace("web-1", "web-2")).wait_for("CDS", cluster_name("web"))
+    status, _, err = ctl("pc", "cluster", "web-")
+    assert status == USAGE and "2 proxies are meant" in err
+    assert ctl("pc", "cluster")[0] == USAGE and ctl("pc", "clutser", "web-1")[0] == USAGE

@@ -1,0 +1,178 @@
+/* pilotctl proxy-config: what a connected proxy was sent, from the replica that has it. */
+#include "ctl/admin.h"
+#include "ctl/report.h"
+
+#include <string.h>
+
+const struct flag *const proxy_config_flags[] = { &flag_server, READ_FLAGS, NULL };
+
+/* Words for types, istioctl's among them. */
+static const struct {
+    const char *word, *type; /* NULL: all */
+} words[] = {
+    { "cluster", "CDS" },
+    { "clusters", "CDS" },
+    { "endpoint", "EDS" },
+    { "endpoints", "EDS" },
+    { "listener", "LDS" },
+    { "listeners", "LDS" },
+    { "route", "RDS" },
+    { "routes", "RDS" },
+    { "all", NULL },
+};
+static const char *const shorts[] = { "CDS", "EDS", "LDS", "RDS", "VHDS" };
+
+static const struct column columns[] = {
+    { "TYPE" },
+    { "NAME" },
+    { "STATE" },
+    { "ABOUT" },
+};
+
+/* ---- which proxy ---- */
+
+struct place {
+    const char *server, *id;
+    size_t found;
+};
+
+/* The whole id, or a part that only one has. */
+static struct place find_proxy(struct ctl *ctl, const char *word, struct error *err)
+{
+    struct place place = { 0 };
+    string_list servers = admin_servers(ctl);
+    for (list_each (const char *const, server, &servers)) {
+        cJSON *proxies = admin_get(*server, "/debug/proxies", err), *proxy;
+        cJSON_ArrayForEach (proxy, proxies) {
+            const char *id = report_text(proxy, "id");
+            bool is_it = strcmp(id, word) == 0;
+            if (!is_it && !strstr(id, word))
+                continue;
+            place.server = *server;
+            place.id = arena_strdup(ctl->a, id);
+            place.found = is_it ? 1 : place.found + 1;
+            if (is_it)
+                break;
+        }
+        bool is_exact = proxy != NULL;
+        cJSON_Delete(proxies);
+        if (is_exact)
+            break;
+    }
+    return place;
+}
+
+/* ---- the rows ---- */
+
+static const char *address_text(struct arena *a, const cJSON *address)
+{
+    const cJSON *socket = report_member(address, "socketAddress");
+    const char *path = report_text(report_member(address, "pipe"), "path");
+    if (!socket)
+        return path;
+    return arena_printf(
+        a, "%s:%lld", report_text(socket, "address"), report_number(socket, "portValue"));
+}
+
+static const char *endpoints_text(struct arena *a, const cJSON *assignment)
+{
+    const char *text = "";
+    const cJSON *locality, *one;
+    cJSON_ArrayForEach (locality, report_member(assignment, "endpoints"))
+        cJSON_ArrayForEach (one, report_member(locality, "lbEndpoints"))
+            text = arena_printf(a,
+                "%s%s%s",
+                text,
+                *text ? "," : "",
+                address_text(a, report_member(report_member(one, "endpoint"), "address")));
+    return text;
+}
+
+/* What tells one from the other at a glance. */
+static const char *about(struct arena *a, const char *type, const cJSON *resource)
+{
+    if (strcmp(type, "CDS") == 0)
+        return report_cell(a, resource, "type");
+    if (strcmp(type, "EDS") == 0)
+        return endpoints_text(a, resource);
+    if (strcmp(type, "LDS") == 0)
+        return address_text(a, report_member(resource, "address"));
+    return arena_printf(
+        a, "%d virtual hosts", cJSON_GetArraySize(report_member(resource, "virtualHosts")));
+}
+
+static void add_rows(struct arena *a, const cJSON *config, const char *type, struct answer *answer)
+{
+    const cJSON *resource;
+    const char *state =
+        report_cell(a, report_member(report_member(config, "types"), type), "state");
+    cJSON_ArrayForEach (resource, report_member(report_member(config, "resources"), type)) {
+        const char *name = report_text(resource, strcmp(type, "EDS") == 0 ? "clusterName" : "name");
+        struct row row = {
+            .name = arena_printf(a, "%s/%s", type, name),
+            .json = output_text(a, cJSON_Duplicate(resource, true)),
+            .tone = strcmp(state, "synced") == 0 ? TONE_PLAIN : TONE_DOUBT,
+            .cells = CELLS(a, type, arena_strdup(a, name), state, about(a, type, resource)),
+        };
+        list_push(a, &answer->rows, row);
+    }
+}
+
+/* Its node id as a parameter of a URL. */
+static const char *escaped(struct arena *a, const char *text)
+{
+    const char *out = "";
+    for (; *text; text++)
+        out = strchr("%&=#?+ ", *text)
+                  ? arena_printf(a, "%s%%%02X", out, (unsigned)(unsigned char)*text)
+                  : arena_printf(a, "%s%c", out, *text);
+    return out;
+}
+
+static int show(struct ctl *ctl, const struct place *place, const char *type, struct answer *answer)
+{
+    struct error err;
+    const char *path = arena_printf(ctl->a,
+        "/debug/config?proxy=%s%s%s",
+        escaped(ctl->a, place->id),
+        type ? "&type=" : "",
+        type ? type : "");
+    cJSON *config = admin_get(place->server, path, &err);
+    if (!config)
+        return ctl_fail_error(&err);
+    answer->columns = columns;
+    answer->column_count = ARRAY_COUNT(columns);
+    for (size_t i = 0; i < ARRAY_COUNT(shorts); i++)
+        add_rows(ctl->a, config, shorts[i], answer);
+    if (type)
+        cJSON_Delete(config);
+    else
+        answer->json = output_text(ctl->a, config);
+    return EXIT_GOOD;
+}
+
+static int ask(struct ctl *ctl, struct answer *answer)
+{
+    struct error err = { ERROR_USAGE, "--server is empty" };
+    size_t kind = 0;
+    while (kind < ARRAY_COUNT(words) && ctl->args.count == 2 &&
+           strcmp(words[kind].word, ctl->args.items[0]) != 0)
+        kind++;
+    if (ctl->args.count != 2 || kind == ARRAY_COUNT(words))
+        return ctl_fail(
+            EXIT_USAGE, "proxy-config: cluster, endpoint, listener, route or all, and a PROXY");
+    err.code = ERROR_NONE;
+    struct place place = find_proxy(ctl, ctl->args.items[1], &err);
+    if (place.found == 1)
+        return show(ctl, &place, words[kind].type, answer);
+    if (place.found > 1)
+        return ctl_fail(EXIT_USAGE, "%s: %zu proxies are meant", ctl->args.items[1], place.found);
+    if (err.code)
+        return ctl_fail_error(&err);
+    return ctl_fail(EXIT_FINDINGS, "%s: no such proxy is connected", ctl->args.items[1]);
+}
+
+int verb_proxy_config(struct ctl *ctl)
+{
+    return output_run(ctl, ask);
+}
