@@ -4,6 +4,7 @@
 
 #include <curl/curl.h>
 #include <string.h>
+#include <strings.h>
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *into)
 {
@@ -14,10 +15,9 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *into)
     return size * count;
 }
 
-static bool fetch(const char *url, struct buf *body, struct error *err)
+static CURL *prepare(const char *url, struct buf *body)
 {
     CURL *curl = curl_easy_init();
-    long status = 0;
     INVARIANT(curl);
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http");
@@ -26,12 +26,53 @@ static bool fetch(const char *url, struct buf *body, struct error *err)
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
+    return curl;
+}
+
+static bool fetch(const char *url, struct buf *body, struct error *err)
+{
+    CURL *curl = prepare(url, body);
+    long status = 0;
     CURLcode code = curl_easy_perform(curl);
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_cleanup(curl);
     if (code != CURLE_OK)
         return error_set(err, ERROR_UNREACHABLE, "%s: %s", url, curl_easy_strerror(code));
     return status == 200 || error_set(err, ERROR_REFUSED, "%s: status %ld", url, status);
+}
+
+static size_t on_head(char *bytes, size_t size, size_t count, void *into)
+{
+    static const char date[] = "date:";
+    time_t *found = into;
+    if (size * count > sizeof date && strncasecmp(bytes, date, sizeof date - 1) == 0) {
+        char line[64];
+        snprintf(line,
+            sizeof line,
+            "%.*s",
+            (int)(size * count - (sizeof date - 1)),
+            bytes + sizeof date - 1);
+        *found = curl_getdate(line, NULL);
+    }
+    return size * count;
+}
+
+bool admin_probe(
+    const char *address, const char *path, struct admin_probe *probe, struct error *err)
+{
+    struct arena *a = arena_new();
+    struct buf body = { 0 };
+    CURL *curl = prepare(arena_printf(a, "http://%s%s", address, path), &body);
+    *probe = (struct admin_probe){ 0 };
+    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_head);
+    curl_easy_setopt(curl, CURLOPT_HEADERDATA, &probe->date);
+    CURLcode code = curl_easy_perform(curl);
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &probe->status);
+    curl_easy_cleanup(curl);
+    buf_fini(&body);
+    arena_free(a);
+    return code == CURLE_OK ||
+           error_set(err, ERROR_UNREACHABLE, "%s: %s", address, curl_easy_strerror(code));
 }
 
 cJSON *admin_get(const char *address, const char *path, struct error *err)

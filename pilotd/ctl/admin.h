@@ -8,10 +8,20 @@
 #include "base/json.h"
 #include "ctl/ctl.h"
 
+#include <time.h>
+
 enum { ADMIN_TIMEOUT_MS = 5000, ADMIN_ANSWER_LIMIT_BYTES = 256 * 1024 * 1024 };
 
 /* The JSON of http://ADDRESS/PATH; the caller's. ERROR_UNREACHABLE when nobody answers there. */
 cJSON *admin_get(const char *address, const char *path, struct error *err);
+
+/* Any answer, whatever it says: its status, and the server's clock (0: not told). */
+struct admin_probe {
+    long status;
+    time_t date;
+};
+bool admin_probe(
+    const char *address, const char *path, struct admin_probe *probe, struct error *err);
 
 /* Those of --server, and those that the first of them that answers knows of. */
 string_list admin_servers(struct ctl *ctl);

@@ -1,5 +1,6 @@
 """What pilotctl tells of a running mesh: services, instances, replicas; and what it does to instances."""
 
+import glob
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ import pytest
 from harness import PILOTCTL, World, cluster_name, get, wait_until
 
 GOOD, FINDINGS, USAGE, UNREACHABLE, REFUSED = range(5)
+FAKETIME = next(iter(glob.glob("/usr/lib/*/faketime/libfaketime.so.1")), "")
 
 
 @pytest.fixture(name="world")
@@ -160,3 +162,36 @@ def test_proxy_config_shows_what_the_proxy_has_from_whichever_replica_it_is_at(w
     status, _, err = ctl("pc", "cluster", "web-")
     assert status == USAGE and "2 proxies are meant" in err
     assert ctl("pc", "cluster")[0] == USAGE and ctl("pc", "clutser", "web-1")[0] == USAGE
+
+
+# ---- doctor ----
+
+def verdicts(ctl, *flags):
+    status, out, _ = ctl("doctor", "-o", "json", *flags)
+    return status, {row["CHECK"]: (row["VERDICT"], row["DETAIL"]) for row in json.loads(out)}
+
+
+def test_doctor_finds_all_well_and_says_what_is_not(world, replica, ctl):
+    world.put_service()
+    status, found = verdicts(ctl)
+    assert status == GOOD, found
+    assert found["store"][0] == "good" and found[f"ready {replica.admin}"][0] == "good"
+    assert found[f"follows {replica.admin}"][0] == "good" and found["agreement"][0] == "good"
+    assert any(check.startswith("etcd ") for check in found)
+
+    world.put("config/virtualservices/shop/broken", "{")
+    wait_until(lambda: verdicts(ctl)[1]["rejected"][0] == "bad", "the reject is found")
+    assert verdicts(ctl)[0] == FINDINGS
+    status, found = verdicts(ctl, "--store", "etcd://127.0.0.1:1/pilot")
+    assert status == FINDINGS and found["store"][0] == "bad"
+    status, found = verdicts(ctl, "--server", "127.0.0.1:1")
+    assert status == FINDINGS and found["ready 127.0.0.1:1"][0] == "bad"
+
+
+def test_doctor_finds_a_clock_that_is_off(world, ctl):
+    other = world.pilotd(env={"LD_PRELOAD": FAKETIME, "FAKETIME": "-1h", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+                              "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"})
+    other.wait_ready()
+    _, found = verdicts(ctl, "--server", other.admin)
+    verdict, detail = found[f"clock {other.admin}"]
+    assert verdict == "look" and "behind this machine's" in detail
