@@ -5,6 +5,9 @@
 #include "mesh/scope.h"
 #include "model/format.h"
 
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libgen.h>
 #include <string.h>
 
 static const struct flag flag_xds = {
@@ -65,7 +68,38 @@ static const struct flag flag_sds = {
     .fallback = "./var/run/secrets/workload-spiffe-uds/socket",
     .help = "where an agent serves the identity's certificate (SDS)",
 };
+static const struct flag flag_tls_ca = {
+    .name = "--tls-ca",
+    .value_name = "FILE",
+    .help = "xDS is served with TLS, by whoever has a certificate that these authorities signed",
+};
+static const struct flag flag_tls_cert = {
+    .name = "--tls-cert",
+    .value_name = "FILE",
+    .help = "the certificate that the proxy shows there",
+};
+static const struct flag flag_tls_key = {
+    .name = "--tls-key",
+    .value_name = "FILE",
+    .help = "its private key",
+};
+static const struct flag flag_tls_name = {
+    .name = "--tls-name",
+    .value_name = "NAME",
+    .help = "whose certificate it must be: a DNS name, an IP or a URI (default: the host of --xds)",
+};
+static const struct flag flag_tls_secrets = {
+    .name = "--tls-secrets",
+    .value_name = "DIR",
+    .help = "writes there what lets Envoy follow files that are renewed (by renaming); else it "
+            "reads them once",
+};
 const struct flag *const bootstrap_flags[] = { &flag_xds,
+    &flag_tls_ca,
+    &flag_tls_cert,
+    &flag_tls_key,
+    &flag_tls_name,
+    &flag_tls_secrets,
     &flag_admin_port,
     &flag_admin_address,
     &flag_label,
@@ -153,6 +187,172 @@ static cJSON *grpc_cluster(const char *name, const char *type, cJSON *endpoints)
     return cluster;
 }
 
+/* ---- TLS towards pilotd ---- */
+
+static cJSON *typed(const char *type, cJSON *json)
+{
+    return with(json, "@type", text(type));
+}
+
+static cJSON *file(const char *path)
+{
+    return object("filename", text(path));
+}
+
+static const char *name_of_server(const struct ctl *ctl)
+{
+    const char *given = ctl_value(ctl, &flag_tls_name), *xds = ctl_value(ctl, &flag_xds);
+    if (given)
+        return given;
+    const char *first = arena_strndup(ctl->a, xds, strcspn(xds, ","));
+    const char *colon = strrchr(first, ':');
+    size_t size = colon ? (size_t)(colon - first) : 0;
+    bool has_brackets = first[0] == '[';
+    return arena_strndup(ctl->a, first + has_brackets, size - 2 * has_brackets);
+}
+
+static bool is_ip(const char *name)
+{
+    struct in6_addr ignored;
+    return inet_pton(AF_INET, name, &ignored) == 1 || inet_pton(AF_INET6, name, &ignored) == 1;
+}
+
+static cJSON *authorities(const struct ctl *ctl)
+{
+    return object("trusted_ca", file(ctl_value(ctl, &flag_tls_ca)));
+}
+
+static cJSON *whose_certificate(const char *name)
+{
+    const char *type = is_ip(name) ? "IP_ADDRESS" : strstr(name, "://") ? "URI" : "DNS";
+    cJSON *matchers = cJSON_CreateArray();
+    cJSON *matcher = with(object("san_type", text(type)), "matcher", object("exact", text(name)));
+    cJSON_AddItemToArray(matchers, matcher);
+    return matchers;
+}
+
+static cJSON *certificate(const struct ctl *ctl)
+{
+    return with(object("certificate_chain", file(ctl_value(ctl, &flag_tls_cert))),
+        "private_key",
+        file(ctl_value(ctl, &flag_tls_key)));
+}
+
+static cJSON *list_of_one(cJSON *item)
+{
+    cJSON *list = cJSON_CreateArray();
+    cJSON_AddItemToArray(list, item);
+    return list;
+}
+
+static cJSON *common_with_files(const struct ctl *ctl, const char *name)
+{
+    cJSON *common = object("validation_context",
+        with(authorities(ctl), "match_typed_subject_alt_names", whose_certificate(name)));
+    if (ctl_value(ctl, &flag_tls_cert))
+        with(common, "tls_certificates", list_of_one(certificate(ctl)));
+    return common;
+}
+
+/* ---- and where its files are followed ---- */
+
+/* Envoy looks at the files again when something in their folder was renamed. */
+static cJSON *watched(struct arena *a, cJSON *secret, const char *path)
+{
+    return with(secret, "watched_directory", object("path", text(dirname(arena_strdup(a, path)))));
+}
+
+static bool write_secret(const char *path, const char *name, const char *kind, cJSON *secret)
+{
+    cJSON *json = typed("type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret",
+        with(object("name", text(name)), kind, secret));
+    cJSON *document = object("resources", list_of_one(json));
+    char *printed = cJSON_Print(document);
+    FILE *out = fopen(path, "we");
+    bool is_written = out && fputs(printed, out) >= 0;
+    is_written = out && fclose(out) == 0 && is_written;
+    if (!is_written)
+        ctl_fail(EXIT_USAGE, "--tls-secrets: %s: %s", path, strerror(errno));
+    free(printed);
+    cJSON_Delete(document);
+    return is_written;
+}
+
+static cJSON *secret_in(const char *path, const char *name)
+{
+    cJSON *source = with(object("path_config_source", object("path", text(path))),
+        "resource_api_version",
+        text("V3"));
+    return with(object("name", text(name)), "sds_config", source);
+}
+
+static cJSON *common_with_secrets(const struct ctl *ctl, const char *name, const char *dir)
+{
+    const char *ca = ctl_value(ctl, &flag_tls_ca), *cert = ctl_value(ctl, &flag_tls_cert);
+    const char *trusted = arena_printf(ctl->a, "%s/xds-authorities.json", dir);
+    const char *own = arena_printf(ctl->a, "%s/xds-certificate.json", dir);
+    bool is_written = write_secret(
+        trusted, "xds-authorities", "validation_context", watched(ctl->a, authorities(ctl), ca));
+    if (is_written && cert)
+        is_written = write_secret(
+            own, "xds-certificate", "tls_certificate", watched(ctl->a, certificate(ctl), cert));
+    if (!is_written)
+        return NULL;
+    cJSON *both = object("default_validation_context",
+        object("match_typed_subject_alt_names", whose_certificate(name)));
+    with(both, "validation_context_sds_secret_config", secret_in(trusted, "xds-authorities"));
+    cJSON *common = object("combined_validation_context", both);
+    if (cert)
+        with(common,
+            "tls_certificate_sds_secret_configs",
+            list_of_one(secret_in(own, "xds-certificate")));
+    return common;
+}
+
+/* NULL after saying what is wrong. */
+static cJSON *transport_socket(const struct ctl *ctl)
+{
+    const char *name = name_of_server(ctl), *dir = ctl_value(ctl, &flag_tls_secrets);
+    cJSON *common = dir ? common_with_secrets(ctl, name, dir) : common_with_files(ctl, name);
+    if (!common)
+        return NULL;
+    with(common, "alpn_protocols", list_of_one(text("h2")));
+    with(common, "tls_params", object("tls_minimum_protocol_version", text("TLSv1_2")));
+    cJSON *context = object("common_tls_context", common);
+    if (!is_ip(name) && !strstr(name, "://"))
+        with(context, "sni", text(name));
+    typed("type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+        context);
+    return with(object("name", text("envoy.transport_sockets.tls")), "typed_config", context);
+}
+
+/* False after saying what is wrong. */
+static bool secure(const struct ctl *ctl, cJSON *cluster)
+{
+    if (!ctl_value(ctl, &flag_tls_ca))
+        return true;
+    cJSON *socket = transport_socket(ctl);
+    if (socket)
+        with(cluster, "transport_socket", socket);
+    return socket;
+}
+
+static bool check_tls(const struct ctl *ctl)
+{
+    const char *cert = ctl_value(ctl, &flag_tls_cert), *key = ctl_value(ctl, &flag_tls_key);
+    bool has_more =
+        cert || key || ctl_value(ctl, &flag_tls_name) || ctl_value(ctl, &flag_tls_secrets);
+    if (!ctl_value(ctl, &flag_tls_ca) && has_more)
+        ctl_fail(EXIT_USAGE, "--tls-cert, -key, -name and -secrets go with --tls-ca");
+    else if (!cert != !key)
+        ctl_fail(EXIT_USAGE, "--tls-cert and --tls-key go together");
+    else
+        return true;
+    return false;
+}
+
+/* ---- clusters ---- */
+
 /* The agent beside the proxy: a path is a unix socket. */
 static cJSON *sds_cluster(struct arena *a, const char *address)
 {
@@ -175,11 +375,13 @@ static cJSON *static_clusters(const struct ctl *ctl)
     cJSON *endpoints = xds_endpoints(ctl->a, ctl_value(ctl, &flag_xds));
     bool has_identity = ctl_value(ctl, &flag_service_account) != NULL;
     cJSON *agent = has_identity ? sds_cluster(ctl->a, ctl_value(ctl, &flag_sds)) : NULL;
-    if (endpoints)
-        cJSON_AddItemToArray(clusters, grpc_cluster("xds-grpc", "STRICT_DNS", endpoints));
+    cJSON *xds = endpoints ? grpc_cluster("xds-grpc", "STRICT_DNS", endpoints) : NULL;
+    bool is_secured = xds && secure(ctl, xds);
+    if (xds)
+        cJSON_AddItemToArray(clusters, xds);
     if (agent)
         cJSON_AddItemToArray(clusters, agent);
-    if (endpoints && !has_identity == !agent)
+    if (is_secured && !has_identity == !agent)
         return clusters;
     cJSON_Delete(clusters);
     return NULL;
@@ -306,6 +508,8 @@ int verb_bootstrap(struct ctl *ctl)
         return ctl_fail(EXIT_USAGE, "--variant: must be delta or sotw, not \"%s\"", variant);
     if (!is_delta && ctl_is_set(ctl, &flag_vhds))
         return ctl_fail(EXIT_USAGE, "--vhds: needs --variant delta");
+    if (!check_tls(ctl))
+        return EXIT_USAGE;
     if (!ctl_number(ctl, &flag_admin_port, 0, 65535, &admin_port))
         return EXIT_USAGE;
     cJSON *clusters = static_clusters(ctl);

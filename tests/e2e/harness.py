@@ -92,7 +92,7 @@ class Replica(Process):
 
     def start(self):
         super().start()
-        self.admin = self.xds = None
+        self.admin = self.xds = self.tls = None
         return self
 
     def log(self):
@@ -105,6 +105,7 @@ class Replica(Process):
         assert self.is_running(), self.log()
         line = [line for line in self.log().splitlines() if "pilotd starts" in line][-1]
         self.xds = re.search(r" xds=(\S+)", line).group(1)
+        self.tls = re.search(r" xds_tls=(\S+)", line).group(1)
         self.admin = re.search(r" admin=(\S+)", line).group(1)
         return self
 

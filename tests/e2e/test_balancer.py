@@ -16,14 +16,14 @@ WEB = cluster_name("web")
 
 
 class HAProxy(Process):
-    """In front of up to three replicas."""
+    """In front of up to three replicas: of their ports in plain text, or of those with TLS."""
 
-    def __init__(self, replicas, directory):
+    def __init__(self, replicas, directory, port="xds"):
         self.address = f"127.0.0.1:{free_port()}"
         env = {"PILOT_LB": self.address}
         for i in (1, 2, 3):
             replica = replicas[i - 1] if i <= len(replicas) else None
-            env[f"PILOT_{i}"] = replica.xds if replica else "127.0.0.1:1"
+            env[f"PILOT_{i}"] = getattr(replica, port) if replica else "127.0.0.1:1"
             env[f"PILOT_{i}_ADMIN"] = replica.admin.rsplit(":", 1)[1] if replica else "1"
         binary = shutil.which("haproxy") or "/usr/sbin/haproxy"
         with open(os.path.join(ROOT, "deploy/haproxy/haproxy.cfg"), encoding="utf-8") as shipped:

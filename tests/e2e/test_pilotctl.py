@@ -87,6 +87,9 @@ def test_validate_reads_standard_input_and_json():
     (("get", "widgets"), "unknown kind"),
     (("status", "-o", "xml"), "must be table, wide, name, json or yaml"),
     (("bootstrap", "nonsense"), "TYPE~IP~NAME.NAMESPACE~DOMAIN"),
+    (("bootstrap", "x", "--tls-cert", "c", "--tls-key", "k"), "go with --tls-ca"),
+    (("bootstrap", "x", "--tls-ca", "a", "--tls-cert", "c"), "--tls-cert and --tls-key go together"),
+    (("bootstrap", "x", "--tls-ca", "a", "--tls-secrets", "/nowhere"), "/nowhere/xds-authorities.json: No such file"),
 ])
 def test_wrong_usage_exits_2_and_says_what_is_meant(arguments, says):
     done = run(*arguments)
@@ -163,6 +166,23 @@ def test_bootstrap_is_what_envoy_takes(tmp_path):
                               "--use-dynamic-base-id"],
                              text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
     assert checked.returncode == 0, checked.stdout
+
+
+@pytest.mark.parametrize("xds, name, kind, wanted", [
+    ("pilotd.test:15012", None, "DNS", "pilotd.test"),
+    ("10.0.0.1:15012,10.0.0.2:15012", None, "IP_ADDRESS", "10.0.0.1"),
+    ("[::1]:15012", None, "IP_ADDRESS", "::1"),
+    ("10.0.0.1:15012", "spiffe://mesh/pilotd", "URI", "spiffe://mesh/pilotd"),
+])
+def test_bootstrap_says_whose_certificate_it_must_be(xds, name, kind, wanted):
+    done = run("bootstrap", "sidecar~10.0.0.7~web-1.shop~shop.svc.cluster.local", "--xds", xds, "--tls-ca",
+               "ca.pem", *(("--tls-name", name) if name else ()))
+
+    socket = json.loads(done.stdout)["static_resources"]["clusters"][0]["transport_socket"]["typed_config"]
+    context = socket["common_tls_context"]["validation_context"]
+    assert context["match_typed_subject_alt_names"] == [{"san_type": kind, "matcher": {"exact": wanted}}]
+    assert socket.get("sni") == (wanted if kind == "DNS" else None)
+    assert "tls_certificates" not in socket["common_tls_context"]
 
 
 # ---- register ----

@@ -40,9 +40,7 @@ class Secured(World):
                 for word in (f"--xds-tls-{name}", path)]
 
     def start(self, **more):
-        replica = self.pilotd("--xds-tls", "127.0.0.1:0", *self.flags(**more)).wait_ready()
-        replica.tls = re.search(r" xds_tls=(\S+)", replica.log()).group(1)
-        return replica
+        return self.replica("--xds-tls", "127.0.0.1:0", *self.flags(**more))
 
     def join(self, replica, identity=None, authority=None, **options):
         """A stream through TLS; and what it is told of web."""
