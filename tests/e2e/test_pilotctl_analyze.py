@@ -154,6 +154,42 @@ def test_a_change_may_break_what_is_there(tmp_path, store):
     assert "VirtualService/shop/cart: warning: spec.http[0].route[0].destination.host" in err
 
 
+# ---- describe ----
+
+def test_describe_says_what_is_in_force_for_a_service(tmp_path, store):
+    run("apply", "--store", store, "-f", write(tmp_path / "all.yaml", SERVICE, SUBSETS, SHADOWED))
+
+    status, out, _ = run("describe", "service", "cart", "-n", "shop", "--store", store)
+
+    assert status == GOOD
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    for line in ("service cart.shop.svc.cluster.local", "ports http 80", "endpoints 1 endpoints, 1 healthy",
+                 "declared ServiceEntry/shop/cart", "for callers of namespace shop",
+                 "routes VirtualService/shop/cart", "rule DestinationRule/shop/cart",
+                 "subset v1: 1 endpoints, 1 healthy"):
+        assert line in lines, out
+    assert any(line.startswith("finding spec.http[1]: is never reached") for line in lines)
+    told = json.loads(run("x", "describe", "svc", "cart.shop.svc.cluster.local", "--store", store, "-o", "json")[1])
+    assert told["routes"] == "VirtualService/shop/cart" and told["subsets"] == ["v1: 1 endpoints, 1 healthy"]
+    assert run("describe", "service", "nobody", "--store", store)[0] == FINDINGS
+
+
+def test_describe_says_what_a_resource_comes_to(tmp_path, store):
+    run("apply", "--store", store, "-f", write(tmp_path / "all.yaml", SERVICE, SUBSETS, SHADOWED))
+    status, out, _ = run("describe", "vs", "cart", "-n", "shop", "--store", store)
+    assert status == GOOD and "is never reached" in out and "hosts:" in out
+    told = json.loads(run("describe", "vs/shop/cart", "--store", store, "-o", "json")[1])
+    assert told["state"] == "valid" and len(told["findings"]) == 1
+    assert told["value"]["spec"]["hosts"] == ["cart"]
+
+    broken = tmp_path / "store" / "config" / "virtualservices" / "shop" / "broken.json"
+    broken.parent.mkdir(parents=True, exist_ok=True)
+    broken.write_text('{"spec": {}}')
+    status, out, _ = run("describe", "vs", "broken", "-n", "shop", "--store", store)
+    assert status == FINDINGS and "rejected" in out and "[PIL0104]" in out
+    assert run("describe", "vs", "nobody", "--store", store)[0] == FINDINGS
+
+
 # ---- status ----
 
 @pytest.fixture(name="cluster", scope="module")
