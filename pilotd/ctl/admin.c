@@ -75,6 +75,16 @@ bool admin_probe(
            error_set(err, ERROR_UNREACHABLE, "%s: %s", address, curl_easy_strerror(code));
 }
 
+bool admin_get_text(
+    struct arena *a, const char *address, const char *path, const char **text, struct error *err)
+{
+    struct buf body = { 0 };
+    bool is_good = fetch(arena_printf(a, "http://%s%s", address, path), &body, err);
+    *text = arena_strndup(a, body.size ? body.data : "", body.size);
+    buf_fini(&body);
+    return is_good;
+}
+
 cJSON *admin_get(const char *address, const char *path, struct error *err)
 {
     struct arena *a = arena_new();

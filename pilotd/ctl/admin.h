@@ -15,6 +15,10 @@ enum { ADMIN_TIMEOUT_MS = 5000, ADMIN_ANSWER_LIMIT_BYTES = 256 * 1024 * 1024 };
 /* The JSON of http://ADDRESS/PATH; the caller's. ERROR_UNREACHABLE when nobody answers there. */
 cJSON *admin_get(const char *address, const char *path, struct error *err);
 
+/* The answer as it is, in `a`. */
+bool admin_get_text(
+    struct arena *a, const char *address, const char *path, const char **text, struct error *err);
+
 /* Any answer, whatever it says: its status, and the server's clock (0: not told). */
 struct admin_probe {
     long status;

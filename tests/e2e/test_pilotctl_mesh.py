@@ -4,6 +4,7 @@ import glob
 import json
 import os
 import subprocess
+import tarfile
 
 import pytest
 
@@ -195,3 +196,30 @@ def test_doctor_finds_a_clock_that_is_off(world, ctl):
     _, found = verdicts(ctl, "--server", other.admin)
     verdict, detail = found[f"clock {other.admin}"]
     assert verdict == "look" and "behind this machine's" in detail
+
+
+# ---- bug-report ----
+
+def test_a_bug_report_has_what_is_needed_and_no_secrets(world, replica, ctl, tmp_path):
+    world.put_service()
+    world.put("config/virtualservices/shop/reviews", {
+        "apiVersion": "networking.istio.io/v1", "kind": "VirtualService",
+        "metadata": {"name": "reviews", "namespace": "shop", "annotations": {"api-token": "hush1"}},
+        "spec": {"hosts": ["reviews"], "http": [{
+            "headers": {"request": {"set": {"Authorization": "Bearer hush2", "x-plain": "seen"}}},
+            "route": [{"destination": {"host": "reviews"}}]}]}})
+    path = tmp_path / "report.tar"
+
+    status, out, err = ctl("bug-report", "-o", str(path))
+
+    assert status == GOOD and str(path) in out, err
+    with tarfile.open(path) as archive:
+        texts = {member.name: archive.extractfile(member).read().decode() for member in archive}
+    assert len(texts) == int(out.split(": ")[1].split()[0])
+    assert replica.admin in texts["bug-report/replicas.txt"]
+    assert json.loads(texts["bug-report/replica-1/debug/status.txt"])["state"] == "serving"
+    assert "pilotd_" in texts["bug-report/replica-1/metrics.txt"]
+    keyspace = texts["bug-report/keyspace.yaml"]
+    assert "name: reviews" in keyspace and "x-plain: seen" in keyspace
+    assert "Authorization: (blacked out)" in keyspace
+    assert not any("hush" in text for text in texts.values())
