@@ -118,11 +118,19 @@ void hash_sum_remove(struct hash_sum *sum, const struct hash128 *h)
     sum->low = low;
 }
 
+struct hash128 hash_sum_hash(const struct hash_sum *sum)
+{
+    struct hash128 hash;
+    for (size_t i = 0; i < sizeof sum->high; i++) {
+        unsigned shift = (unsigned)(sizeof sum->high - 1 - i) * 8;
+        hash.bytes[i] = (uint8_t)(sum->high >> shift);
+        hash.bytes[sizeof sum->high + i] = (uint8_t)(sum->low >> shift);
+    }
+    return hash;
+}
+
 void hasher_add_sum(struct hasher *h, const struct hash_sum *sum)
 {
-    const uint64_t words[] = { sum->high, sum->low };
-    for (size_t i = 0; i < ARRAY_COUNT(words); i++) {
-        hasher_add_u32(h, (uint32_t)(words[i] >> 32));
-        hasher_add_u32(h, (uint32_t)words[i]);
-    }
+    struct hash128 hash = hash_sum_hash(sum);
+    hasher_add(h, hash.bytes, HASH128_BYTES);
 }

@@ -41,6 +41,7 @@ struct hash_sum {
 };
 void hash_sum_add(struct hash_sum *sum, const struct hash128 *h);
 void hash_sum_remove(struct hash_sum *sum, const struct hash128 *h);
+struct hash128 hash_sum_hash(const struct hash_sum *sum);
 void hasher_add_sum(struct hasher *h, const struct hash_sum *sum);
 
 #endif

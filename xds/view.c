@@ -58,38 +58,121 @@ static struct xds_set make_set(struct xds_resource *const *list, size_t count)
     return set;
 }
 
-/* The base's thousands were read once, for all views that stand on it. */
-static struct hash128 hash_type(const struct xds_view *v, enum xds_type type)
+/* The first whose name is not before `name`. */
+static size_t place_in(struct xds_resource *const *sorted, size_t count, const char *name)
 {
-    const struct xds_set *own = &v->own[type];
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (strcmp(sorted[middle]->name, name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static struct hash_sum sum_of(const struct xds_set *set)
+{
     struct hash_sum sum = { 0 };
-    if (v->base && !own->count)
-        return v->base->own[type].hash;
-    for (size_t i = 0; i < own->count; i++)
-        hash_sum_add(&sum, &own->items[i]->mark);
-    struct hasher *h = hasher_new();
-    hasher_add_u32(h, (uint32_t)own->count);
-    hasher_add_sum(h, &sum);
-    if (v->base)
-        hasher_add(h, &v->base->own[type].hash, sizeof(struct hash128));
-    return hasher_finish(h);
+    for (size_t i = 0; i < set->count; i++)
+        hash_sum_add(&sum, &set->items[i]->mark);
+    return sum;
+}
+
+/* An empty set has a hash, too: that of this. */
+static const struct hash128 hash_of_nothing = { { 1 } };
+
+/* Of a view whose lists are there, and their sums. */
+static void finish(struct xds_view *v)
+{
+    for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++) {
+        struct xds_set *own = &v->own[type];
+        struct hash_sum all = own->sum;
+        if (v->base)
+            hash_sum_add(&all, &v->base->own[type].hash);
+        else
+            hash_sum_add(&all, &hash_of_nothing);
+        own->hash = hash_sum_hash(&all);
+        v->hash = xds_version_with(&own->hash, &v->hash);
+    }
+}
+
+static struct xds_view *view_new(int64_t revision, struct xds_view *base)
+{
+    struct xds_view *v = xcalloc(1, sizeof *v);
+    refcount_init(&v->refs);
+    v->revision = revision;
+    v->base = base ? xds_view_retain(base) : NULL;
+    INVARIANT(!base || !base->base);
+    return v;
 }
 
 struct xds_view *xds_view_new(int64_t revision, struct xds_view *base,
     struct xds_resource **const lists[XDS_TYPE_COUNT], const size_t counts[XDS_TYPE_COUNT])
 {
-    struct xds_view *v = xcalloc(1, sizeof *v);
-    struct hasher *h = hasher_new();
-    refcount_init(&v->refs);
-    v->revision = revision;
-    v->base = base ? xds_view_retain(base) : NULL;
-    INVARIANT(!base || !base->base);
+    struct xds_view *v = view_new(revision, base);
     for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++) {
         v->own[type] = make_set(lists[type], counts[type]);
-        v->own[type].hash = hash_type(v, type);
-        hasher_add(h, &v->own[type].hash, sizeof v->own[type].hash);
+        v->own[type].sum = sum_of(&v->own[type]);
     }
-    v->hash = hasher_finish(h);
+    finish(v);
+    return v;
+}
+
+static struct xds_set copy_set(const struct xds_set *from)
+{
+    struct xds_set set = { .items = xcalloc(from->count, sizeof *set.items), .count = from->count };
+    for (size_t i = 0; i < from->count; i++)
+        set.items[i] = xds_resource_retain(from->items[i]);
+    return set;
+}
+
+struct xds_view *xds_view_rebase(
+    const struct xds_view *former, int64_t revision, struct xds_view *base)
+{
+    struct xds_view *v = view_new(revision, base);
+    for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++) {
+        v->own[type] = copy_set(&former->own[type]);
+        v->own[type].sum = former->own[type].sum;
+    }
+    finish(v);
+    return v;
+}
+
+static void replace(struct xds_set *set, size_t place, struct xds_resource *r)
+{
+    hash_sum_remove(&set->sum, &set->items[place]->mark);
+    hash_sum_add(&set->sum, &r->mark);
+    xds_resource_release(set->items[place]);
+    set->items[place] = r;
+}
+
+static bool has_all(const struct xds_view *v, struct xds_resource **const lists[XDS_TYPE_COUNT],
+    const size_t counts[XDS_TYPE_COUNT])
+{
+    for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++)
+        for (size_t i = 0; i < counts[type]; i++)
+            if (!xds_resources_find(v->own[type].items, v->own[type].count, lists[type][i]->name))
+                return false;
+    return true;
+}
+
+struct xds_view *xds_view_replace(struct xds_view *former, int64_t revision,
+    struct xds_resource **const lists[XDS_TYPE_COUNT], const size_t counts[XDS_TYPE_COUNT])
+{
+    INVARIANT(!former->base);
+    if (!has_all(former, lists, counts))
+        return NULL;
+    struct xds_view *v = view_new(revision, NULL);
+    for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++) {
+        struct xds_set *set = &v->own[type];
+        *set = copy_set(&former->own[type]);
+        set->sum = former->own[type].sum;
+        for (size_t i = 0; i < counts[type]; i++)
+            replace(set, place_in(set->items, set->count, lists[type][i]->name), lists[type][i]);
+    }
+    finish(v);
     return v;
 }
 
@@ -206,20 +289,6 @@ void xds_view_changes(struct arena *a, const struct xds_view *from, const struct
     if (was == is || (was && is && push_steps(a, was, is, type, names)))
         return;
     push_changes(a, was ? &was->own[type] : &nothing, is ? &is->own[type] : &nothing, names);
-}
-
-/* The first whose name is not before `name`. */
-static size_t place_in(struct xds_resource *const *sorted, size_t count, const char *name)
-{
-    size_t low = 0, high = count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (strcmp(sorted[middle]->name, name) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
 }
 
 struct xds_resource *xds_resources_find(

@@ -16,7 +16,8 @@ struct xds_step;
 struct xds_set {
     struct xds_resource **items;
     size_t count;
-    struct hash128 hash; /* over its (name, version) pairs, and the base's hash if there is one */
+    struct hash_sum sum; /* of the marks of its items */
+    struct hash128 hash; /* of that and the base's hash */
 };
 
 struct xds_view {
@@ -34,6 +35,15 @@ struct xds_view *xds_view_new(int64_t revision, struct xds_view *base,
     struct xds_resource **const lists[XDS_TYPE_COUNT], const size_t counts[XDS_TYPE_COUNT]);
 struct xds_view *xds_view_retain(struct xds_view *v);
 void xds_view_release(struct xds_view *v); /* NULL is fine */
+
+/* One without a base as `former`, but with the resources of the lists (of which it takes over one
+ * reference each) in the place of those of their names. NULL, and nothing is taken, if it has not
+ * all the names. */
+struct xds_view *xds_view_replace(struct xds_view *former, int64_t revision,
+    struct xds_resource **const lists[XDS_TYPE_COUNT], const size_t counts[XDS_TYPE_COUNT]);
+/* What `former` has itself, on another base. */
+struct xds_view *xds_view_rebase(
+    const struct xds_view *former, int64_t revision, struct xds_view *base);
 
 /* Says which view, of the same proxies, came before this one (without a base), so that
  * xds_view_changes need not look for what is other. Before other threads see `v`. */

@@ -57,6 +57,16 @@ void index_addresses(struct snapshot *s);   /* locals.c */
 /* services.c: the services of ServiceEntries and of the registry, sorted by host, age, namespace.
  */
 void services_build(struct snapshot *s);
+/* One that is declared once, put together anew: by a ServiceEntry, or a registry service (NULL: it
+ * has none) and its instances, sorted by key. What it consists of is `s`'s, but for its names. */
+struct service *service_rebuild(struct snapshot *s, const struct service *former,
+    const struct object *object, struct object *const *instances, size_t count);
+
+/* snapshot.c: the order of objects of one kind. */
+int snapshot_object_order(const struct object *a, const struct object *b);
+
+/* patch.c: of services with arenas of their own. */
+void service_release(struct service *service);
 
 /* workloads.c: those of a namespace that may have all the labels, by age; few, but to be checked.
  */

@@ -41,12 +41,13 @@ void index_addresses(struct snapshot *s)
     }
 }
 
-static void add_ports(struct arena *a, local_port_list *list, const struct address_entry *entry)
+static void add_ports(struct arena *a, local_port_list *list, const struct service *service,
+    const struct endpoint *endpoint, const char *address)
 {
-    for (list_each (const struct service_port, port, &entry->service->ports)) {
-        struct local_port local = {
-            entry->service, port, entry->endpoint, endpoint_port(entry->endpoint, port)
-        };
+    if (strcmp(endpoint->address, address) != 0 || service->resolution != RESOLUTION_STATIC)
+        return;
+    for (list_each (const struct service_port, port, &service->ports)) {
+        struct local_port local = { service, port, endpoint, endpoint_port(endpoint, port) };
         if (local.number && port->protocol != PROTOCOL_UDP)
             list_push(a, list, local);
     }
@@ -69,6 +70,25 @@ static int compare_local_ports(const void *left, const void *right)
                        (a->endpoint->index < b->endpoint->index);
 }
 
+/* Another has come in its place since the addresses were indexed. */
+static bool is_replaced(const struct snapshot *s, const struct service *service)
+{
+    for (size_t i = 0; i < s->patched.count; i++) {
+        const struct service *patched = s->patched.items[i];
+        if (strcmp(patched->host, service->host) == 0 && strcmp(patched->ns, service->ns) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void add_patched(
+    struct arena *a, local_port_list *list, const struct snapshot *s, const char *address)
+{
+    for (size_t i = 0; i < s->patched.count; i++)
+        for (list_each (const struct endpoint, e, &s->patched.items[i]->endpoints))
+            add_ports(a, list, s->patched.items[i], e, address);
+}
+
 local_port_list local_ports(struct arena *a, const struct snapshot *s, const struct scope *scope)
 {
     const struct snapshot_index *index = s->index;
@@ -78,10 +98,10 @@ local_port_list local_ports(struct arena *a, const struct snapshot *s, const str
         uint32_t at = index->buckets[hash_address(address) & index->bucket_mask];
         for (; at; at = index->addresses.items[at - 1].next) {
             const struct address_entry *entry = &index->addresses.items[at - 1];
-            if (strcmp(entry->endpoint->address, address) == 0 &&
-                entry->service->resolution == RESOLUTION_STATIC)
-                add_ports(a, &list, entry);
+            if (!is_replaced(s, entry->service))
+                add_ports(a, &list, entry->service, entry->endpoint, address);
         }
+        add_patched(a, &list, s, address);
     }
     if (list.count)
         qsort(list.items, list.count, sizeof *list.items, compare_local_ports);

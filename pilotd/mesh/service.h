@@ -1,6 +1,6 @@
 /*
  * service: what can be called in the mesh, wherever it was declared: a host of a ServiceEntry, or a
- * service of the registry. Lives in its snapshot's arena.
+ * service of the registry. Lives in its snapshot's arena, or is shared by snapshots.
  */
 #ifndef MESH_SERVICE_H
 #define MESH_SERVICE_H
@@ -42,6 +42,10 @@ struct service {
     int64_t create_revision;     /* of the object, or of the oldest instance */
     struct hash128 digest;       /* of the declaration: everything but the endpoints */
     struct hash128 endpoints_digest; /* of all endpoints, and of the entries that selected them */
+    bool is_sole;                    /* declared once: by one resource, or by its instances alone */
+    bool has_findings;               /* something was told when it was put together */
+    struct refcount refs;
+    struct arena *arena; /* its own, if it came with a patch (mesh/patch.c); else the snapshot's */
 };
 
 /* The port an endpoint is reached at for a service port, by Istio's order: the endpoint's own for

@@ -84,6 +84,15 @@ static struct object **sorted_registry(struct snapshot *s, enum kind kind)
     return sorted;
 }
 
+static int64_t oldest(struct object *const *instances, size_t count)
+{
+    int64_t least = INT64_MAX;
+    for (size_t i = 0; i < count; i++)
+        if (instances[i]->create_revision < least)
+            least = instances[i]->create_revision;
+    return least;
+}
+
 static void declare_registry_service(struct snapshot *s, const struct object *declared,
     struct object *const *instances, size_t count, declaration_list *out)
 {
@@ -97,9 +106,8 @@ static void declare_registry_service(struct snapshot *s, const struct object *de
         .instance_count = count,
         .create_revision = first->create_revision,
     };
-    for (size_t i = 0; !declared && i < count; i++)
-        if (instances[i]->create_revision < d.create_revision)
-            d.create_revision = instances[i]->create_revision;
+    if (!declared)
+        d.create_revision = oldest(instances, count);
     d.host = arena_printf(s->arena, "%s.%s.svc.%s", d.name, d.ns, s->domain);
     list_push(s->arena, out, d);
     for (size_t i = 0; spec && i < spec->hosts.count; i++) {
@@ -409,6 +417,7 @@ static struct service *build_service(
     struct snapshot *s, const struct declaration *declarations, size_t count)
 {
     struct service *service = ARENA_NEW(s->arena, struct service);
+    size_t findings = s->findings.count;
     start_service(service, &declarations[0]);
     for (size_t i = 0; i < count; i++)
         if (i && is_repeated(&declarations[i - 1], &declarations[i]))
@@ -420,7 +429,24 @@ static struct service *build_service(
     sort_ports(service);
     endpoints_finish(service);
     service->digest = declaration_digest(service);
+    service->is_sole = count == 1;
+    service->has_findings = s->findings.count > findings;
     return service;
+}
+
+struct service *service_rebuild(struct snapshot *s, const struct service *former,
+    const struct object *object, struct object *const *instances, size_t count)
+{
+    struct declaration d = {
+        .host = former->host,
+        .ns = former->ns,
+        .name = former->name,
+        .object = object,
+        .instances = instances,
+        .instance_count = count,
+        .create_revision = object ? object->create_revision : oldest(instances, count),
+    };
+    return build_service(s, &d, 1);
 }
 
 static int compare_services(const void *left, const void *right)

@@ -45,12 +45,16 @@ static const struct mesh_config *mesh_with_defaults(struct arena *a, const struc
     return mesh;
 }
 
-static int compare_objects(const void *left, const void *right)
+int snapshot_object_order(const struct object *a, const struct object *b)
 {
-    const struct object *a = *(const struct object *const *)left;
-    const struct object *b = *(const struct object *const *)right;
     int order = object_compare_age(a, b);
     return order ? order : strcmp(a->key, b->key);
+}
+
+static int compare_objects(const void *left, const void *right)
+{
+    return snapshot_object_order(
+        *(const struct object *const *)left, *(const struct object *const *)right);
 }
 
 static void sort_objects(struct snapshot *s, struct object *const *objects, size_t count)
@@ -63,6 +67,7 @@ static void sort_objects(struct snapshot *s, struct object *const *objects, size
     for (size_t i = 0; i < count; i++) {
         struct object_list *list = &s->objects[objects[i]->kind];
         list->items[list->count++] = object_retain(objects[i]);
+        hash_sum_add(&s->sum, &objects[i]->digest);
     }
     for (enum kind kind = 0; kind < KIND_COUNT; kind++)
         qsort(s->objects[kind].items,
@@ -106,9 +111,14 @@ void snapshot_release(struct snapshot *s)
 {
     if (!s || !refcount_release(&s->refs))
         return;
-    for (enum kind kind = 0; kind < KIND_COUNT; kind++)
+    for (enum kind kind = 0; !s->root && kind < KIND_COUNT; kind++)
         for (size_t i = 0; i < s->objects[kind].count; i++)
             object_release(s->objects[kind].items[i]);
+    for (size_t i = 0; i < s->fresh.count; i++)
+        object_release(s->fresh.items[i]);
+    for (size_t i = 0; i < s->patched.count; i++)
+        service_release(s->patched.items[i]);
+    snapshot_release(s->root);
     arena_free(s->arena);
 }
 

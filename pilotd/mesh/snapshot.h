@@ -18,6 +18,10 @@ struct object_list {
     size_t count;
 };
 
+struct service_change {
+    const struct service *was, *is;
+};
+
 struct snapshot {
     struct refcount refs;
     int64_t revision;
@@ -29,7 +33,14 @@ struct snapshot {
     LIST(const struct service *) services;
     LIST(struct finding) findings; /* what analysis across resources found, sorted by key, path */
     struct snapshot_index *index;
+    struct hash_sum sum; /* of the objects' digests */
     struct arena *arena;
+    /* of one that came by a patch (patch.c); else empty: */
+    struct snapshot *root;               /* retained; built whole: what was not patched is its */
+    const struct snapshot *former;       /* what was patched; not to be followed: it may be gone */
+    LIST(struct service_change) changes; /* since that */
+    LIST(struct service *) patched;      /* since the root; retained */
+    LIST(struct object *) fresh;         /* that the root has not; retained */
 };
 
 /* One finding of the analysis: about the object with that key. */
@@ -41,6 +52,23 @@ struct finding {
 /* `objects` in any order; retained. */
 struct snapshot *snapshot_build(
     struct object *const *objects, size_t count, int64_t revision, unsigned level);
+
+struct object_change {
+    const char *key;
+    struct object *object; /* borrowed; NULL: gone */
+};
+
+/*
+ * What snapshot_build makes of the objects of `former` after the changes, of which no two have one
+ * key. Where they change nothing but endpoints (instances that come, go or change, ServiceEntries
+ * that differ in their endpoints alone), it costs what changed and a copy of lists of pointers: the
+ * rest is shared, until too much is patched. Its findings are then those of the last one that was
+ * built whole, which is its root.
+ */
+struct snapshot *snapshot_next(struct snapshot *former, const struct object_change *changes,
+    size_t count, int64_t revision, unsigned level);
+enum { PATCHED_SERVICES_MIN = 64, PATCHED_SERVICES_SHARE = 8 }; /* too much: one of so many */
+
 struct snapshot *snapshot_retain(struct snapshot *s);
 void snapshot_release(struct snapshot *s); /* NULL is fine */
 

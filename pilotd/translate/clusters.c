@@ -345,7 +345,7 @@ static struct cluster_args cluster_args_of(
     };
 }
 
-void select_clusters(struct selection *sel)
+void select_service_clusters(struct selection *sel)
 {
     outbound_cluster_list clusters = outbound_clusters_of(sel);
     for (list_each (struct outbound_cluster, cluster, &clusters)) {
@@ -354,6 +354,11 @@ void select_clusters(struct selection *sel)
         struct cluster_args args = cluster_args_of(sel, cluster);
         selection_add(sel, memo_render(sel->memo, &cluster_renderer, &args));
     }
+}
+
+void select_clusters(struct selection *sel)
+{
+    select_service_clusters(sel);
     if (sel->scope->is_grpc)
         return;
     select_blackhole(sel);

@@ -14,7 +14,7 @@
 
 /* ---- a small universe, whose resources get in each other's way ---- */
 
-enum { SEEDS = 20, STEPS = 150, SLOTS = 40 };
+enum { SEEDS = 20, STEPS = 150, SLOTS = 48 };
 
 static const char *const namespaces[] = { "shop", "bank", "istio-system" };
 static const char *const hosts[] = { "cart.shop.svc.cluster.local", "cart", "db.test", "*.test" };
@@ -25,6 +25,7 @@ struct history {
     int64_t revision;
     struct object *slots[SLOTS]; /* NULL: not there */
     struct arena *scratch;       /* the texts of one step */
+    bool is_of_endpoints;        /* most steps are instances' */
 };
 
 static uint32_t pick(struct history *h, size_t count)
@@ -53,10 +54,11 @@ static struct fixture_value random_entry(struct history *h, const char *ns, size
 {
     static const char *const protocols[] = { "HTTP", "TCP" };
     const char *more =
-        pick(h, 2)
+        pick(h, 4) == 0
             ? arena_printf(
                   h->scratch, "\"workloadSelector\":{\"labels\":{\"app\":\"%s\"}}", PICK(h, labels))
-            : arena_printf(h->scratch, "\"endpoints\":[{\"address\":\"10.1.0.%zu\"}]", slot);
+            : arena_printf(
+                  h->scratch, "\"endpoints\":[{\"address\":\"10.1.0.%u\"}]", 5 * pick(h, 3));
     const char *spec = arena_printf(h->scratch,
         "\"hosts\":[\"%s\"],\"resolution\":\"STATIC\",\"ports\":[{\"number\":%u,\"name\":\"p\","
         "\"protocol\":\"%s\",\"targetPort\":%u}],%s",
@@ -118,13 +120,24 @@ static struct fixture_value random_instance(struct history *h, const char *ns, s
             9090 + pick(h, 3)) };
 }
 
+/* Of a service whose instances agree. */
+static struct fixture_value random_calm_instance(struct history *h, const char *ns, size_t slot)
+{
+    return (struct fixture_value){ arena_printf(h->scratch, "registry/%s/calm/i%zu", ns, slot),
+        arena_printf(h->scratch,
+            "{\"address\":\"10.3.0.%u\",\"ports\":{\"http\":8080},\"weight\":%u}",
+            5 * pick(h, 8),
+            1 + pick(h, 2)) };
+}
+
 static struct fixture_value (*const makers[])(struct history *h, const char *ns, size_t slot) = {
     random_entry,
     random_workload,
     random_rule,
     random_route,
     random_instance,
-    random_instance,
+    random_calm_instance,
+    random_calm_instance,
     random_service,
 };
 
@@ -132,7 +145,12 @@ static struct fixture_value (*const makers[])(struct history *h, const char *ns,
  * registry service for each namespace, and its key has no number. */
 static void step(struct history *h)
 {
-    size_t slot = pick(h, SLOTS), kind = slot % ARRAY_COUNT(makers);
+    size_t slot = pick(h, SLOTS);
+    if (h->is_of_endpoints && pick(h, 8))
+        slot = slot - slot % ARRAY_COUNT(makers) + 5 + pick(h, 2); /* random_calm_instance */
+    if (slot >= SLOTS)
+        return;
+    size_t kind = slot % ARRAY_COUNT(makers);
     size_t ns = slot / ARRAY_COUNT(makers);
     if (makers[kind] == random_service && ns >= ARRAY_COUNT(namespaces))
         return;
@@ -211,6 +229,40 @@ static void describe_policy(
     }
 }
 
+/* Who lives where. */
+static void describe_places(struct arena *a, string_list *out, const struct snapshot *s)
+{
+    for (unsigned net = 1; net <= 3; net++)
+        for (unsigned at = 0; at < SLOTS; at += 5) {
+            const char *node =
+                arena_printf(a, "sidecar~10.%u.0.%u~w.shop~shop.svc.cluster.local", net, at);
+            local_port_list ports = local_ports(a, s, fixture_scope(a, node, "{}"));
+            for (list_each (const struct local_port, port, &ports))
+                list_push(a,
+                    out,
+                    arena_printf(a,
+                        "%s %s:%u at %s:%u",
+                        port->endpoint->object->key,
+                        port->service->host,
+                        port->port->number,
+                        port->endpoint->address,
+                        port->number));
+        }
+}
+
+static void describe_objects(struct arena *a, string_list *out, const struct snapshot *s)
+{
+    char text[HASH128_TEXT_BYTES];
+    struct hash128 sum = hash_sum_hash(&s->sum);
+    hash128_text(&sum, text);
+    list_push(a, out, arena_strdup(a, text));
+    for (enum kind kind = 0; kind < KIND_COUNT; kind++)
+        for (size_t i = 0; i < s->objects[kind].count; i++) {
+            hash128_text(&s->objects[kind].items[i]->digest, text);
+            list_push(a, out, arena_printf(a, "%s %s", s->objects[kind].items[i]->key, text));
+        }
+}
+
 static string_list describe(struct arena *a, const struct snapshot *s)
 {
     string_list out = { 0 };
@@ -218,9 +270,15 @@ static string_list describe(struct arena *a, const struct snapshot *s)
     for (size_t i = 0; i < s->services.count; i++)
         describe_service(a, &out, s->services.items[i]);
     describe_policy(a, &out, s, scope);
-    for (list_each (const struct finding, f, &s->findings))
-        list_push(a, &out, arena_printf(a, "%s %s", f->key, diag_text(a, &f->diag)));
+    describe_places(a, &out, s);
+    describe_objects(a, &out, s);
     return out;
+}
+
+static void describe_findings(struct arena *a, string_list *out, const struct snapshot *s)
+{
+    for (list_each (const struct finding, f, &s->findings))
+        list_push(a, out, arena_printf(a, "%s %s", f->key, diag_text(a, &f->diag)));
 }
 
 static void assert_same(
@@ -228,6 +286,10 @@ static void assert_same(
 {
     struct arena *a = arena_new();
     string_list x = describe(a, one), y = describe(a, two);
+    if (!one->root) { /* what was patched has findings from before */
+        describe_findings(a, &x, one);
+        describe_findings(a, &y, two);
+    }
     for (size_t i = 0; i < x.count && i < y.count; i++)
         if (strcmp(x.items[i], y.items[i]) != 0)
             fail_msg("seed %d, step %d: %s and %s", (int)h->seed, at, x.items[i], y.items[i]);
@@ -273,7 +335,7 @@ static void assert_no_instance_is_lost(const struct snapshot *s)
     for (size_t i = 0; i < s->services.count; i++)
         for (list_each (const struct endpoint, e, &s->services.items[i]->endpoints))
             if (e->object->kind == KIND_REGISTRY_INSTANCE &&
-                strncmp(s->services.items[i]->host, "cart.", 5) == 0)
+                strchr("c", *s->services.items[i]->host))
                 found++;
     assert_int_equal(found, s->objects[KIND_REGISTRY_INSTANCE].count);
 }
@@ -314,10 +376,58 @@ static void test_a_snapshot_depends_on_its_objects_alone(void **state)
     assert_true(services > SEEDS * STEPS && findings > SEEDS * STEPS); /* there was something */
 }
 
+/* Several steps go together now and then. */
+static struct snapshot *next_snapshot(struct history *h, struct snapshot *former, size_t *patched)
+{
+    struct object *before[SLOTS];
+    struct object_change changes[SLOTS];
+    size_t count = 0;
+    for (size_t i = 0; i < SLOTS; i++)
+        before[i] = h->slots[i] ? object_retain(h->slots[i]) : NULL;
+    do
+        step(h);
+    while (pick(h, 4) == 0);
+    for (size_t i = 0; i < SLOTS; i++)
+        if (h->slots[i] != before[i])
+            changes[count++] =
+                (struct object_change){ h->slots[i] ? h->slots[i]->key : before[i]->key,
+                    h->slots[i] };
+    struct snapshot *next =
+        former ? snapshot_next(former, changes, count, h->revision, level_newest) : build(h, true);
+    *patched += next->root != NULL && count > 0;
+    for (size_t i = 0; i < SLOTS; i++)
+        object_release(before[i]);
+    return next;
+}
+
+static void test_the_next_snapshot_is_what_is_built_from_nothing(void **state)
+{
+    (void)state;
+    size_t patched = 0;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct history h = history_of(seed);
+        struct snapshot *current = NULL;
+        for (int at = 0; at < STEPS; at++) {
+            h.is_of_endpoints = at > STEPS / 4;
+            struct snapshot *next = next_snapshot(&h, current, &patched);
+            struct snapshot *whole = build(&h, false);
+            snapshot_release(current);
+            current = next;
+            assert_same(&h, at, next, whole);
+            assert_objects_by_age(next);
+            snapshot_release(whole);
+        }
+        snapshot_release(current);
+        history_fini(&h);
+    }
+    assert_true(patched > SEEDS * STEPS / 8);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_snapshot_depends_on_its_objects_alone),
+        cmocka_unit_test(test_the_next_snapshot_is_what_is_built_from_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
