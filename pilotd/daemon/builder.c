@@ -18,6 +18,8 @@ static void release_order(struct build_order *order)
         object_release(order->objects[i]);
     for (size_t i = 0; i < order->scope_count; i++)
         shared_scope_release(order->scopes[i]);
+    if (order->changes.arena)
+        keyspace_changes_fini(&order->changes);
     free(order->objects);
     free(order->scopes);
     *order = (struct build_order){ 0 };
@@ -28,8 +30,12 @@ static void release_order(struct build_order *order)
 static void build_snapshot(struct builder *b)
 {
     struct snapshot *former = b->snapshot;
+    const struct build_order *o = &b->order;
+    INVARIANT(o->objects || former);
     b->snapshot =
-        snapshot_build(b->order.objects, b->order.object_count, b->order.revision, b->order.level);
+        o->objects
+            ? snapshot_build(o->objects, o->object_count, o->revision, o->level)
+            : snapshot_next(former, o->changes.items, o->changes.count, o->revision, o->level);
     translator_begin(b->translator, b->snapshot);
     b->hash = translator_hash(b->translator);
     snapshot_release(former);
@@ -53,10 +59,8 @@ static void build(uv_work_t *work)
     }
     /* Here, not on the loop: the last reference of many old objects may go with it. */
     release_order(&b->order);
-    b->result = (struct build_result){
-        .publication = p,
-        .took_us = (uv_hrtime() - began_ns) / 1000,
-    };
+    b->result.publication = p;
+    b->result.took_us = (uv_hrtime() - began_ns) / 1000;
 }
 
 /* ---- on the loop ---- */

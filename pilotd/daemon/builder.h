@@ -8,6 +8,7 @@
 #define DAEMON_BUILDER_H
 
 #include "daemon/publication.h"
+#include "keyspace/keyspace.h"
 #include "translate/translate.h"
 
 #include <uv.h>
@@ -16,8 +17,9 @@
  * which are on the heap. */
 struct build_order {
     bool is_whole;           /* a new snapshot; else more scopes for the last one */
-    struct object **objects; /* whole only */
+    struct object **objects; /* whole only: all there are; NULL: those of the last one … */
     size_t object_count;
+    struct keyspace_changes changes; /* … after these */
     int64_t revision;
     unsigned level; /* of translation */
     struct shared_scope **scopes;

@@ -11,6 +11,7 @@ enum {
     LOST_STORE_MS = 1000,
     BALANCERS_SEE_MS = 1500,              /* /ready is asked every 300 ms or so, twice */
     SHED_SPREAD_MS = REPLICA_BEAT_MS / 2, /* done before the next beat counts again */
+    ALL_AFTER_MS = 5000,                  /* how long findings are those from before a patch */
     RECALL_MS = 2000, /* how long a start waits for the store before the copy is taken */
 };
 
@@ -136,6 +137,18 @@ static void review_served(struct control *c)
 
 /* ---- building ---- */
 
+/* All of them where that must be, and else what has changed. */
+static void list_objects(struct control *c, struct build_order *order)
+{
+    bool is_same = c->published && c->served_history == c->history &&
+                   c->published->snapshot->level == order->level;
+    c->is_audit = c->wants_all && is_same && c->keyspace.changed.count == 0;
+    order->changes = keyspace_changes(&c->keyspace);
+    if (c->wants_all)
+        order->objects = keyspace_objects(&c->keyspace, &order->object_count);
+    c->wants_all = false;
+}
+
 static void build_next(struct control *c)
 {
     struct build_order order = {
@@ -146,7 +159,7 @@ static void build_next(struct control *c)
     if (!is_known || !has_work || must_wait(c) || builder_is_busy(c->builder))
         return;
     if (order.is_whole)
-        order.objects = keyspace_objects(&c->keyspace, &order.object_count);
+        list_objects(c, &order);
     order.scopes = scopes_list(&c->scopes, !order.is_whole, &order.scope_count);
     c->is_building_whole = order.is_whole;
     if (order.is_whole)
@@ -164,6 +177,7 @@ static void count_build(struct control *c, const struct build_result *result)
         return;
     }
     metric_add(&c->stats.builds, 1);
+    metric_add(&c->stats.patches, s->root != NULL);
     metric_set(&c->stats.build_last_us, (int64_t)result->took_us);
     metric_set(&c->stats.services, (int64_t)s->services.count);
     metric_set(&c->stats.virtual_services, (int64_t)s->objects[KIND_VIRTUAL_SERVICE].count);
@@ -182,9 +196,34 @@ static void log_published(const struct control *c, const struct build_result *re
         LOG_INT("build_us", (int64_t)result->took_us));
 }
 
+static void on_all(uv_timer_t *timer)
+{
+    struct control *c = container_of(timer, struct control, all_timer);
+    c->wants_all = c->is_dirty = true;
+    build_next(c);
+}
+
+/* What was patched is built of all objects a while later: for what is found across them, and to see
+ * that it is the same. */
+static void review_patches(struct control *c, const struct publication *next)
+{
+    if (c->is_audit && !hash128_equal(&c->published->hash, &next->hash)) {
+        metric_add(&c->stats.patch_divergences, 1);
+        log_error(&c->log,
+            "what was patched is not what is built of all objects; that is served now",
+            LOG_INT("revision", next->snapshot->revision));
+    }
+    c->is_audit = false;
+    if (!next->snapshot->root)
+        uv_timer_stop(&c->all_timer);
+    else if (!uv_is_active((uv_handle_t *)&c->all_timer))
+        uv_timer_start(&c->all_timer, on_all, ALL_AFTER_MS, 0);
+}
+
 static void publish_whole(struct control *c, const struct build_result *result)
 {
     bool is_first = !c->published;
+    review_patches(c, result->publication);
     publication_release(c->published);
     c->published = publication_retain(result->publication);
     c->served_revision = c->published->snapshot->revision;
@@ -285,7 +324,7 @@ static void hear_revision(struct control *c, int64_t revision)
         keyspace_forget_past(&c->keyspace);
         gate_published(&c->gate, 0);
         c->history++;
-        c->is_dirty = true;
+        c->is_dirty = c->wants_all = true;
     }
     c->told_histories = histories;
     c->revision = revision;
@@ -351,7 +390,7 @@ static void on_synced(struct store_listener *listener)
         LOG_INT("rejected", (int64_t)c->keyspace.rejects.count));
     forget_copy(c);
     c->is_synced = true;
-    c->is_dirty = true;
+    c->is_dirty = c->wants_all = true;
     holds_review(&c->holds, c->revision);
     keeper_touch(&c->keeper);
     if (c->has_shared_store && !c->is_draining) {
@@ -696,6 +735,8 @@ bool control_start(struct control *c, struct error *err)
     c->keeper_owner.on_gather = on_gather;
     keeper_open(
         &c->keeper, &c->loop, c->options->data_dir, &c->keeper_owner, &c->stats.keeper, &c->log);
+    c->wants_all = true;
+    INVARIANT(uv_timer_init(&c->loop, &c->all_timer) == 0);
     INVARIANT(uv_timer_init(&c->loop, &c->recall_timer) == 0);
     if (c->options->data_dir)
         uv_timer_start(&c->recall_timer, on_recall, RECALL_MS, 0);
@@ -709,6 +750,7 @@ void control_stop(struct control *c)
     gate_close(&c->gate);
     keeper_close(&c->keeper);
     holds_close(&c->holds);
+    uv_close((uv_handle_t *)&c->all_timer, NULL);
     uv_close((uv_handle_t *)&c->recall_timer, NULL);
     epoch_close(&c->epoch);
     builder_close(c->builder);

@@ -71,6 +71,9 @@ struct control {
     struct builder_owner builder_owner;
     bool is_dirty; /* the objects are others than those in the last order */
     bool is_building_whole;
+    bool wants_all;       /* the next order is of all objects */
+    bool is_audit;        /* the order under way is, and nothing has changed since the last */
+    uv_timer_t all_timer; /* when it wants all, after changes were patched in */
     struct publication *published; /* the last whole one; NULL before the first */
     int64_t served_revision;       /* it is right up to here */
     unsigned built_history;        /* of the last order, and of what is published */

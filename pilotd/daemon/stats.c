@@ -76,6 +76,9 @@ static const struct metric_desc rows[] = {
     COUNTER("pilotd_decode_us_total", keyspace.decode_us, "Microseconds spent on decoding."),
 
     COUNTER("pilotd_builds_total", builds, "Snapshots built."),
+    COUNTER("pilotd_patches_total", patches, "Of those, made by changing the last one."),
+    COUNTER("pilotd_patch_divergences_total", patch_divergences,
+        "Snapshots built of all objects that were not what patches had come to; must be 0."),
     COUNTER("pilotd_scope_builds_total", scope_builds, "Builds of more scopes for one snapshot."),
     GAUGE("pilotd_build_last_us", build_last_us, "Microseconds that the last snapshot took."),
     COUNTER("pilotd_build_us_total", build_us, "Microseconds spent on building."),

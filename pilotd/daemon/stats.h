@@ -28,7 +28,8 @@ struct stats {
     metric_value scopes; /* by the serving loops */
     metric_value resident_bytes, start_time_seconds;
 
-    metric_value builds, scope_builds, build_last_us, build_us, refused_scopes;
+    metric_value builds, patches, patch_divergences, scope_builds, build_last_us, build_us,
+        refused_scopes;
     metric_value admin_requests, admin_errors;
 };
 

@@ -35,19 +35,27 @@ void keyspace_fini(struct keyspace *k)
     map_fini(&k->rejects, free_reject);
     map_fini(&k->holds, free_held);
     map_fini(&k->tombstones, NULL);
+    map_fini(&k->changed, NULL);
     expiry_fini(&k->expiry);
     for (char *key; (key = keyspace_take_unsettled(k));)
         free(key);
     free(k->unsettled.items);
 }
 
+static void note_changed(struct keyspace *k, const char *key)
+{
+    map_put(&k->changed, key, k);
+}
+
 bool keyspace_drop(struct keyspace *k, const char *key)
 {
     struct object *former = map_remove(&k->by_key, key);
-    if (former)
-        expiry_count(&k->expiry, former, -1);
+    if (!former)
+        return false;
+    note_changed(k, key);
+    expiry_count(&k->expiry, former, -1);
     object_release(former);
-    return former;
+    return true;
 }
 
 void keyspace_set_waiting(struct keyspace *k, bool *waiting, bool is_waiting)
@@ -184,6 +192,8 @@ bool keyspace_put(struct keyspace *k, struct object *object)
     expiry_count(&k->expiry, object, 1);
     if (former)
         expiry_count(&k->expiry, former, -1);
+    if (!is_no_change)
+        note_changed(k, object->key);
     object_release(map_put(&k->by_key, object->key, object));
     return !is_no_change;
 }
@@ -293,4 +303,39 @@ struct object **keyspace_objects(const struct keyspace *k, size_t *count)
         ;
     *count = g.count;
     return g.items;
+}
+
+struct telling {
+    const struct keyspace *k;
+    struct keyspace_changes changes;
+};
+
+static void tell_change(const char *key, void *value, void *context)
+{
+    struct telling *t = context;
+    struct object *object = map_find(&t->k->by_key, key);
+    (void)value;
+    t->changes.items[t->changes.count++] = (struct object_change){
+        .key = arena_strdup(t->changes.arena, key),
+        .object = object ? object_retain(object) : NULL,
+    };
+}
+
+struct keyspace_changes keyspace_changes(struct keyspace *k)
+{
+    struct telling t = { .k = k, .changes.arena = arena_new() };
+    t.changes.items = ARENA_ARRAY(t.changes.arena, struct object_change, k->changed.count + 1);
+    map_each (&k->changed, tell_change, &t)
+        ;
+    map_fini(&k->changed, NULL);
+    k->changed = (struct map){ 0 };
+    return t.changes;
+}
+
+void keyspace_changes_fini(struct keyspace_changes *changes)
+{
+    for (size_t i = 0; i < changes->count; i++)
+        object_release(changes->items[i].object);
+    arena_free(changes->arena);
+    *changes = (struct keyspace_changes){ 0 };
 }

@@ -60,6 +60,7 @@ struct keyspace {
     struct map holds;           /* key → struct held */
     struct map tombstones;      /* key of an instance → not NULL */
     struct expiry expiry;       /* instances whose keys are absent */
+    struct map changed;         /* keys whose objects are others than when changes were told */
     struct key_queue unsettled; /* keys whose hold may have to be written or removed */
     size_t waiting;             /* rejects, and instances that are lost */
     bool is_live;               /* what is applied happens now */
@@ -116,5 +117,14 @@ bool keyspace_hold_wanted(const struct keyspace *k, const char *key, struct hold
 
 /* All objects, each retained, in an array on the heap; the caller's. */
 struct object **keyspace_objects(const struct keyspace *k, size_t *count);
+
+/* What has changed since this was asked last. */
+struct keyspace_changes {
+    struct object_change *items; /* each object retained */
+    size_t count;
+    struct arena *arena; /* of the items and of their keys */
+};
+struct keyspace_changes keyspace_changes(struct keyspace *k);
+void keyspace_changes_fini(struct keyspace_changes *changes);
 
 #endif

@@ -53,11 +53,6 @@ struct finding {
 struct snapshot *snapshot_build(
     struct object *const *objects, size_t count, int64_t revision, unsigned level);
 
-struct object_change {
-    const char *key;
-    struct object *object; /* borrowed; NULL: gone */
-};
-
 /*
  * What snapshot_build makes of the objects of `former` after the changes, of which no two have one
  * key. Where they change nothing but endpoints (instances that come, go or change, ServiceEntries

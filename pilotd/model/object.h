@@ -85,6 +85,12 @@ struct object *object_decode(const char *key, const char *value, size_t size_byt
 struct object *object_retain(struct object *o);
 void object_release(struct object *o); /* NULL is fine */
 
+/* What becomes of one key. */
+struct object_change {
+    const char *key;
+    struct object *object; /* NULL: gone */
+};
+
 /* Conflicts are settled by this: create_revision, then namespace, name. <0, 0, >0. */
 int object_compare_age(const struct object *a, const struct object *b);
 

@@ -31,9 +31,9 @@ void selection_add(struct selection *sel, struct xds_resource *resource);
 /* The mesh's settings as an argument: struct mesh_config. */
 struct arg_ref mesh_ref(const struct snapshot *s);
 
-void select_clusters(struct selection *sel);  /* clusters.c: outbound, passthrough, blackhole */
-void select_service_clusters(struct selection *sel); /* of those outbound alone */
-void select_endpoints(struct selection *sel); /* endpoints.c */
+void select_clusters(struct selection *sel); /* clusters.c: outbound, passthrough, blackhole */
+void select_service_clusters(struct selection *sel);   /* of those outbound alone */
+void select_endpoints(struct selection *sel);          /* endpoints.c */
 void select_outbound_listeners(struct selection *sel); /* listeners.c: virtualOutbound, per port */
 void select_routes(struct selection *sel); /* routes.c: a RouteConfiguration for each HTTP port */
 void select_grpc(struct selection *sel);   /* grpc.c: instead of both, for gRPC's own client */
