@@ -1,5 +1,7 @@
 #include "xds/h2_parts.h"
 
+#include "xds/h2_memory.h"
+
 #include <string.h>
 
 /* ---- writing ---- */
@@ -141,7 +143,7 @@ static nghttp2_session *session_new(struct h2_connection *c, uint32_t max_stream
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_chunk);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
-    INVARIANT(nghttp2_session_server_new(&session, callbacks, c) == 0);
+    INVARIANT(nghttp2_session_server_new3(&session, callbacks, c, NULL, h2_memory()) == 0);
     nghttp2_session_callbacks_del(callbacks);
     const nghttp2_settings_entry settings[] = {
         { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, max_streams },

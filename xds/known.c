@@ -217,6 +217,14 @@ static int compare_names(const void *left, const void *right)
     return strcmp(*(const char *const *)left, *(const char *const *)right);
 }
 
+static bool is_sorted(const char **names, size_t count)
+{
+    for (size_t i = 1; i < count; i++)
+        if (strcmp(names[i - 1], names[i]) > 0)
+            return false;
+    return true;
+}
+
 /* Names without an entry, sorted, without repetitions; on the heap. */
 static const char **missing_names(const struct known *k, const string_list *names, size_t *count)
 {
@@ -230,7 +238,7 @@ static const char **missing_names(const struct known *k, const string_list *name
             missing = xcalloc(names->count - i, sizeof *missing);
         missing[found++] = names->items[i];
     }
-    if (found)
+    if (!is_sorted(missing, found))
         qsort(missing, found, sizeof *missing, compare_names);
     for (size_t i = 0; i < found; i++)
         if (!*count || strcmp(missing[*count - 1], missing[i]) != 0)
@@ -238,14 +246,14 @@ static const char **missing_names(const struct known *k, const string_list *name
     return missing;
 }
 
-static known_entry entry_of_rest(const struct known *k, const char *name)
+static known_entry new_entry(const struct known *k, const char *name, unsigned flags)
 {
     struct xds_resource *r = find_in_rest(k, name);
-    return r ? known_sent(r, k->rest_flags) : known_nothing(name, 0, false);
+    return r ? known_sent(r, k->rest_flags) : known_nothing(name, flags, false);
 }
 
 /* Merged in one pass. */
-bool known_add(struct known *k, const string_list *names)
+bool known_add(struct known *k, const string_list *names, unsigned flags)
 {
     size_t fresh, next = 0, old = 0;
     const char **missing = missing_names(k, names, &fresh);
@@ -256,13 +264,21 @@ bool known_add(struct known *k, const string_list *names)
     while (old < k->count || next < fresh) {
         bool takes_old = next == fresh ||
                          (old < k->count && strcmp(known_name(k->items[old]), missing[next]) < 0);
-        known_append(&merged, takes_old ? k->items[old] : entry_of_rest(k, missing[next]));
+        known_append(&merged, takes_old ? k->items[old] : new_entry(k, missing[next], flags));
         old += takes_old;
         next += !takes_old;
     }
     free(missing);
     known_take(k, &merged);
     return true;
+}
+
+bool known_has_refused(const struct known *k)
+{
+    for (size_t i = 0; i < k->count; i++)
+        if (k->items[i] & KNOWN_REFUSED)
+            return true;
+    return false;
 }
 
 static bool has_unasked(const struct known *k)
@@ -392,7 +408,7 @@ void known_move(struct known *k, const struct xds_view *to, const string_list *n
 {
     if (!k->rest)
         return;
-    known_add(k, names);
+    known_add(k, names, 0);
     k->rest = to;
 }
 

@@ -84,9 +84,10 @@ known_entry *known_own(struct known *k, const char *name);
 size_t known_place(const struct known *k, const char *name);
 size_t known_after(const struct known *k, const char *name);
 
-/* Puts known_nothing() in the place of each name of which nothing is known; true if there was one.
- * Costs one pass, however many names and in whatever order. */
-bool known_add(struct known *k, const string_list *names);
+/* Puts known_nothing() with the flags in the place of each name of which nothing is known; true if
+ * there was one. Costs one pass, however many names and in whatever order. */
+bool known_add(struct known *k, const string_list *names, unsigned flags);
+bool known_has_refused(const struct known *k); /* a version of any name */
 /* Names that are not asked for are forgotten: the proxy has none of them. */
 void known_drop_unasked(struct known *k);
 

@@ -199,8 +199,6 @@ struct building {
 static void add_resource(struct building *b, struct xds_resource *r)
 {
     list_push(b->out->arena, &b->response->resources, xds_resource_retain(r));
-    if (b->s->variant == XDS_DELTA)
-        list_push(b->out->arena, &b->response->versions, stream_wire_version(b->s, r));
 }
 
 /* A cluster warms until it has an answer, and nothing more is said of clusters meanwhile: so where
@@ -339,7 +337,7 @@ static void warm(struct xds_stream *s, const string_list *clusters)
 {
     struct type_state *endpoints = &s->types[XDS_ENDPOINT];
     if (endpoints->known.rest)
-        known_add(&endpoints->known, clusters);
+        known_add(&endpoints->known, clusters, 0);
     for (size_t i = 0; i < clusters->count; i++) {
         known_entry *e = known_find(&endpoints->known, clusters->items[i]);
         bool is_asked = endpoints->is_wildcard || (e && (*e & KNOWN_ASKED));
@@ -371,6 +369,48 @@ static void version_of_transition(struct xds_response *response)
     }
     struct hash128 version = hasher_finish(h);
     hash128_text(&version, response->version_info);
+}
+
+/* The name that a walk is at, as strcmp: before, at or behind another; behind all at the end. */
+static int walk_order(const struct known_walk *w, bool is_at_end, const char *name)
+{
+    return is_at_end ? 1 : strcmp(w->r ? w->r->name : known_name(w->e), name);
+}
+
+/* What stream_wire_version says of each of many endpoints, in one pass over the clusters. */
+static void push_endpoint_versions(
+    const struct xds_stream *s, struct arena *a, struct xds_response *response)
+{
+    struct known_walk w = {
+        .known = &s->types[XDS_CLUSTER].known, .view = s->view, .type = XDS_CLUSTER
+    };
+    bool is_at_end = !known_walk_next(&w);
+    for (list_each (struct xds_resource *const, r, &response->resources)) {
+        while (walk_order(&w, is_at_end, (*r)->name) < 0)
+            is_at_end = !known_walk_next(&w);
+        bool is_it = walk_order(&w, is_at_end, (*r)->name) == 0;
+        const struct hash128 *cluster = is_it && w.e ? known_held_version(w.e) : NULL;
+        if (is_it && !cluster && w.r)
+            cluster = &w.r->version;
+        list_push(a,
+            &response->versions,
+            cluster ? xds_version_with(&(*r)->version, cluster) : (*r)->version);
+    }
+}
+
+enum { MANY = 64 }; /* so many that a pass over all is less than to look each up */
+
+static void push_versions(
+    const struct xds_stream *s, struct arena *a, struct xds_response *response)
+{
+    if (s->variant != XDS_DELTA)
+        return;
+    if (response->type == XDS_ENDPOINT && response->resources.count > MANY) {
+        push_endpoint_versions(s, a, response);
+        return;
+    }
+    for (list_each (struct xds_resource *const, r, &response->resources))
+        list_push(a, &response->versions, stream_wire_version(s, *r));
 }
 
 static void flight_begin(struct type_state *t, const struct xds_response *response)
@@ -422,6 +462,7 @@ static void send(struct xds_stream *s, enum xds_type type, bool removes,
     known_note_sent(&t->known, response.resources.items, response.resources.count, out->now_ms);
     if (b.is_whole && !removes && found->has_removals)
         version_of_transition(&response);
+    push_versions(s, out->arena, &response);
     warm(s, &b.warming);
     stream_hosts_begin(s, &b.tables);
     flight_begin(t, &response);
@@ -502,21 +543,14 @@ static bool pump_additions(
     return is_quiet;
 }
 
-static bool has_refused(const struct known *k)
-{
-    for (size_t i = 0; i < k->count; i++)
-        if (k->items[i] & KNOWN_REFUSED)
-            return true;
-    return false;
-}
-
 /* A proxy that refused a listener or a route goes on with its former one, and that one's clusters.
  */
 static bool may_still_use(const struct xds_stream *s, enum xds_type type)
 {
     return (type == XDS_CLUSTER || type == XDS_ENDPOINT) &&
-           (has_refused(&s->types[XDS_LISTENER].known) || has_refused(&s->types[XDS_ROUTE].known) ||
-               has_refused(&s->types[XDS_VIRTUAL_HOST].known));
+           (known_has_refused(&s->types[XDS_LISTENER].known) ||
+               known_has_refused(&s->types[XDS_ROUTE].known) ||
+               known_has_refused(&s->types[XDS_VIRTUAL_HOST].known));
 }
 
 static void pump(struct xds_stream *s, struct xds_out *out)

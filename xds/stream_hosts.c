@@ -92,7 +92,7 @@ void stream_hosts_begin(struct xds_stream *s, const string_list *tables)
     for (size_t i = 0; i < tables->count; i++)
         list_push(a, &names, nobody_of(a, tables->items[i]));
     known_spread(&hosts_of(s)->known);
-    known_add(&hosts_of(s)->known, &names);
+    known_add(&hosts_of(s)->known, &names, 0);
     for (size_t i = 0; i < names.count; i++) {
         *known_find(&hosts_of(s)->known, names.items[i]) |= KNOWN_ASKED;
         forget_hosts(s, tables->items[i]);
@@ -216,7 +216,7 @@ void stream_hosts_refuse(struct xds_stream *s)
     for (size_t i = 0; i < t->flight.removed_count; i++)
         if (known_is_nothing(known_of(&t->known, t->flight.removed[i])))
             list_push(a, &names, t->flight.removed[i]);
-    known_add(&t->known, &names);
+    known_add(&t->known, &names, 0);
     for (list_each (const char *const, name, &names)) {
         known_entry *e = known_find(&t->known, *name);
         known_drop(*e);

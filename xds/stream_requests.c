@@ -9,6 +9,8 @@ enum { ENTRIES_AT_ONCE = 64 }; /* so many are not put among the others one by on
 
 static void mark_flight(struct type_state *t, bool is_refused)
 {
+    if (!is_refused && !known_has_refused(&t->known))
+        return;
     if (is_refused && t->flight.count > ENTRIES_AT_ONCE)
         known_spread(&t->known);
     for (size_t i = 0; i < t->flight.count; i++) {
@@ -69,13 +71,14 @@ static void open_type(struct xds_stream *s, const struct xds_request *request)
 }
 
 /* Entries for all names. The wildcard is no name of a resource. */
-static void add_names(struct type_state *t, const string_list *names, struct arena *a)
+static void add_names(
+    struct type_state *t, const string_list *names, unsigned flags, struct arena *a)
 {
     string_list plain = { 0 };
     for (size_t i = 0; i < names->count; i++)
         if (strcmp(names->items[i], "*") != 0)
             list_push(a, &plain, names->items[i]);
-    known_add(&t->known, &plain);
+    known_add(&t->known, &plain, flags);
 }
 
 /* The versions a proxy comes with. A cluster that this stream has sent waits for its endpoints,
@@ -86,7 +89,7 @@ static void take_initial(struct xds_stream *s, const struct xds_request *request
     string_list names = { 0 };
     for (list_each (const struct xds_versioned_name, held, &request->initial))
         list_push(a, &names, held->name);
-    add_names(t, &names, a);
+    add_names(t, &names, 0, a);
     for (list_each (const struct xds_versioned_name, held, &request->initial)) {
         known_entry *e = known_find(&t->known, held->name);
         if (!e)
@@ -133,6 +136,18 @@ static bool must_be_answered(const struct type_state *t, const struct xds_reques
     return t->is_wildcard && !request->initial.count && request->type != XDS_VIRTUAL_HOST;
 }
 
+/* True if a name was not asked for before. Most often, none is known. */
+static bool ask(struct type_state *t, const string_list *names, bool is_first, struct arena *a)
+{
+    bool knows_none = !t->known.count && !t->known.rest, has_news = false;
+    add_names(t, names, knows_none ? KNOWN_ASKED : 0, a);
+    if (knows_none)
+        return t->known.count > 0;
+    for (size_t i = 0; i < names->count; i++)
+        has_news |= subscribe(t, names->items[i], !is_first);
+    return has_news;
+}
+
 /* True if a name was asked for that was not before. */
 static bool request_delta(struct xds_stream *s, const struct xds_request *request, struct arena *a)
 {
@@ -144,13 +159,10 @@ static bool request_delta(struct xds_stream *s, const struct xds_request *reques
     }
     set_wildcard(t, t->is_wildcard || has_wildcard_name(&request->names));
     t->must_answer |= is_first && must_be_answered(t, request);
-    bool has_news = false;
-    add_names(t, &request->names, a);
-    for (size_t i = 0; i < request->names.count; i++)
-        has_news |= subscribe(t, request->names.items[i], !is_first);
+    bool has_news = ask(t, &request->names, is_first, a);
     set_wildcard(t, t->is_wildcard && !has_wildcard_name(&request->unsubscribe));
     if (t->known.rest)
-        add_names(t, &request->unsubscribe, a);
+        add_names(t, &request->unsubscribe, 0, a);
     for (size_t i = 0; i < request->unsubscribe.count; i++)
         unsubscribe(t, request->unsubscribe.items[i]);
     if (request->type == XDS_ROUTE)
@@ -198,7 +210,7 @@ static bool request_sotw(struct xds_stream *s, const struct xds_request *request
     stream_resume(s, request->type);
     if (request->names.count)
         known_spread(&t->known);
-    add_names(t, &request->names, a);
+    add_names(t, &request->names, 0, a);
     bool has_news = has_unasked(t, &request->names);
     for (size_t i = 0; i < t->known.count; i++)
         t->known.items[i] &= ~(known_entry)KNOWN_ASKED;

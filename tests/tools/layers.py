@@ -26,7 +26,7 @@ DOORS = {
     r"cjson/": {"base/json.h"},
     r"yaml\.h": {"base/yaml.c", "base/yaml_write.c"},
     r"curl/": {"replication/http.c", "pilotd/ctl/admin.c"},
-    r"nghttp2/": {"xds/h2_parts.h"},
+    r"nghttp2/": {"xds/h2_parts.h", "xds/h2_memory.h"},
     r"openssl/": {"base/hash.c", "xds/tls_parts.h"},
     r"xxhash\.h": {"base/hash.c"},
     r"re2/": {"pilotd/model/re2.cc"},

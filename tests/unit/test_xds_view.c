@@ -305,10 +305,10 @@ static void test_names_are_added_once_and_in_order(void **state)
     const string_list some = list_of(some_names, ARRAY_COUNT(some_names));
     const string_list more = list_of(more_names, ARRAY_COUNT(more_names));
 
-    assert_true(known_add(&k, &some));
+    assert_true(known_add(&k, &some, 0));
     assert_names(&k, "a c m x ");
-    assert_false(known_add(&k, &some));
-    assert_true(known_add(&k, &more));
+    assert_false(known_add(&k, &some, 0));
+    assert_true(known_add(&k, &more, 0));
     assert_names(&k, " a b c m x z ");
 
     assert_string_equal(known_name(*known_find(&k, "m")), "m");
