@@ -252,8 +252,7 @@ static bool mend_list(struct etcd_request *r, const struct grpc_result *result)
         return false;
     if (result->is_too_large && r->range.limit > ETCD_PAGE_KEYS_MIN) {
         r->range.limit = r->range.limit / 10;
-    } else if (result->err->code == ERROR_COMPACTED && !r->pinned &&
-               r->restarts++ < LIST_RESTARTS_MAX) {
+    } else if (result->err->code == ERROR_COMPACTED && r->restarts++ < LIST_RESTARTS_MAX) {
         restart_list(r);
     } else {
         return false;
