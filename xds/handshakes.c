@@ -40,18 +40,24 @@ static void set_timer(struct handshakes *hs)
     uint64_t now = uv_now(hs->timer.loop);
     uint64_t end = hs->first ? hs->first->began_ms + limit_ms(hs) : 0;
     if (hs->first)
-        uv_timer_start(&hs->timer, on_timer, end > now ? end - now : 0, 0);
+        uv_timer_start(&hs->timer, on_timer, end > now ? end - now : 1, 0);
     else
         uv_timer_stop(&hs->timer);
 }
 
-/* Each that is late ends itself; the timer is then set for the one behind it. */
+/* A loop that was busy may have been late itself: who is late is looked at again once the loop has
+ * read what came meanwhile. */
 static void on_timer(uv_timer_t *timer)
 {
     struct handshakes *hs = container_of(timer, struct handshakes, timer);
-    struct handshake *h = hs->first;
-    if (h && h->began_ms + limit_ms(hs) <= uv_now(timer->loop))
-        h->on_late(h);
+    uint64_t now = uv_now(timer->loop);
+    for (struct handshake *h = hs->first, *next; h && h->began_ms + limit_ms(hs) <= now; h = next) {
+        next = h->next;
+        if (h->is_late)
+            h->on_late(h);
+        else
+            h->is_late = true;
+    }
     set_timer(hs);
 }
 

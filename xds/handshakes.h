@@ -16,9 +16,9 @@
 #include <uv.h>
 
 enum {
-    TLS_MAX_HANDSHAKES = 256, /* a loop */
+    TLS_MAX_HANDSHAKES = 512, /* a loop */
     TLS_HANDSHAKE_MS = 10000,
-    TLS_HANDSHAKE_PRESSED_MS = 1000, /* while others wait outside */
+    TLS_HANDSHAKE_PRESSED_MS = 4000, /* while others wait outside */
 };
 
 struct tls_stats {                               /* shared by all loops */
@@ -31,6 +31,7 @@ struct handshake {
     struct handshake *next, *prev;
     struct handshakes *of; /* NULL: it is over */
     uint64_t began_ms;
+    bool is_late; /* it was so once: what had come by then has been read since */
     void (*on_late)(struct handshake *h); /* ends it */
 };
 

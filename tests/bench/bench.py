@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """make bench: what pilotd costs, beside its goal and istiod's figure. make bench ROW="storm endpoint".
 
-    bench.py [--services S] [--proxies N] [--json FILE] [ROW…]
+    bench.py [--tls] [--services S] [--proxies N] [--json FILE] [ROW…]
 
+With --tls the proxies come over mutual TLS; goals and the floor are those of plain text all the same.
 Each row can be run alone. istiod's figures were taken on a machine of this kind, for the same work, with SotW
 and Delta. The floor is the same bytes written to as many sockets by a plain loop (tests/tools/socket_floor.c),
 measured beside what it is compared with. The load generator is one process; its processor time is told apart.
@@ -17,7 +18,7 @@ import sys
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.join(ROOT, "deploy", "demo"))
+sys.path[:0] = [os.path.join(ROOT, "deploy", "demo"), os.path.join(ROOT, "tests", "e2e")]
 
 from cluster import Failure  # noqa: E402
 
@@ -190,9 +191,9 @@ def back(table, world):
     table.add("back", "peak of resident memory", memory_mb(world.pid, "VmHWM"), "MB", 300)
 
 
-def cost(services, proxies):
+def cost(services, proxies, has_tls):
     """(MB a proxy, ms and CPU seconds of one endpoint's change, CPU seconds of the storm)"""
-    world = World(services)
+    world = World(services, has_tls)
     try:
         world.connect(proxies)
         done = change_endpoint(world, 40)
@@ -204,9 +205,9 @@ def cost(services, proxies):
 
 def growth(table, world):
     """Twice the services, twice the proxies: by what factor each cost grows. Linear is 2."""
-    services, proxies = world.services, 250
-    least, more_services, more_proxies = (cost(services, proxies), cost(services * 2, proxies),
-                                          cost(services, proxies * 2))
+    services, proxies, tls = world.services, 250, world.has_tls
+    least, more_services, more_proxies = (cost(services, proxies, tls), cost(services * 2, proxies, tls),
+                                          cost(services, proxies * 2, tls))
     for what, told in (("services", more_services), ("proxies", more_proxies)):
         for unit, value in told.items():
             table.add("growth", f"{what} x 2: {unit} grows from {least[unit]:.4g} by", value / least[unit],
@@ -236,7 +237,7 @@ def run(names, args, table):
             if (services, proxies) != size:
                 if world:
                     world.close()
-                world, size = World(services), (services, proxies)
+                world, size = World(services, args.tls), (services, proxies)
                 if proxies:
                     world.connect(proxies)
             table.head(f"{name}: {what} (S = {services}, N = {proxies})")
@@ -256,6 +257,7 @@ def machine():
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(ROWS))
+    parser.add_argument("--tls", action="store_true", help="the proxies come over mutual TLS")
     parser.add_argument("--services", type=int, help="instead of the row's own")
     parser.add_argument("--proxies", type=int, help="instead of the row's own")
     parser.add_argument("--json", help="also write the figures to this file")
@@ -273,7 +275,7 @@ def main():
     finally:
         if args.json:
             with open(args.json, "w", encoding="utf-8") as out:
-                json.dump({"machine": told, "figures": table.figures}, out, indent=1)
+                json.dump({"machine": told, "has_tls": args.tls, "figures": table.figures}, out, indent=1)
     return 0
 
 

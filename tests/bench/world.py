@@ -7,7 +7,8 @@ import subprocess
 import threading
 import time
 
-from cluster import BUILD, Cluster, Failure, get
+from certificates import Authority
+from cluster import BUILD, Cluster, Failure, free_port, get
 
 from mesh import PORT, Etcd, fill
 
@@ -44,9 +45,12 @@ def floor(sockets, size_bytes):
 
 
 class Clients:
-    def __init__(self, cluster, replica, count):
-        address, port = replica.xds.rsplit(":", 1)
-        self.popen = subprocess.Popen([f"{BUILD}/tools/xds_load", address, port, str(count), str(PORT)],
+    """With `files` ("CA,CERT,KEY") over TLS."""
+
+    def __init__(self, cluster, where, count, files=None):
+        address, port = where.rsplit(":", 1)
+        tls = ("--tls", files) if files else ()
+        self.popen = subprocess.Popen([f"{BUILD}/tools/xds_load", *tls, address, port, str(count), str(PORT)],
                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         cluster.cleanups.append(self.popen.kill)
         self.events = queue.Queue()
@@ -95,8 +99,11 @@ class Spent:
 
 
 class World:
-    def __init__(self, services):
+    """With has_tls all proxies come over mutual TLS."""
+
+    def __init__(self, services, has_tls=False):
         self.cluster, self.clients, self.services, self.version = Cluster(), None, services, 0
+        self.has_tls, self.files = has_tls, None
         try:
             self.cluster.start_etcd(1)
             self.etcd = Etcd(self.cluster.etcd_urls[0])
@@ -108,11 +115,19 @@ class World:
 
     def start_pilotd(self):
         began = time.monotonic()
-        self.cluster.start_pilotds(1)
+        self.cluster.start_pilotds(1, self.tls_flags() if self.has_tls else ())
         self.ready_ms = (time.monotonic() - began) * 1000
         self.replica = self.cluster.pilotds[0]
         self.pid = self.replica.popen.pid
         self.empty_mb = memory_mb(self.pid)
+
+    def tls_flags(self):
+        ca = Authority(os.path.join(self.cluster.directory, "ca"))
+        server, server_key = ca.issue("pilotd", "IP:127.0.0.1")
+        self.files = ",".join((ca.pem, *ca.issue("proxy", "URI:spiffe://cluster.local/ns/default/sa/bench")))
+        self.tls_address = f"127.0.0.1:{free_port()}"
+        return ("--xds-tls", self.tls_address, "--xds-tls-cert", server, "--xds-tls-key", server_key,
+                "--xds-tls-ca", ca.pem)
 
     def forget_peak(self):
         with open(f"/proc/{self.pid}/clear_refs", "w", encoding="ascii") as out:
@@ -122,7 +137,8 @@ class World:
         """All at once; the event that tells that each has everything, and the ms it took."""
         self.forget_peak()
         before_s, began_ns = cpu_s(self.pid), time.monotonic_ns()
-        self.clients = Clients(self.cluster, self.replica, proxies)
+        self.clients = Clients(self.cluster, self.tls_address if self.has_tls else self.replica.xds, proxies,
+                               self.files)
         self.ready = self.clients.wait(lambda e: e["event"] == "ready")
         self.storm_ms = (self.ready["ns"] - began_ns) / 1e6
         self.bytes_each = self.ready["bytes"] // proxies

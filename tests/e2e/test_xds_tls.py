@@ -198,16 +198,15 @@ def test_a_handshake_that_goes_on_by_single_bytes_is_cut_off(world):
 
 
 def test_many_who_say_nothing_do_not_keep_others_out(world):
-    """More than may shake hands at a time, of all loops together."""
-    replica = world.start()
+    """More than may shake hands at a time."""
+    replica = world.replica("--threads", "1", "--xds-tls", "127.0.0.1:0", *world.flags())
     host, port = replica.tls.split(":")
     silent = [socket.create_connection((host, int(port)), WAIT_S) for _ in range(600)]
-    wait_until(lambda: replica.metric("pilotd_tls_handshakes") >= 256, "a loop is full")
+    wait_until(lambda: replica.metric("pilotd_tls_handshakes")  == 512, "the loop is full")
 
-    assert replica.metric("pilotd_tls_handshakes") <= 512
     for _ in range(4):
         client = world.join(replica)
-        wait_until(lambda: WEB in client.resources["CDS"], "in before the others' time is up", HANDSHAKE_S / 2)
+        wait_until(lambda: WEB in client.resources["CDS"], "in before the others' time is up", HANDSHAKE_S * 0.8)
     for connection in silent:
         connection.close()
     wait_until(lambda: replica.metric("pilotd_tls_handshakes") == 0, "all are gone")

@@ -4,7 +4,9 @@
  * of every cluster it got and the route tables named on the command line; every response is
  * acknowledged.
  *
- *     xds_load HOST PORT CLIENTS ROUTE[,ROUTE…] [NAMESPACE]
+ *     xds_load [--tls CA,CERT,KEY] HOST PORT CLIENTS ROUTE[,ROUTE…] [NAMESPACE]
+ *
+ * With TLS all show the one certificate.
  *
  * Prints one JSON object a line, with CLOCK_MONOTONIC times in nanoseconds, and the bytes that all
  * have got since the start:
@@ -19,6 +21,7 @@
  * Ends when its standard input closes. Reads the wire by hand: independent of the code it measures.
  */
 #include "xds_held.h"
+#include "xds_tls.h"
 
 #include <nghttp2/nghttp2.h>
 #include <time.h>
@@ -32,6 +35,7 @@ struct client {
     struct load *load;
     uv_tcp_t tcp;
     uv_connect_t connect;
+    SSL *ssl; /* NULL: in plain text */
     nghttp2_session *session;
     int32_t stream;
     int index;
@@ -44,6 +48,7 @@ struct client {
 struct load {
     uv_loop_t loop;
     struct sockaddr_storage address;
+    SSL_CTX *tls;
     const char *ns;
     char *routes;
     struct client *clients;
@@ -316,16 +321,52 @@ static void on_written(uv_write_t *write, int status)
     free(write);
 }
 
+static void write_out(struct client *c, const void *data, size_t size)
+{
+    uv_write_t *write = malloc(sizeof *write + size);
+    uv_buf_t buf = uv_buf_init((char *)(write + 1), (unsigned)size);
+    memcpy(buf.base, data, size);
+    uv_write(write, (uv_stream_t *)&c->tcp, &buf, 1, on_written);
+}
+
+static void write_sealed(struct client *c)
+{
+    char *data;
+    long size = BIO_get_mem_data(SSL_get_wbio(c->ssl), &data);
+    if (size > 0)
+        write_out(c, data, (size_t)size);
+    (void)BIO_reset(SSL_get_wbio(c->ssl));
+}
+
 static void flush(struct client *c)
 {
     const uint8_t *data;
     ssize_t size;
-    while ((size = nghttp2_session_mem_send(c->session, &data)) > 0) {
-        uv_write_t *write = malloc(sizeof *write + (size_t)size);
-        uv_buf_t buf = uv_buf_init((char *)(write + 1), (unsigned)size);
-        memcpy(buf.base, data, (size_t)size);
-        uv_write(write, (uv_stream_t *)&c->tcp, &buf, 1, on_written);
-    }
+    bool is_open = !c->ssl || tls_client_is_open(c->ssl);
+    while (is_open && (size = nghttp2_session_mem_send(c->session, &data)) > 0)
+        if (!c->ssl)
+            write_out(c, data, (size_t)size);
+        else if (SSL_write(c->ssl, data, (int)size) != size)
+            die("TLS went wrong");
+    if (c->ssl)
+        write_sealed(c);
+}
+
+static void take_plain(struct client *c, const void *data, size_t size)
+{
+    if (nghttp2_session_mem_recv(c->session, data, size) < 0)
+        die("HTTP/2 went wrong");
+}
+
+static void take_sealed(struct client *c, const void *data, size_t size)
+{
+    static char plain[65536];
+    int taken;
+    BIO_write(SSL_get_rbio(c->ssl), data, (int)size);
+    while ((taken = SSL_read(c->ssl, plain, sizeof plain)) > 0)
+        take_plain(c, plain, (size_t)taken);
+    if (SSL_get_error(c->ssl, taken) != SSL_ERROR_WANT_READ)
+        die("TLS went wrong");
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
@@ -340,8 +381,10 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
     struct client *c = stream->data;
     if (size < 0)
         die("a connection was closed");
-    if (nghttp2_session_mem_recv(c->session, (const uint8_t *)buf->base, (size_t)size) < 0)
-        die("HTTP/2 went wrong");
+    if (c->ssl)
+        take_sealed(c, buf->base, (size_t)size);
+    else
+        take_plain(c, buf->base, (size_t)size);
     flush(c);
 }
 
@@ -355,7 +398,7 @@ static void on_connect(uv_connect_t *connect, int status)
     struct client *c = connect->data;
     const nghttp2_nv headers[] = {
         HEADER(":method", "POST"),
-        HEADER(":scheme", "http"),
+        HEADER(":scheme", c->ssl ? "https" : "http"),
         HEADER(":path",
             "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"),
         HEADER(":authority", "pilotd"),
@@ -387,6 +430,7 @@ static void start_client(struct load *load, int index)
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
     nghttp2_session_client_new(&c->session, callbacks, c);
     nghttp2_session_callbacks_del(callbacks);
+    c->ssl = load->tls ? tls_client_new(load->tls) : NULL;
     uv_tcp_init(&load->loop, &c->tcp);
     c->tcp.data = c;
     c->connect.data = c;
@@ -398,6 +442,7 @@ static void on_closed(uv_handle_t *handle)
     struct client *c = handle->data;
     struct load *load = c->load;
     nghttp2_session_del(c->session);
+    SSL_free(c->ssl);
     free(c->in.data);
     free(c->out.data);
     c->in = c->out = (struct bytes){ 0 };
@@ -431,14 +476,19 @@ static void on_input(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
 int main(int argc, char **argv)
 {
     struct load *load = calloc(1, sizeof *load);
+    bool has_tls = argc > 2 && strcmp(argv[1], "--tls") == 0;
+    char **words = has_tls ? argv + 2 : argv;
+    argc -= has_tls ? 2 : 0;
     if (argc < 5 || !load)
-        die("usage: xds_load HOST PORT CLIENTS ROUTE[,ROUTE…] [NAMESPACE]");
-    load->count = atoi(argv[3]);
-    load->routes = argv[4];
-    load->ns = argc > 5 ? argv[5] : "default";
+        die("usage: xds_load [--tls CA,CERT,KEY] HOST PORT CLIENTS ROUTE[,ROUTE…] [NAMESPACE]");
+    if (has_tls && !(load->tls = tls_client_context(argv[2])))
+        die("--tls: these are no files that go together");
+    load->count = atoi(words[3]);
+    load->routes = words[4];
+    load->ns = argc > 5 ? words[5] : "default";
     load->clients = calloc((size_t)load->count, sizeof *load->clients);
     if (load->count < 1 || !load->clients ||
-        uv_ip4_addr(argv[1], atoi(argv[2]), (struct sockaddr_in *)&load->address) != 0)
+        uv_ip4_addr(words[1], atoi(words[2]), (struct sockaddr_in *)&load->address) != 0)
         die("HOST must be an IPv4 address, CLIENTS at least 1");
     uv_loop_init(&load->loop);
     for (int i = 0; i < load->count; i++)
