@@ -62,6 +62,9 @@ void services_build(struct snapshot *s);
 struct service *service_rebuild(struct snapshot *s, const struct service *former,
     const struct object *object, struct object *const *instances, size_t count);
 
+/* May it have a virtual address of its own? */
+bool service_may_be_allocated(const struct service *service);
+
 /* snapshot.c: the order of objects of one kind. */
 int snapshot_object_order(const struct object *a, const struct object *b);
 

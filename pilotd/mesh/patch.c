@@ -3,7 +3,6 @@
  * goes by (which services there are, their names, ports and ages) is as it was; if it turns out
  * that it is not, there is no patch.
  */
-#include "base/json_text.h"
 #include "mesh/index.h"
 #include "model/registry.h"
 
@@ -54,7 +53,8 @@ static bool is_done(const struct patch *p, const struct service *was)
 /* Is it, to callers, what it was, but for its endpoints? */
 static bool is_alike(const struct service *was, const struct service *is)
 {
-    return !is->has_findings && is->create_revision == was->create_revision &&
+    return is->create_revision == was->create_revision &&
+           service_may_be_allocated(is) == service_may_be_allocated(was) &&
            hash128_equal(&is->digest, &was->digest);
 }
 
@@ -82,24 +82,6 @@ static bool rebuild(struct patch *p, const struct service *was, const struct obj
 
 /* ---- a ServiceEntry ---- */
 
-/* Its text before the list of endpoints and behind it. */
-static bool is_same_around_endpoints(const struct object *a, const struct object *b)
-{
-    struct json_span in_a =
-        json_text_member((struct json_span){ a->value, a->value_bytes }, "spec");
-    struct json_span in_b =
-        json_text_member((struct json_span){ b->value, b->value_bytes }, "spec");
-    in_a = json_text_member(in_a, "endpoints");
-    in_b = json_text_member(in_b, "endpoints");
-    if (!in_a.size || !in_b.size)
-        return false;
-    size_t before = (size_t)(in_a.text - a->value), behind = a->value_bytes - before - in_a.size;
-    return (size_t)(in_b.text - b->value) == before &&
-           b->value_bytes - before - in_b.size == behind &&
-           memcmp(a->value, b->value, before) == 0 &&
-           memcmp(in_a.text + in_a.size, in_b.text + in_b.size, behind) == 0;
-}
-
 static bool patch_entry(struct patch *p, const struct object_change *change)
 {
     const struct object *is = change->object;
@@ -108,10 +90,8 @@ static bool patch_entry(struct patch *p, const struct object_change *change)
     const struct service_entry *entry = is->spec;
     for (size_t i = 0; i < entry->hosts.count; i++) {
         const struct service *was = find_service(p->former, entry->hosts.items[i], is->ns);
-        if (!was || !was->is_sole || was->has_findings || !was->object ||
-            strcmp(was->object->key, is->key) != 0 ||
-            was->object->create_revision != is->create_revision ||
-            !is_same_around_endpoints(was->object, is) || !rebuild(p, was, is, NULL, 0))
+        if (!was || !was->is_sole || !was->object || strcmp(was->object->key, is->key) != 0 ||
+            was->object->create_revision != is->create_revision || !rebuild(p, was, is, NULL, 0))
             return false;
     }
     return entry->hosts.count > 0;
@@ -132,8 +112,7 @@ static const struct service *service_of_instance(const struct patch *p, const ch
     const struct service *was = find_service(p->former, host, parts.ns);
     arena_free(a);
     const struct registry_service *spec = was && was->object ? was->object->spec : NULL;
-    bool is_plain = was && was->is_sole && was->is_registry && !was->has_findings &&
-                    !(spec && spec->hosts.count);
+    bool is_plain = was && was->is_sole && was->is_registry && !(spec && spec->hosts.count);
     return is_plain ? was : NULL;
 }
 

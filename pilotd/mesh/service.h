@@ -43,7 +43,6 @@ struct service {
     struct hash128 digest;       /* of the declaration: everything but the endpoints */
     struct hash128 endpoints_digest; /* of all endpoints, and of the entries that selected them */
     bool is_sole;                    /* declared once: by one resource, or by its instances alone */
-    bool has_findings;               /* something was told when it was put together */
     struct refcount refs;
     struct arena *arena; /* its own, if it came with a patch (mesh/patch.c); else the snapshot's */
 };

@@ -307,6 +307,11 @@ static bool may_be_allocated(const struct service *service, const struct object 
            (*service->host != '*' || is_dynamic);
 }
 
+bool service_may_be_allocated(const struct service *service)
+{
+    return may_be_allocated(service, service->object);
+}
+
 /* As an allocator wrote them into the resource. */
 static string_list allocated_addresses(
     struct arena *a, const struct service *service, const struct object *object)
@@ -417,7 +422,6 @@ static struct service *build_service(
     struct snapshot *s, const struct declaration *declarations, size_t count)
 {
     struct service *service = ARENA_NEW(s->arena, struct service);
-    size_t findings = s->findings.count;
     start_service(service, &declarations[0]);
     for (size_t i = 0; i < count; i++)
         if (i && is_repeated(&declarations[i - 1], &declarations[i]))
@@ -430,7 +434,6 @@ static struct service *build_service(
     endpoints_finish(service);
     service->digest = declaration_digest(service);
     service->is_sole = count == 1;
-    service->has_findings = s->findings.count > findings;
     return service;
 }
 
@@ -501,7 +504,7 @@ static void allocate_addresses(struct snapshot *s)
     LIST(struct service *) wanting = { 0 };
     for (size_t i = 0; i < s->services.count; i++) {
         struct service *service = (struct service *)(uintptr_t)s->services.items[i];
-        if (!service->addresses.count && may_be_allocated(service, service->object))
+        if (!service->addresses.count && service_may_be_allocated(service))
             list_push(s->arena, &wanting, service);
     }
     if (wanting.count == 0)

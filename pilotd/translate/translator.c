@@ -264,7 +264,7 @@ static bool is_touched(const struct translator *t, const struct scope *scope)
     for (size_t i = 0; i < scope->addresses.count; i++)
         if (map_find(&t->touched, scope->addresses.items[i]))
             return true;
-    return has_listeners_of_its_own(scope);
+    return false;
 }
 
 static struct xds_view *view_build(

@@ -205,8 +205,16 @@ static void describe_service(struct arena *a, string_list *out, const struct ser
     char digest[HASH128_TEXT_BYTES], endpoints[HASH128_TEXT_BYTES];
     hash128_text(&service->digest, digest);
     hash128_text(&service->endpoints_digest, endpoints);
-    list_push(
-        a, out, arena_printf(a, "%s %s %s %s", service->ns, service->host, digest, endpoints));
+    list_push(a,
+        out,
+        arena_printf(a,
+            "%s %s of %d: %s %s %s",
+            service->ns,
+            service->host,
+            (int)service->create_revision,
+            digest,
+            endpoints,
+            service->auto_address));
     for (list_each (const struct service_port, port, &service->ports))
         list_push(a,
             out,

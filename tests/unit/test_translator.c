@@ -98,7 +98,8 @@ static const struct {
     { "registry/default/api/1",
         { "{\"address\":\"10.3.0.1\",\"ports\":{\"http\":8080}}",
             "{\"address\":\"10.3.0.1\",\"ports\":{\"http\":8080},\"health\":\"draining\"}",
-            "{\"address\":\"10.0.0.1\",\"ports\":{\"http\":8080},\"serviceAccount\":\"api\"}" } },
+            "{\"address\":\"10.0.0.1\",\"ports\":{\"http\":8080},\"serviceAccount\":\"api\"}",
+            "{\"address\":\"127.0.0.7\",\"ports\":{\"http\":8080}}" } },
     { "registry/default/api/2",
         { "{\"address\":\"10.3.0.3\",\"ports\":{\"http\":8080},\"labels\":{\"version\":\"v1\"}}",
             "{\"address\":\"10.3.0.2\",\"ports\":{\"http\":8080}}",
@@ -178,6 +179,9 @@ static const struct {
     { WEB_NODE, "{\"LABELS\":{\"app\":\"web\"}}", "r1" },
     { WEB_NODE, "{\"INTERCEPTION_MODE\":\"NONE\"}", "r2" },
     { "sidecar~10.3.0.1~x.other~other.svc.cluster.local", "{}", "" },
+    { "sidecar~127.0.0.7~l.default~default.svc.cluster.local",
+        "{\"INTERCEPTION_MODE\":\"NONE\"}",
+        "" },
     { "router~10.0.0.9~gw.default~default.svc.cluster.local", "{}", "" },
 };
 
