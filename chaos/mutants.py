@@ -30,7 +30,7 @@ MUTANTS = [
            "b->hash = translator_hash(b->translator);",
            "b->hash = translator_hash(b->translator);\n    *(char *)&b->hash ^= (char)uv_os_getpid();",
            "steady", "same revision, same hash"),
-    Mutant("forgets-what-proxies-have", "xds/stream.c",
+    Mutant("forgets-what-proxies-have", "xds/stream_requests.c",
            "        take_initial(s, request, a);",
            "        if (!request)\n            take_initial(s, request, a);",
            "reconnect-all", "nothing twice"),
@@ -74,19 +74,20 @@ MUTANTS = [
            "    if (began_ns - start_ns > 9000000000)\n        uv_sleep(5500);\n    if (b->order.is_whole)",
            "steady", "converged in time"),
     Mutant("keeps-descriptors", "xds/server.c",
-           "    struct h2_connection *c = h2_accept(listener, &options);",
-           "    INVARIANT(dup(0) > 0);\n    struct h2_connection *c = h2_accept(listener, &options);",
+           "    struct h2_connection *c = h2_accept((uv_stream_t *)&l->tcp, &options);",
+           "    INVARIANT(dup(0) > 0);\n"
+           "    struct h2_connection *c = h2_accept((uv_stream_t *)&l->tcp, &options);",
            "reconnect-all", "bounded"),
-    Mutant("dies-of-a-refusal", "xds/stream.c",
+    Mutant("dies-of-a-refusal", "xds/stream_requests.c",
            "    struct type_state *t = &s->types[request->type];\n    bool is_first = !t->is_subscribed;",
            "    struct type_state *t = &s->types[request->type];\n    bool is_first = !t->is_subscribed;\n"
            "    INVARIANT(!request->error_detail);",
            "refuse-all", "replicas live"),
     Mutant("takes-clusters-away-first", "xds/stream.c",
            "            if (found[type].has_additions || owes_answer(s, type))\n"
-           "                send(s, type, false, found[type].has_removals, out);",
+           "                send(s, type, false, &found[type], out);",
            "            if (found[type].has_additions || found[type].has_removals || owes_answer(s, type))\n"
-           "                send(s, type, true, found[type].has_removals, out);",
+           "                send(s, type, true, &found[type], out);",
            "new-and-gone", "make before break"),
     Mutant("routes-before-clusters", "xds/stream.c",
            "    for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++) {\n"
