@@ -176,6 +176,8 @@ static void add_store(struct arena *a, const cJSON *status, struct answer *answe
             report_text(report_member(status, "tls"), "problem"));
     if (*report_text(status, "problem"))
         report_note(a, answer, "problem   %s", report_text(status, "problem"));
+    if (*report_text(status, "epochProblem"))
+        report_note(a, answer, "epoch     %s", report_text(status, "epochProblem"));
     if (report_number(status, "streamCap") > 0)
         report_note(a,
             answer,

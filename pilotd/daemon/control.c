@@ -322,6 +322,7 @@ static void hear_revision(struct control *c, int64_t revision)
             LOG_INT("former", c->revision));
         peers_forget(&c->peers);
         keyspace_forget_past(&c->keyspace);
+        c->epoch.has_other_past = true;
         gate_published(&c->gate, 0);
         c->history++;
         c->is_dirty = c->wants_all = true;
@@ -341,15 +342,26 @@ static bool hears_live(const struct control *c)
            c->others_beats <= seconds * (c->peers.by_id.count + 1);
 }
 
+/* Somebody deletes all there is, the key `cluster` with it: nothing expires at such a revision. 0:
+ * none. */
+static int64_t emptied_at(const struct store_change *changes, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (changes[i].is_gone && strcmp(changes[i].entry.key, "cluster") == 0)
+            return changes[i].entry.mod_revision;
+    return 0;
+}
+
 static void on_changes(struct store_listener *listener, const struct store_change *changes,
     size_t count, int64_t revision)
 {
     struct control *c = container_of(listener, struct control, listener);
+    int64_t emptied = emptied_at(changes, count);
     bool is_changed = false, had_to_wait = must_wait(c);
     keyspace_begin(&c->keyspace, uv_now(&c->loop));
     hear_revision(c, revision);
     for (size_t i = 0; i < count; i++) {
-        keyspace_set_live(&c->keyspace, hears_live(c));
+        keyspace_set_live(&c->keyspace, hears_live(c) && changes[i].entry.mod_revision != emptied);
         is_changed |= keyspace_apply(&c->keyspace, &changes[i]);
         had_to_wait |= must_wait(c);
         hear_own_key(c, &changes[i]);
@@ -357,6 +369,8 @@ static void on_changes(struct store_listener *listener, const struct store_chang
             map_put(&c->listed, changes[i].entry.key, c);
     }
     is_changed |= keyspace_end(&c->keyspace);
+    if (c->is_synced)
+        c->epoch.has_other_past = false;
     /* What was held in between was not in force at those revisions: a new span begins. */
     c->is_dirty |= is_changed || (had_to_wait && !must_wait(c));
     if (!c->is_synced)
@@ -390,11 +404,12 @@ static void on_synced(struct store_listener *listener)
         LOG_INT("rejected", (int64_t)c->keyspace.rejects.count));
     forget_copy(c);
     c->is_synced = true;
+    c->epoch.has_other_past = false;
     c->is_dirty = c->wants_all = true;
     holds_review(&c->holds, c->revision);
     keeper_touch(&c->keeper);
     if (c->has_shared_store && !c->is_draining) {
-        epoch_make(&c->epoch);
+        epoch_review(&c->epoch, c->peers.by_id.count > 0);
         c->replica = replica_open(&c->loop,
             c->store,
             c->options->id,
@@ -560,7 +575,7 @@ static void review_share(struct control *c)
 static void on_beat(struct replica_owner *owner)
 {
     struct control *c = container_of(owner, struct control, replica_owner);
-    epoch_make(&c->epoch);
+    epoch_review(&c->epoch, c->peers.by_id.count > 0);
     review_level(c);
     control_review(c);
     review_share(c);
@@ -740,7 +755,8 @@ bool control_start(struct control *c, struct error *err)
     INVARIANT(uv_timer_init(&c->loop, &c->recall_timer) == 0);
     if (c->options->data_dir)
         uv_timer_start(&c->recall_timer, on_recall, RECALL_MS, 0);
-    c->epoch = (struct epoch){ .store = c->store, .log = &c->log };
+    c->epoch =
+        (struct epoch){ .store = c->store, .faults = &c->stats.cluster_faults, .log = &c->log };
     c->builder = builder_open(&c->loop, &c->builder_owner, &c->stats.translate);
     return true;
 }

@@ -3,14 +3,40 @@
 #include "daemon/json_out.h"
 #include "mesh/level.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 enum { VALUE_LIMIT_BYTES = 4096, RANDOM_BYTES = 16, LEVEL_MAX = 1000 * 1000 };
 
-static void change(struct epoch *e, const char *text)
+/* ---- what is told ---- */
+
+static void blame(struct epoch *e, const char *what, const char *text)
 {
-    if (e->text[0] && strcmp(e->text, text) != 0)
+    snprintf(e->problem, sizeof e->problem, "%s", what);
+    metric_add(e->faults, 1);
+    log_error(e->log, what, LOG_STR("epoch", text), LOG_STR("former", e->text));
+}
+
+/* What stands in the store is no good. Nothing is known of a former history or by a copy on disk
+ * that would be right here. */
+static void lose(struct epoch *e, const char *what)
+{
+    if (e->value && !e->has_other_past) {
+        blame(e, what, "");
+        return;
+    }
+    free(e->value);
+    e->value = NULL;
+    e->text[0] = '\0';
+    e->level = 0;
+}
+
+static void change_text(struct epoch *e, const char *text)
+{
+    bool is_other = e->text[0] && strcmp(e->text, text) != 0;
+    e->problem[0] = '\0';
+    if (is_other && e->value && !e->has_other_past)
+        blame(e, "the key cluster has another epoch: the keyspace is another cluster's now", text);
+    else if (is_other)
         log_warn(e->log,
             "the keyspace is another cluster's now",
             LOG_STR("epoch", text),
@@ -33,9 +59,9 @@ static bool read_level(const cJSON *json, int64_t *level, struct diags *d)
 }
 
 static bool read_value(
-    struct epoch *e, const char *value, size_t size_bytes, int64_t *level, struct diags *d)
+    struct epoch *e, const struct store_entry *entry, int64_t *level, struct diags *d)
 {
-    cJSON *json = json_parse(value, size_bytes, VALUE_LIMIT_BYTES, d);
+    cJSON *json = json_parse(entry->value, entry->size, VALUE_LIMIT_BYTES, d);
     const char *text = json_text(json, "epoch");
     bool is_good = text && *text && strlen(text) <= EPOCH_TEXT_MAX;
     if (json && !is_good)
@@ -48,31 +74,32 @@ static bool read_value(
             EPOCH_TEXT_MAX);
     is_good = is_good && read_level(json, level, d);
     if (is_good)
-        change(e, text);
+        change_text(e, text);
     cJSON_Delete(json);
     return is_good;
 }
 
-bool epoch_told(struct epoch *e, const struct store_change *told, struct diags *d)
+static void take_value(struct epoch *e, const struct store_entry *entry, int64_t level)
 {
-    int64_t level = 1;
-    bool is_good = true;
-    e->is_told = !told->is_gone;
-    e->mod_revision = told->is_gone ? 0 : told->entry.mod_revision;
-    if (told->is_gone)
-        e->text[0] = '\0';
-    else
-        is_good = read_value(e, told->entry.value, told->entry.size, &level, d);
-    if (is_good && e->level > 0 && level != e->level)
+    if (e->level > 0 && level != e->level)
         log_info(e->log,
             "another translation level is in force",
             LOG_INT("level", level),
             LOG_INT("former", e->level));
+    e->level = level;
     free(e->value);
-    e->value = is_good && !told->is_gone ? xstrdup(told->entry.value) : NULL;
-    if (is_good)
-        e->level = level;
-    return is_good;
+    e->value = xstrdup(entry->value);
+}
+
+void epoch_told(struct epoch *e, const struct store_change *told, struct diags *d)
+{
+    int64_t level;
+    e->mod_revision = told->is_gone ? 0 : told->entry.mod_revision;
+    e->is_good = !told->is_gone && read_value(e, &told->entry, &level, d);
+    if (e->is_good)
+        take_value(e, &told->entry, level);
+    else
+        lose(e, told->is_gone ? "the key cluster was deleted" : "the key cluster is no good");
 }
 
 /* ---- writing: the watch tells what came of it ---- */
@@ -85,29 +112,33 @@ static void on_written(struct store_call *call, const struct store_reply *reply)
         log_debug(e->log, "the key cluster was not written", LOG_STR("why", reply->err->text));
 }
 
-/* `json` is taken over. */
-static void write_key(struct epoch *e, cJSON *json, int64_t expected)
+/* Nobody else may have written meanwhile. */
+static void write_key(struct epoch *e, const char *value)
 {
-    struct buf value = { 0 };
-    json_out(&value, json);
     struct store_write write = {
         .key = "cluster",
-        .value = value.data,
-        .size = value.size,
-        .expected_mod_revision = expected,
+        .value = value,
+        .size = strlen(value),
+        .expected_mod_revision = e->mod_revision,
     };
     e->make.on_reply = on_written;
     e->is_making = true;
     store_txn(e->store, &write, 1, &e->make);
+}
+
+/* `json` is taken over. */
+static void write_json(struct epoch *e, cJSON *json)
+{
+    struct buf value = { 0 };
+    json_out(&value, json);
+    write_key(e, value.data);
     buf_fini(&value);
 }
 
-void epoch_make(struct epoch *e)
+static void make_anew(struct epoch *e)
 {
     uint8_t random[RANDOM_BYTES];
     char text[2 * RANDOM_BYTES + 1];
-    if (e->is_told || e->is_making)
-        return;
     INVARIANT(uv_random(NULL, NULL, random, sizeof random, 0, NULL) == 0);
     for (size_t i = 0; i < sizeof random; i++)
         snprintf(&text[2 * i], 3, "%02x", random[i]);
@@ -115,13 +146,27 @@ void epoch_make(struct epoch *e)
     cJSON *json = cJSON_CreateObject();
     json_add_text(json, "epoch", text);
     json_add_int(json, "level", level_newest);
-    write_key(e, json, 0);
+    write_json(e, json);
+}
+
+void epoch_review(struct epoch *e, bool has_peers)
+{
+    if (e->is_good || e->is_making)
+        return;
+    if (e->value && store_status(e->store)->state != STORE_FOLLOWING) {
+        return; /* it might be another history's by now */
+    } else if (e->value) {
+        log_warn(e->log, "the key cluster is written again", LOG_STR("epoch", e->text));
+        write_key(e, e->value);
+    } else if (e->mod_revision == 0 && (!has_peers || ++e->waited > EPOCH_PATIENCE)) {
+        make_anew(e);
+    }
 }
 
 /* What a newer release may have written beside it stays. */
 void epoch_propose_level(struct epoch *e, int64_t level)
 {
-    if (e->is_making || !e->value)
+    if (e->is_making || !e->is_good)
         return;
     log_info(e->log,
         "all replicas can build another translation level: it is proposed",
@@ -130,7 +175,7 @@ void epoch_propose_level(struct epoch *e, int64_t level)
     cJSON *json = cJSON_Parse(e->value);
     cJSON_DeleteItemFromObjectCaseSensitive(json, "level");
     json_add_int(json, "level", level);
-    write_key(e, json, e->mod_revision);
+    write_json(e, json);
 }
 
 void epoch_close(struct epoch *e)

@@ -251,6 +251,7 @@ void report_status(const struct control *c, struct buf *out)
     json_add_text(json, "state", replica_state_name(c->state));
     json_add_text(json, "problem", c->published ? control_problem(c) : "");
     json_add_text(json, "epoch", *c->epoch.text ? c->epoch.text : NULL);
+    json_add_text(json, "epochProblem", c->epoch.problem);
     add_served(c, json);
     json_add_int(json, "level", control_level(c));
     json_add_int(json, "levelInForce", c->epoch.level);

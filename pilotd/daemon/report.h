@@ -4,7 +4,7 @@
  * /debug/status: {
  *   "id", "version", "state": "starting" | "serving" | "draining" | "degraded",
  *   "problem": why degraded, or "",
- *   "epoch": the cluster's, or null,
+ *   "epoch": the cluster's, or null, "epochProblem": what is wrong with the key `cluster`, or "",
  *   "revision": what is served is right up to here,
  *   "snapshotRevision": and has been so from here on; both null before the first snapshot,
  *   "hash": of the snapshot (32 hex digits) or null, "level": translation level,

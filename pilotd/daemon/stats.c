@@ -102,6 +102,8 @@ static const struct metric_desc rows[] = {
         "Keys compared with etcd's own in the background."),
     COUNTER(
         "pilotd_store_divergences_total", store.divergences, "And those that differed: must be 0."),
+    COUNTER("pilotd_cluster_faults_total", cluster_faults,
+        "Times the key cluster was found deleted, garbled, or with another epoch."),
     COUNTER("pilotd_store_errors_total", store.errors, "Failures of the store."),
     COUNTER("pilotd_store_writes_total", store.writes, "Writes to the store."),
 

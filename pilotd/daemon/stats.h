@@ -15,6 +15,7 @@
 struct stats {
     struct xds_stats xds;
     struct store_stats store;
+    metric_value cluster_faults;
     struct keyspace_stats keyspace;
     struct certificates_stats certificates;
     struct gate_stats gate;

@@ -303,3 +303,38 @@ def test_a_stray_tombstone_is_told(mesh):
     assert "tombstones/registry/NAMESPACE/SERVICE/INSTANCE" in reasons[0]
     mesh.delete("tombstones/config/virtualservices/default/web")
     wait_until(lambda: not replica.rejected(), "and gone")
+
+
+# ---- by hand ----
+
+def empty(mesh):
+    mesh.etcd.call("kv/deleterange", {"key": b64(mesh.prefix), "range_end": b64(mesh.prefix[:-1] + "0")})
+
+
+def test_a_keyspace_that_is_emptied_is_empty_at_once_and_of_the_same_cluster(mesh):
+    mesh.register(4, mesh.lease())
+    replicas = [mesh.replica() for _ in range(2)]
+    client = mesh.watch_endpoints(replicas[0])
+    epoch = replicas[0].status()["epoch"]
+
+    empty(mesh)
+    wait_until(lambda: WEB not in client.resources["CDS"], "its cluster is gone")
+    made = json.loads(wait_until(lambda: mesh.read("cluster"), "the key cluster is there again"))
+    agree(mesh, last_revision(mesh))
+    assert made["epoch"] == epoch and mesh.held() == 0
+    for replica in replicas:
+        wait_until(lambda replica=replica: replica.status()["epochProblem"] == "", "it is mended")
+        assert replica.status()["epoch"] == epoch
+        assert replica.json("/debug/snapshot")["services"] == []
+        assert replica.metric("pilotd_cluster_faults_total") == 1
+        assert 'msg="the key cluster was deleted"' in replica.log()
+
+
+def test_a_garbled_key_cluster_is_written_again(mesh):
+    replica = mesh.replica()
+    stood = wait_until(lambda: mesh.read("cluster"), "it is made")
+
+    mesh.put("cluster", "{")
+    wait_until(lambda: mesh.read("cluster") == stood, "it is as it was")
+    wait_until(lambda: replica.status()["rejectedCount"] == 0, "nothing is rejected any more")
+    assert replica.metric("pilotd_cluster_faults_total") == 1

@@ -89,6 +89,17 @@ static void delete_instance(struct world *w, size_t service, size_t instance)
     etcd_commit(&c);
 }
 
+/* An operator's slip: the key `cluster` is deleted or garbled. */
+static void hurt_cluster_key(struct world *w)
+{
+    if (!etcd_get(&w->etcd, CLUSTER_KEY))
+        return;
+    if (sim_chance(w->sim, 500))
+        etcd_delete_key(&w->etcd, CLUSTER_KEY);
+    else
+        etcd_put_text(&w->etcd, CLUSTER_KEY, "{\"epoch\":", 0);
+}
+
 static void write_something(struct world *w)
 {
     const char *key = vocabulary_key(w->sim, w->a);
@@ -102,6 +113,8 @@ static void write_something(struct world *w)
         delete_value(w, key);
     else if (at < 50)
         write_several(w);
+    else if (at < 52)
+        hurt_cluster_key(w);
     else
         write_value(w, key);
 }

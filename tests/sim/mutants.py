@@ -34,6 +34,7 @@ LOST = "what a replica holds is what etcd has"
 HELD = "the last good value is held in place of a rejected one"
 AGAIN = "nobody is refused over and over"
 GIVEN_UP = "no watch is given up that has just begun"
+EPOCH = "an epoch is made once"
 SHARE = "all replicas come to have no more streams than their cap"
 
 MUTANTS = [
@@ -119,6 +120,11 @@ MUTANTS = [
            "    shed(c, (size_t)v.shed);\n", "", SHARE),
     Mutant("gives-up-a-watch-that-has-just-begun", "pilotd/daemon/replica.c",
            "uv_now(r->loop) - status->following_since_ms >= ms;", "ms > 0;", GIVEN_UP),
+    Mutant("makes-another-epoch", "pilotd/daemon/epoch.c",
+           "    if (e->value && !e->has_other_past) {", "    if (!e->level) {", EPOCH),
+    Mutant("leaves-a-garbled-epoch", "pilotd/daemon/epoch.c",
+           "    if (e->value && store", "    if (e->mod_revision > 0 || store",
+           "the key cluster is mended"),
     Mutant("keeps-a-dead-lease", "replication/lease.c",
            "    k->lease = STORE_LEASE_NONE;\n    ask_in(k, 0);", "    ask_in(k, 0);", REST),
 ]

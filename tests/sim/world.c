@@ -10,6 +10,7 @@ static void on_commit(struct fake_etcd *e, void *owner)
     (void)e;
     truth_note(&w->truth);
     check_holds_committed(w);
+    check_epoch_committed(w);
     check_expiry_committed(w);
 }
 
@@ -90,6 +91,7 @@ void world_run(struct world *w, struct sim *sim)
     proxies_are_at_rest(w, true);
     share_is_at_rest(w, true);
     check_holds_rest(w);
+    check_epoch_rest(w);
     check_expiry_rest(w);
     end(w);
 }

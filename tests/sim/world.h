@@ -13,6 +13,8 @@
 #include "truth.h"
 #include "vocabulary.h"
 
+#define CLUSTER_KEY "/pilot/cluster"
+
 enum { REPLICAS_MAX = 4 };
 
 struct registrar { /* one instance of a service, and its lease */
@@ -45,6 +47,7 @@ struct world {
     struct sim_event write, fault, renewal;
     unsigned moods;             /* which kinds of faults this history has: a bit each */
     struct map writings;        /* of configuration: key → check_holds.c's own */
+    const char *epoch;          /* in force; NULL: none yet */
     struct vanishing *vanished; /* check_expiry.c's own; the newest first */
     unsigned recovery_ms;       /* from the last fault's end until all were at rest for good */
     uint64_t began_us, restored_us, burst_until_us; /* of writes */
@@ -77,6 +80,11 @@ void check_holds_written(struct world *w, const char *key, const char *value, bo
 void check_holds_forget(struct world *w);    /* a backup was restored */
 void check_holds_committed(struct world *w); /* after each revision */
 void check_holds_rest(struct world *w);
+
+/* ---- check_epoch.c ---- */
+
+void check_epoch_committed(struct world *w); /* after each revision */
+void check_epoch_rest(struct world *w);
 
 /* ---- check_expiry.c ---- */
 
