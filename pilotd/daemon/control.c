@@ -299,7 +299,6 @@ static void hear_own_key(struct control *c, const struct store_change *change)
         unsigned former = control_level(c);
         epoch_told(&c->epoch, change, &d);
         c->is_dirty |= control_level(c) != former;
-        keeper_touch(&c->keeper);
     } else if (change->is_gone) {
         miss_record(c, entry->key + strlen("replicas/"));
     } else {
@@ -356,7 +355,7 @@ static void on_changes(struct store_listener *listener, const struct store_chang
     size_t count, int64_t revision)
 {
     struct control *c = container_of(listener, struct control, listener);
-    int64_t emptied = emptied_at(changes, count);
+    int64_t emptied = emptied_at(changes, count), epoch_revision = c->epoch.mod_revision;
     bool is_changed = false, had_to_wait = must_wait(c);
     keyspace_begin(&c->keyspace, uv_now(&c->loop));
     hear_revision(c, revision);
@@ -376,7 +375,7 @@ static void on_changes(struct store_listener *listener, const struct store_chang
     if (!c->is_synced)
         return;
     holds_review(&c->holds, c->revision);
-    if (is_changed || had_to_wait)
+    if (is_changed || had_to_wait || c->epoch.mod_revision != epoch_revision)
         keeper_touch(&c->keeper);
     build_next(c);
     review_served(c);
