@@ -1,5 +1,7 @@
 #include "daemon/keeper.h"
 
+enum { NS_PER_MS = 1000 * 1000 };
+
 static void release_state(struct keeper_state *state)
 {
     for (size_t i = 0; i < state->count; i++)
@@ -15,7 +17,9 @@ static void write_copy(struct keeper *k)
     const struct last_good_state state = {
         k->state.epoch, k->state.revision, k->state.level, k->state.objects, k->state.count
     };
+    uint64_t began_ns = uv_hrtime();
     k->was_good = last_good_write(k->dir, &state, &k->bytes, &k->err);
+    k->took_ms = (uv_hrtime() - began_ns) / NS_PER_MS;
 }
 
 static void count_write(struct keeper *k)
@@ -61,20 +65,28 @@ static void on_timer(uv_timer_t *timer)
     review(container_of(timer, struct keeper, timer));
 }
 
+uint64_t keeper_rest_ms(uint64_t took_ms)
+{
+    uint64_t ms = took_ms * KEEPER_REST_TIMES;
+    if (ms > KEEPER_REST_MAX_MS)
+        return KEEPER_REST_MAX_MS;
+    return ms < KEEPER_REST_MIN_MS ? KEEPER_REST_MIN_MS : ms;
+}
+
 static void review(struct keeper *k)
 {
-    uint64_t now = uv_now(k->timer.loop);
+    uint64_t rested_ms = uv_now(k->timer.loop) - k->began_ms, rest_ms = keeper_rest_ms(k->took_ms);
     if (!k->dir || !k->is_dirty || k->is_working || k->is_closing)
         return;
-    if (k->began_ms > 0 && now - k->began_ms < KEEPER_INTERVAL_MS) {
-        uv_timer_start(&k->timer, on_timer, KEEPER_INTERVAL_MS - (now - k->began_ms), 0);
+    if (k->began_ms > 0 && rested_ms < rest_ms) {
+        uv_timer_start(&k->timer, on_timer, rest_ms - rested_ms, 0);
         return;
     }
     if (!k->owner->on_gather(k->owner, &k->state))
         return;
     k->is_dirty = false;
     k->is_working = true;
-    k->began_ms = now;
+    k->began_ms = uv_now(k->timer.loop);
     INVARIANT(uv_queue_work(k->timer.loop, &k->work, on_work, on_worked) == 0);
 }
 

@@ -1,12 +1,14 @@
 """The copy on disk: a replica that starts while etcd is away serves what was last known."""
 
+import json
 import os
 import subprocess
 import tempfile
+import time
 
 import pytest
 
-from harness import PILOTD, Etcd, World, cluster_name, wait_until
+from harness import PILOTD, Etcd, World, b64, cluster_name, wait_until
 
 WEB, GONE, LATE = cluster_name("web"), cluster_name("gone"), cluster_name("late")
 
@@ -69,6 +71,26 @@ def test_what_comes_later_is_kept_too(world):
     replica.kill()
     again = start_without_etcd(world).wait_serving()
     world.connect(again).wait_for("CDS", LATE)
+
+
+def test_a_copy_has_all_that_its_revision_brought(world):
+    world.replica(*world.arguments)
+    epoch = json.loads(wait_until(lambda: world.read("cluster"), "the key cluster is there"))
+    wait_until(lambda: time.time() - os.path.getmtime(world.copy) > 1.5, "it may be written at once")
+
+    def put(key, value):
+        return {"requestPut": {"key": b64(world.prefix + key), "value": b64(json.dumps(value))}}
+
+    ports = [{"name": "http", "number": 80, "protocol": "HTTP"}]
+    answer = world.etcd.call("kv/txn", {"success": [put("cluster", dict(epoch, later=1)),
+                                                    put("services/default/late", {"ports": ports})]})
+    line = f"revision {answer['header']['revision']}\n".encode()
+
+    def copy():
+        with open(world.copy, "rb") as file:
+            text = file.read()
+        return text if line in text else None
+    assert b"services/default/late" in wait_until(copy, "it is kept")
 
 
 @pytest.mark.parametrize("spoil, why", [

@@ -125,9 +125,6 @@ MUTANTS = [
     Mutant("leaves-a-garbled-epoch", "pilotd/daemon/epoch.c",
            "    if (e->value && store", "    if (e->mod_revision > 0 || store",
            "the key cluster is mended"),
-    Mutant("keeps-half-a-copy", "pilotd/daemon/control.c",
-           "        c->is_dirty |= control_level(c) != former;\n",
-           "        c->is_dirty |= control_level(c) != former;\n        keeper_touch(&c->keeper);\n", SERVED),
     Mutant("keeps-a-dead-lease", "replication/lease.c",
            "    k->lease = STORE_LEASE_NONE;\n    ask_in(k, 0);", "    ask_in(k, 0);", REST),
 ]

@@ -1,4 +1,5 @@
 /* The copy on disk: what is written is read again, and nothing else is believed. */
+#include "daemon/keeper.h"
 #include "daemon/last_good.h"
 
 #include "base/buf.h"
@@ -218,6 +219,15 @@ static void test_a_write_that_fails_leaves_the_former(void **state)
     assert_int_equal(w->copy.revision, 1);
 }
 
+static void test_a_copy_that_takes_long_is_written_less_often(void **state)
+{
+    (void)state;
+    assert_int_equal(keeper_rest_ms(0), 1000);
+    assert_int_equal(keeper_rest_ms(50), 1000);
+    assert_int_equal(keeper_rest_ms(200), 4000);
+    assert_int_equal(keeper_rest_ms(3000), 5000);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -225,6 +235,7 @@ int main(void)
         TEST(test_what_is_written_is_read),
         TEST(test_the_next_takes_the_place_of_the_last),
         TEST(test_there_may_be_none),
+        cmocka_unit_test(test_a_copy_that_takes_long_is_written_less_often),
         TEST(test_what_is_cut_off_anywhere_is_refused),
         TEST(test_what_was_changed_anywhere_is_refused),
         TEST(test_the_reason_is_told),
