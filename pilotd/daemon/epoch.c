@@ -28,6 +28,7 @@ static void lose(struct epoch *e, const char *what)
     e->value = NULL;
     e->text[0] = '\0';
     e->level = 0;
+    e->waited = 0;
 }
 
 static void change_text(struct epoch *e, const char *text)

@@ -21,7 +21,7 @@
 #include "base/metrics.h"
 #include "replication/store.h"
 
-enum { EPOCH_TEXT_MAX = 64, EPOCH_PATIENCE = 5 /* beats */ };
+enum { EPOCH_TEXT_MAX = 64, EPOCH_PATIENCE = 3 /* beats */ };
 
 struct epoch {
     char text[EPOCH_TEXT_MAX + 1]; /* "" while it is not known */

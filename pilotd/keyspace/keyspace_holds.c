@@ -116,18 +116,19 @@ static struct lost *find_idle(struct keyspace *k, const char *key)
     return lost;
 }
 
-/* Retained; NULL: nothing. */
+/* Retained; NULL: nothing. A hold from before the instance came back, and went again, is in force
+ * until it is removed: all that comes now knows no better. */
 static struct object *object_of_lost(struct keyspace *k, const char *key, struct lost *lost)
 {
     const struct held *h = find_hold_of_lost(k, key);
     bool is_enough = h && (!lost || lost->has_waited || is_good_enough(h, lost->former));
-    struct object *object = is_enough ? decode_held(key, h, h->created) : NULL;
-    if (object) {
-        take_hold(k, lost ? lost : expiry_get(&k->expiry, key));
-    } else if (is_to_wait(k, key, lost)) {
+    if (!is_enough && is_to_wait(k, key, lost)) {
         keyspace_set_waiting(k, &lost->is_waiting, true);
-        object = object_retain(lost->former);
+        return object_retain(lost->former);
     }
+    struct object *object = h ? decode_held(key, h, h->created) : NULL;
+    if (object && is_enough)
+        take_hold(k, lost ? lost : expiry_get(&k->expiry, key));
     return object;
 }
 

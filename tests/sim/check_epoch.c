@@ -28,17 +28,23 @@ void check_epoch_committed(struct world *w)
     w->epoch = text;
 }
 
-/* Nobody may have known it when it was garbled. */
-void check_epoch_rest(struct world *w)
+/* Where it was garbled while nobody was there who knew it, it stays so. */
+bool epoch_is_at_rest(struct world *w, bool is_told)
 {
     const struct etcd_version *v = etcd_get(&w->etcd, CLUSTER_KEY);
-    if (!v || (!epoch_of(w, v->value) && w->moods == 0))
-        sim_fail(w->sim, "the key cluster is mended", "%s", v ? v->value : "it is not there");
-    for (size_t i = 0; i < w->replica_count && v && epoch_of(w, v->value); i++)
-        if (strcmp(w->replicas[i].control.epoch.text, epoch_of(w, v->value)) != 0)
-            sim_fail(w->sim,
-                "all replicas know the epoch",
-                "%s: %s",
-                w->replicas[i].id,
-                w->replicas[i].control.epoch.text);
+    const char *text = v ? epoch_of(w, v->value) : NULL, *id = "nobody", *known = text;
+    for (size_t i = 0; text && i < w->replica_count; i++)
+        if (strcmp(w->replicas[i].control.epoch.text, text) != 0) {
+            id = w->replicas[i].id;
+            known = w->replicas[i].control.epoch.text;
+        }
+    bool is_good = text ? known == text : v && w->moods != 0;
+    if (!is_good && is_told)
+        sim_fail(w->sim,
+            "the key cluster is mended, and known",
+            "%s: %s knows %s",
+            v ? v->value : "it is not there",
+            id,
+            known ? known : "it");
+    return is_good;
 }

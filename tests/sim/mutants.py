@@ -124,7 +124,7 @@ MUTANTS = [
            "    if (e->value && !e->has_other_past) {", "    if (!e->level) {", EPOCH),
     Mutant("leaves-a-garbled-epoch", "pilotd/daemon/epoch.c",
            "    if (e->value && store", "    if (e->mod_revision > 0 || store",
-           "the key cluster is mended"),
+           "the key cluster is mended, and known"),
     Mutant("keeps-a-dead-lease", "replication/lease.c",
            "    k->lease = STORE_LEASE_NONE;\n    ask_in(k, 0);", "    ask_in(k, 0);", REST),
 ]

@@ -74,7 +74,8 @@ static void end(struct world *w)
 
 static bool is_at_rest(struct world *w)
 {
-    return world_is_at_rest(w) && proxies_are_at_rest(w, false) && share_is_at_rest(w, false);
+    return world_is_at_rest(w) && proxies_are_at_rest(w, false) && share_is_at_rest(w, false) &&
+           epoch_is_at_rest(w, false);
 }
 
 void world_run(struct world *w, struct sim *sim)
@@ -91,7 +92,7 @@ void world_run(struct world *w, struct sim *sim)
     proxies_are_at_rest(w, true);
     share_is_at_rest(w, true);
     check_holds_rest(w);
-    check_epoch_rest(w);
+    epoch_is_at_rest(w, true);
     check_expiry_rest(w);
     end(w);
 }

@@ -84,7 +84,7 @@ void check_holds_rest(struct world *w);
 /* ---- check_epoch.c ---- */
 
 void check_epoch_committed(struct world *w); /* after each revision */
-void check_epoch_rest(struct world *w);
+bool epoch_is_at_rest(struct world *w, bool is_told);
 
 /* ---- check_expiry.c ---- */
 

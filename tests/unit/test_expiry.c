@@ -317,6 +317,28 @@ static void test_who_comes_back_needs_no_hold(void **state)
     assert_int_equal(w->k.waiting, 3);
 }
 
+/* Who comes now finds the key absent and the hold there. */
+static void test_a_former_hold_is_in_force_until_it_is_removed(void **state)
+{
+    struct world *w = *state;
+    register_four(w);
+    vanish_at_once(w, true, 2);
+    vanish_at_once(w, true, 3);
+    hold(w, I1);
+    put(w, I2, VALUE("10.0.0.2"));
+    put(w, I3, VALUE("10.0.0.3"));
+    put(w, I1, VALUE("10.0.0.11"));
+    w->now_ms += WINDOW_MS + 1;
+
+    vanish(w, I1);
+    assert_string_equal(in_force(w, I1)->value, FIRST);
+    assert_string_equal(wanted(w, I1), "");
+
+    vanish(w, "holds/" I1);
+    assert_null(in_force(w, I1));
+    assert_int_equal(w->stats.held_instances, 0);
+}
+
 static void test_a_bad_value_of_who_comes_back_is_not_held(void **state)
 {
     struct world *w = *state;
@@ -659,6 +681,7 @@ int main(void)
         TEST(test_a_tombstone_ends_a_hold),
         TEST(test_the_end_of_a_hold_is_the_instances_end),
         TEST(test_who_comes_back_needs_no_hold),
+        TEST(test_a_former_hold_is_in_force_until_it_is_removed),
         TEST(test_a_bad_value_of_who_comes_back_is_not_held),
         TEST(test_what_cannot_be_held_is_gone),
         TEST(test_who_was_not_fresh_holds_nothing_and_takes_what_is_held),
