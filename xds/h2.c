@@ -325,3 +325,8 @@ const char *h2_connection_peer(const struct h2_connection *c)
 {
     return c->socket.peer;
 }
+
+void h2_connection_identity(const struct h2_connection *c, struct buf *out)
+{
+    xds_socket_identity(&c->socket, out);
+}

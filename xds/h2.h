@@ -55,6 +55,8 @@ void *h2_connection_owner(const struct h2_connection *c);
 void h2_connection_set_data(struct h2_connection *c, void *data);
 void *h2_connection_data(const struct h2_connection *c);       /* NULL until it is set */
 const char *h2_connection_peer(const struct h2_connection *c); /* "10.0.0.7:41234" */
+/* Who its certificate says it is, appended: "spiffe://…", or a common name, or nothing. */
+void h2_connection_identity(const struct h2_connection *c, struct buf *out);
 
 /* GOAWAY: the client opens no more streams here. */
 void h2_connection_goaway(struct h2_connection *c);

@@ -44,12 +44,25 @@ static void add_view(cJSON *json, const struct xds_view *view)
     cJSON_AddStringToObject(json, "view", text);
 }
 
+/* By its certificate; null without one. */
+static void add_identity(cJSON *json, const struct h2_connection *c)
+{
+    struct buf identity = { 0 };
+    h2_connection_identity(c, &identity);
+    if (identity.size)
+        cJSON_AddStringToObject(json, "identity", identity.data);
+    else
+        cJSON_AddNullToObject(json, "identity");
+    buf_fini(&identity);
+}
+
 static cJSON *proxy_json(const struct rpc *rpc)
 {
     cJSON *json = cJSON_CreateObject(), *types = cJSON_CreateObject();
-    const char *peer = h2_connection_peer(h2_stream_connection(rpc->stream));
+    const struct h2_connection *c = h2_stream_connection(rpc->stream);
     cJSON_AddStringToObject(json, "id", rpc->node->id);
-    cJSON_AddStringToObject(json, "address", peer);
+    cJSON_AddStringToObject(json, "address", h2_connection_peer(c));
+    add_identity(json, c);
     cJSON_AddStringToObject(json, "variant", rpc->method == DISCOVERY_SOTW ? "sotw" : "delta");
     cJSON_AddStringToObject(json, "userAgent", rpc->node->user_agent);
     add_view(json, xds_stream_wanted(rpc->xds));

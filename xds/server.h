@@ -111,9 +111,10 @@ void xds_server_close(struct xds_server *server);
 void xds_server_fill_status(const struct xds_server *server, struct status_page *page);
 void xds_server_take_status(struct xds_server *server, struct status_page *page);
 
-/* A JSON array of the connected proxies: node id, address, variant, since, view (the hash of what
- * it should have), and for each type what xds_stream_status says ("synced", "stale", "nacked", "not
- * sent"; settled: nothing is left to send or to be answered, refused or not). Appended to `out`. */
+/* A JSON array of the connected proxies: node id, address, identity, variant, since, view (the hash
+ * of what it should have), and for each type what xds_stream_status says ("synced", "stale",
+ * "nacked", "not sent"; settled: nothing is left to send or to be answered, refused or not).
+ * Appended to `out`. */
 struct buf;
 void xds_server_report(const struct xds_server *server, struct buf *out);
 

@@ -116,6 +116,12 @@ void xds_socket_ignore(struct xds_socket *s)
 
 /* ---- life ---- */
 
+void xds_socket_identity(const struct xds_socket *s, struct buf *out)
+{
+    if (s->tls)
+        socket_tls_identity(s->tls, out);
+}
+
 static void name_peer(struct xds_socket *s)
 {
     struct sockaddr_storage address;

@@ -10,6 +10,7 @@
 #ifndef XDS_SOCKET_H
 #define XDS_SOCKET_H
 
+#include "base/buf.h"
 #include "xds/resource.h"
 
 #include <uv.h>
@@ -46,6 +47,9 @@ void xds_socket_ignore(struct xds_socket *s); /* nothing is read any more */
 void xds_socket_write(
     struct xds_socket *s, const uint8_t *data, size_t size_bytes, struct xds_resource *owner);
 void xds_socket_flush(struct xds_socket *s);
+
+/* Who the other side has proved to be (xds/tls.h), appended; in plain text, nobody. */
+void xds_socket_identity(const struct xds_socket *s, struct buf *out);
 
 bool xds_socket_is_full(const struct xds_socket *s);  /* enough waits */
 bool xds_socket_is_empty(const struct xds_socket *s); /* all that was written has gone */

@@ -27,8 +27,9 @@ struct socket_tls *socket_tls_new(struct xds_socket *s, struct handshakes *hands
 void socket_tls_take(struct socket_tls *t, const uint8_t *bytes, size_t size_bytes);
 void socket_tls_flush(struct socket_tls *t, struct gathered *g); /* takes it over */
 size_t socket_tls_waiting(const struct socket_tls *t); /* bytes that the network has not got yet */
-void socket_tls_gone(struct socket_tls *t);            /* the other side has */
-void socket_tls_end(struct socket_tls *t);             /* before the socket closes */
-void socket_tls_free(struct socket_tls *t);            /* NULL is fine */
+void socket_tls_identity(const struct socket_tls *t, struct buf *out);
+void socket_tls_gone(struct socket_tls *t); /* the other side has */
+void socket_tls_end(struct socket_tls *t);  /* before the socket closes */
+void socket_tls_free(struct socket_tls *t); /* NULL is fine */
 
 #endif

@@ -155,6 +155,12 @@ size_t socket_tls_waiting(const struct socket_tls *t)
     return t->waiting + tls_session_out(t->session)->size;
 }
 
+void socket_tls_identity(const struct socket_tls *t, struct buf *out)
+{
+    if (t->is_open)
+        tls_session_identity(t->session, out);
+}
+
 /* ---- reading ---- */
 
 static void tell(struct socket_tls *t, enum tls_failure failure, const char *text)
@@ -239,12 +245,12 @@ void socket_tls_end(struct socket_tls *t)
 {
     struct buf *out = tls_session_out(t->session);
     handshake_end(&t->handshake);
-    if (!t->is_open || t->is_writing)
+    if (!t->is_open)
         return;
     tls_session_end(t->session);
     uv_buf_t buf = uv_buf_init(out->data, (unsigned)out->size);
     if (out->size > 0)
-        uv_try_write(stream_of(t), &buf, 1);
+        uv_try_write(stream_of(t), &buf, 1); /* nothing, when there is more before it */
 }
 
 void socket_tls_free(struct socket_tls *t)

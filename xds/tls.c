@@ -248,6 +248,41 @@ void tls_session_free(struct tls_session *t)
     free(t);
 }
 
+/* What could pass for something else in a log or a terminal is no name. */
+static bool append_name(struct buf *out, const ASN1_STRING *name)
+{
+    const unsigned char *text = ASN1_STRING_get0_data(name);
+    int size = ASN1_STRING_length(name);
+    for (int i = 0; i < size; i++)
+        if (text[i] <= ' ' || text[i] > '~')
+            return false;
+    buf_append(out, text, (size_t)size);
+    return size > 0;
+}
+
+static bool append_uri(struct buf *out, const X509 *certificate)
+{
+    GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+    bool is_found = false;
+    for (int i = 0; i < sk_GENERAL_NAME_num(names) && !is_found; i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+        is_found = name->type == GEN_URI && append_name(out, name->d.uniformResourceIdentifier);
+    }
+    GENERAL_NAMES_free(names);
+    return is_found;
+}
+
+void tls_session_identity(const struct tls_session *t, struct buf *out)
+{
+    const X509 *certificate = SSL_get0_peer_certificate(t->ssl);
+    if (!certificate || append_uri(out, certificate))
+        return;
+    const X509_NAME *subject = X509_get_subject_name(certificate);
+    int place = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+    if (place >= 0)
+        append_name(out, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, place)));
+}
+
 /* OpenSSL wants more than came, and has nothing to complain of? */
 static enum tls_state state_after(struct tls_session *t, int result)
 {

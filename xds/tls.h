@@ -69,6 +69,10 @@ enum tls_state tls_session_take(
 enum tls_failure tls_session_failure(const struct tls_session *t);
 const char *tls_session_failure_text(const struct tls_session *t);
 
+/* Who the other side's certificate says it is, appended: its first URI, or else its common name.
+ * Nothing, where there is no certificate or neither is in it. */
+void tls_session_identity(const struct tls_session *t, struct buf *out);
+
 enum { TLS_RECORD_BYTES = 16 * 1024 };
 /* Once it is open: seals plain text, at most a record's. False: it has failed. */
 bool tls_session_seal(struct tls_session *t, const uint8_t *bytes, size_t size_bytes);

@@ -18,6 +18,7 @@ static const struct column columns[] = {
     { "XDS" },
     { "REPLICA" },
     { "ADDRESS", .is_wide = true },
+    { "IDENTITY", .is_wide = true },
     { "AGENT", .is_wide = true },
 };
 
@@ -84,6 +85,7 @@ static struct row make_row(struct arena *a, const cJSON *proxy, const char *serv
             report_cell(a, proxy, "variant"),
             server,
             report_cell(a, proxy, "address"),
+            report_cell(a, proxy, "identity"),
             report_cell(a, proxy, "userAgent")),
     };
 }

@@ -1,13 +1,15 @@
 """A TCP relay that can hold back what the far side says on the connections that are there (a watch
-that lags, while requests, which have new connections, go through), or on all (a network cut)."""
+that lags, while requests, which have new connections, go through), or on all (a network cut). With
+an ssl context it speaks TLS to the far side, for clients that do not."""
 
+import select
 import socket
 import threading
 
 
 class Relay:
-    def __init__(self, host, port):
-        self.far = (host, port)
+    def __init__(self, host, port, context=None):
+        self.far, self.context = (host, port), context
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
         self.flows, self.lock = [], threading.Lock()  # one event for each connection: it flows
@@ -38,6 +40,9 @@ class Relay:
                 far = socket.create_connection(self.far)
             except OSError:
                 return
+            if self.context:
+                threading.Thread(target=self._pump_tls, args=(near, far), daemon=True).start()
+                continue
             flows, always = threading.Event(), threading.Event()
             always.set()
             if not self.is_cut:
@@ -55,7 +60,26 @@ class Relay:
                 target.sendall(data)
         except OSError:
             pass
-        for end in (source, target):
+        Relay._end(source, target)
+
+    def _pump_tls(self, near, far):
+        """Both ways in one thread, as OpenSSL wants it: who does not read is not read from."""
+        try:
+            far = self.context.wrap_socket(far, server_hostname=self.far[0])
+            while True:
+                for source in [far] if far.pending() else select.select([near, far], [], [])[0]:
+                    data = source.recv(65536)
+                    if not data:
+                        return
+                    (near if source is far else far).sendall(data)
+        except OSError:
+            pass
+        finally:
+            self._end(near, far)
+
+    @staticmethod
+    def _end(*ends):
+        for end in ends:
             try:
                 end.shutdown(socket.SHUT_RDWR)
             except OSError:

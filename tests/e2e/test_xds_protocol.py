@@ -6,9 +6,11 @@ import http.server
 import json
 import os
 import queue
+import shutil
 import socket
 import struct
 import subprocess
+import tempfile
 import threading
 import time
 import urllib.error
@@ -28,7 +30,9 @@ from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2  # noqa
 from envoy.service.discovery.v3 import ads_pb2_grpc
 from envoy.service.discovery.v3 import discovery_pb2 as d
 from google.protobuf import json_format
+from certificates import Authority
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from relay import Relay
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, os.environ.get("PILOT_BUILD", "build"))
@@ -99,11 +103,31 @@ class Fixture:
         assert self.process.wait(WAIT_S) == 0, "".join(self.log)[-4000:]
 
 
+class SecuredFixture(Fixture):
+    """The same with TLS; a client speaks plain text to a relay before it."""
+
+    def __init__(self):
+        self.directory = tempfile.mkdtemp(prefix="pilotd-e2e-")
+        ca = Authority(self.directory)
+        super().__init__("0", "named", *ca.issue("pilotd", "IP:127.0.0.1"), ca.pem)
+        self.relay = Relay("127.0.0.1", self.port, ca.client(ca.issue("proxy", "DNS:proxy")))
+        self.address = self.relay.address
+        self.port = int(self.address.split(":")[1])
+
+    def close(self):
+        super().close()
+        shutil.rmtree(self.directory)
+
+
 @pytest.fixture
 def fixture(request):
-    f = Fixture(*getattr(request, "param", ()))
+    wanted = getattr(request, "param", ())
+    f = SecuredFixture() if wanted == "tls" else Fixture(*wanted)
     yield f
     f.close()
+
+
+plain_and_tls = pytest.mark.parametrize("fixture", [(), "tls"], indirect=True, ids=["plain", "tls"])
 
 
 class Ads:
@@ -220,6 +244,7 @@ def texts(response):
 
 # ---- happy paths ----
 
+@plain_and_tls
 def test_delta_sends_then_changes_then_removes(fixture, open_ads):
     fixture.publish("set CDS a one", "set CDS b one", "set EDS a one", "set LDS l one",
                     "set RDS r one")
@@ -312,6 +337,7 @@ def test_a_refusal_is_reported_and_not_repeated(fixture, open_ads):
 
 # ---- health ----
 
+@plain_and_tls
 def test_health_check_and_watch_follow_the_server(fixture):
     with grpc.insecure_channel(fixture.address) as channel:
         health = health_pb2_grpc.HealthStub(channel)
@@ -352,6 +378,7 @@ def raw(fixture, data):
         return received
 
 
+@plain_and_tls
 def test_http1_is_told_what_this_port_speaks(fixture):
     answer = raw(fixture, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
 
@@ -580,6 +607,7 @@ def test_what_is_not_grpc_gets_an_http_status(fixture, content_type, method, sta
     client.socket.close()
 
 
+@plain_and_tls
 def test_a_message_in_pieces_of_one_byte(fixture):
     fixture.publish("set CDS a one")
     request = d.DeltaDiscoveryRequest(type_url=TYPES["CDS"])
@@ -599,10 +627,10 @@ def test_a_message_in_pieces_of_one_byte(fixture):
     client.socket.close()
 
 
-def test_a_slow_reader_blocks_nobody(fixture, open_ads):
-    fixture.publish("bulk CDS 15000 one")
+def fall_asleep(fixture, name):
+    """A client that asks for everything, allows as much as there may be, and does not read."""
     request = d.DiscoveryRequest(type_url=TYPES["CDS"])
-    request.node.id = "asleep"
+    request.node.id = name
     body = request.SerializeToString()
     asleep = RawHttp2(fixture)
     window = struct.pack(">HI", 4, 0x7FFFFFFF)
@@ -610,6 +638,33 @@ def test_a_slow_reader_blocks_nobody(fixture, open_ads):
                 + frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", 0x7FFF0000))
                 + frame(HEADERS, END_HEADERS, 1, grpc_headers(ADS + "StreamAggregatedResources"))
                 + frame(DATA, 0, 1, b"\x00" + struct.pack(">I", len(body)) + body))
+    return asleep
+
+
+def resident_bytes(fixture):
+    with open(f"/proc/{fixture.process.pid}/statm", encoding="ascii") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@plain_and_tls
+def test_what_slow_readers_are_owed_is_kept_once(fixture):
+    fixture.publish(*(f"set CDS big{i} {'x' * 1000000}" for i in range(8)))
+    first = fall_asleep(fixture, "asleep")
+    fixture.until(lambda s: s["responses"] == 1)
+    before = resident_bytes(fixture)
+
+    others = [fall_asleep(fixture, f"asleep {i}") for i in range(20)]
+    fixture.until(lambda s: s["responses"] == 21)
+
+    assert resident_bytes(fixture) - before < len(others) * 400 * 1024
+    for client in (first, *others):
+        client.socket.close()
+
+
+@plain_and_tls
+def test_a_slow_reader_blocks_nobody(fixture, open_ads):
+    fixture.publish("bulk CDS 15000 one")
+    asleep = fall_asleep(fixture, "asleep")
     fixture.until(lambda s: s["responses"] == 1)
     awake = open_ads("delta")
     awake.subscribe("CDS")
@@ -628,6 +683,7 @@ def test_a_slow_reader_blocks_nobody(fixture, open_ads):
 
 # ---- many, and the end ----
 
+@plain_and_tls
 def test_200_streams_over_several_connections(fixture, open_ads):
     fixture.publish("set CDS a one", "set EDS a one")
     channels = [grpc.insecure_channel(
@@ -731,6 +787,7 @@ def test_who_never_answers_keeps_nobody_waiting_for_ever(fixture, open_ads):
     assert silent[0].take().type_url == TYPES["LDS"], "it is served on"
 
 
+@plain_and_tls
 def test_a_drain_sends_goaway_and_ends_streams_as_unavailable(fixture, open_ads):
     fixture.publish("set CDS a one")
     streams = [open_ads("delta", node=f"p~{i}") for i in range(4)]
@@ -752,6 +809,7 @@ def test_a_drain_sends_goaway_and_ends_streams_as_unavailable(fixture, open_ads)
     assert fixture.process.wait(WAIT_S) == 0
 
 
+@plain_and_tls
 def test_a_drain_cuts_those_that_do_not_leave(fixture):
     fixture.publish("bulk CDS 15000 one")
     request = d.DiscoveryRequest(type_url=TYPES["CDS"])

@@ -7,11 +7,12 @@ import shutil
 import signal
 import socket
 import ssl
+import subprocess
 
 import grpc
 import pytest
 from certificates import Authority
-from harness import WAIT_S, Delta, World, cluster_name, raw, wait_until
+from harness import PILOTCTL, WAIT_S, Delta, World, cluster_name, raw, wait_until
 
 WEB = cluster_name("web")
 SPIFFE = "URI:spiffe://cluster.local/ns/default/sa/web"
@@ -102,6 +103,7 @@ def test_a_proxy_with_a_certificate_is_served_beside_those_in_plain_text(world):
         client.wait_for("CDS", WEB)
     assert plain.resources == secured.resources
     assert replica.metric("pilotd_tls_handshakes_total") == 1
+    assert {proxy["identity"] for proxy in replica.json("/debug/proxies")} == {None, SPIFFE[4:]}
     assert replica.status()["replicas"][0]["xdsTls"] == replica.tls
     assert '"xdsTls":"%s"' % replica.tls in world.read(f"replicas/{replica.name}").replace(" ", "")
     assert 0 < replica.metric("pilotd_tls_certificate_ends_in_seconds") <= 2 * 24 * 3600
@@ -272,6 +274,9 @@ def test_broken_new_files_are_told_and_the_old_ones_stay(world):
     assert "certificates are left as they were" in replica.log()
     assert replica.metric("pilotd_tls_reload_failures_total") == 1
     assert replica.metric("pilotd_tls_files_refused") == 1
+    told = subprocess.run([PILOTCTL, "status", "--server", replica.admin], stdout=subprocess.PIPE, text=True,
+                          timeout=WAIT_S)
+    assert told.returncode == 1 and f"certificates are left as they were: {why}" in told.stdout
     assert shown(replica, world.ca.client(world.proxy)) == "pilotd"
 
     with open(world.files["key"], "wb") as out:

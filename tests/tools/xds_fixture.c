@@ -1,6 +1,6 @@
 /*
- * xds_fixture [MAX_JOINING [all|off]]: an xds_server on a free port of 127.0.0.1, whose one view is
- * told by standard input.
+ * xds_fixture [MAX_JOINING [named|all|off [CERTIFICATE KEY AUTHORITIES]]]: an xds_server on a free
+ * port of 127.0.0.1, in plain text or with TLS, whose one view is told by standard input.
  *
  *   set TYPE NAME TEXT      a small valid resource (CDS, EDS, LDS, RDS) that carries TEXT
  *   raw TYPE NAME BASE64    a resource of these bytes
@@ -328,20 +328,60 @@ static void close_all(struct fixture *f)
     INVARIANT(uv_loop_close(&f->loop) == 0);
 }
 
+/* ---- the server ---- */
+
+static struct tls_file read_file(const char *path)
+{
+    struct buf text = { 0 };
+    char piece[4096];
+    size_t size;
+    FILE *file = fopen(path, "re");
+    INVARIANT(file);
+    while ((size = fread(piece, 1, sizeof piece, file)) > 0)
+        buf_append(&text, piece, size);
+    fclose(file);
+    return (struct tls_file){ path, text.data, text.size };
+}
+
+static struct tls_context *read_context(char **paths)
+{
+    struct error err;
+    struct tls_context *context;
+    const struct tls_files files = {
+        .certificate = read_file(paths[0]),
+        .key = read_file(paths[1]),
+        .authorities = read_file(paths[2]),
+    };
+    if (!tls_context_new(&files, &context, &err))
+        fprintf(stderr, "xds_fixture: %s\n", err.text), exit(1);
+    free((void *)(uintptr_t)files.certificate.text);
+    free((void *)(uintptr_t)files.key.text);
+    free((void *)(uintptr_t)files.authorities.text);
+    return context;
+}
+
+static enum xds_status_access read_access(const char *word)
+{
+    return strcmp(word, "all") == 0     ? XDS_STATUS_ALL
+           : strcmp(word, "named") == 0 ? XDS_STATUS_NAMED
+                                        : XDS_STATUS_OFF;
+}
+
 int main(int argc, char **argv)
 {
+    struct tls_context *context = argc > 5 ? read_context(argv + 3) : NULL;
     struct fixture f = { .source = { on_subscribe, on_unsubscribe }, .a = arena_new() };
     struct log_scope log = { .level = LOG_LEVEL_INFO };
     const struct xds_server_options options = {
         .address = "127.0.0.1:0",
+        .tls_address = context ? "127.0.0.1:0" : NULL,
+        .tls_context = context,
         .identity = "fixture",
         .source = &f.source,
         .log = &log,
         .stats = &f.stats,
         .max_joining = argc > 1 ? strtoul(argv[1], NULL, 10) : 0,
-        .status_access = argc < 3                      ? XDS_STATUS_NAMED
-                         : strcmp(argv[2], "all") == 0 ? XDS_STATUS_ALL
-                                                       : XDS_STATUS_OFF,
+        .status_access = read_access(argc > 2 ? argv[2] : "named"),
     };
     struct error err;
     signal(SIGPIPE, SIG_IGN);
@@ -352,9 +392,10 @@ int main(int argc, char **argv)
         fputs("xds_fixture: needs a pipe as its input and a free port\n", stderr);
         return 1;
     }
-    printf("port %d\n", xds_server_port(f.server));
+    printf("port %d\n", context ? xds_server_tls_port(f.server) : xds_server_port(f.server));
     uv_read_start((uv_stream_t *)&f.input, on_alloc, on_input);
     uv_run(&f.loop, UV_RUN_DEFAULT);
     close_all(&f);
+    tls_context_release(context);
     return 0;
 }

@@ -268,13 +268,19 @@ struct talk {
     struct buf plain;
 };
 
-static void talk_begin(struct world *w, struct talk *talk)
+static void talk_begin_as(struct world *w, struct talk *talk, const struct identity *identity)
 {
     *talk = (struct talk){ 0 };
-    assert_taken(w);
+    if (!w->context)
+        assert_taken(w);
     talk->t = tls_session_new(w->context);
-    client_init(&talk->client, (struct client_wanted){ h2, &w->proxy });
+    client_init(&talk->client, (struct client_wanted){ h2, identity });
     assert_int_equal(client_talk(&talk->client, talk->t, &talk->plain), TLS_OPEN);
+}
+
+static void talk_begin(struct world *w, struct talk *talk)
+{
+    talk_begin_as(w, talk, &w->proxy);
 }
 
 static void talk_end(struct talk *talk)
@@ -357,6 +363,42 @@ static void test_no_tickets_are_given_and_no_session_is_resumed(void **state)
     talk_end(&k);
 }
 
+static void assert_identity(struct world *w, struct wanted wanted, const char *is)
+{
+    struct talk k;
+    struct buf identity = { 0 };
+    struct identity proxy = issue(&w->ca, wanted);
+    talk_begin_as(w, &k, &proxy);
+    tls_session_identity(k.t, &identity);
+    assert_string_equal(identity.data ? identity.data : "", is);
+    buf_fini(&identity);
+    talk_end(&k);
+}
+
+static void test_who_a_client_is_is_its_first_uri_or_its_name(void **state)
+{
+    struct world *w = *state;
+
+    assert_identity(w, (struct wanted){ .name = "web" }, "web");
+    assert_identity(w, (struct wanted){ .name = "web", .alt_names = "DNS:b" }, "web");
+    assert_identity(
+        w, (struct wanted){ .name = "web", .alt_names = "DNS:b,URI:s://a,URI:s://b" }, "s://a");
+    assert_identity(w, (struct wanted){ .name = "two words" }, "");
+}
+
+static void test_who_shows_no_certificate_is_nobody(void **state)
+{
+    struct world *w = *state;
+    struct talk k;
+    struct buf identity = { 0 };
+    w->files.authorities = (struct tls_file){ 0 };
+    talk_begin_as(w, &k, NULL);
+
+    tls_session_identity(k.t, &identity);
+    assert_int_equal(identity.size, 0);
+    talk_end(&k);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -376,6 +418,8 @@ int main(void)
         TEST(test_the_other_side_ends_it_in_due_form_and_so_do_we),
         TEST(test_new_keys_may_be_asked_for_and_a_changed_byte_is_the_end),
         TEST(test_no_tickets_are_given_and_no_session_is_resumed),
+        TEST(test_who_a_client_is_is_its_first_uri_or_its_name),
+        TEST(test_who_shows_no_certificate_is_nobody),
     };
     return cmocka_run_group_tests_name("tls", tests, NULL, NULL);
 }

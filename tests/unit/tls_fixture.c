@@ -87,6 +87,8 @@ struct identity issue(struct authority *by, struct wanted wanted)
         by->certificate,
         NID_ext_key_usage,
         wanted.usage ? wanted.usage : "serverAuth,clientAuth");
+    if (wanted.alt_names)
+        extend(certificate, by->certificate, NID_subject_alt_name, wanted.alt_names);
     INVARIANT(X509_sign(certificate, by->key, EVP_sha256()));
     made.certificate = certificate_pem(by->a, certificate);
     made.key = key_pem(by->a, key);

@@ -22,6 +22,7 @@ struct wanted {
     const char *name;
     long from_days, to_days; /* from now; 0 and 0: a day on either side */
     const char *usage;       /* extended; NULL: servers and clients */
+    const char *alt_names;   /* as openssl writes them: "URI:spiffe://a,DNS:b"; NULL: none */
 };
 
 void authority_init(struct authority *by, struct arena *a, const char *name);
