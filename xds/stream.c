@@ -98,7 +98,7 @@ struct hash128 stream_wire_version(const struct xds_stream *s, const struct xds_
 
 bool stream_is_current(const struct xds_stream *s, known_entry e, const struct xds_resource *r)
 {
-    if (!e || (e & KNOWN_RESEND))
+    if (!e || (e & KNOWN_RESEND) || !known_is_held(e))
         return false;
     if (known_resource(e))
         return known_is_version(e, &r->version);
@@ -345,8 +345,9 @@ static void warm(struct xds_stream *s, const string_list *clusters)
             *e |= KNOWN_RESEND;
             endpoints->is_dirty = true;
         }
-        if (!is_asked && xds_view_find(s->view, XDS_ENDPOINT, clusters->items[i]))
-            s->awaits_names = s->has_named_endpoints;
+        if (s->has_named_endpoints && !is_asked &&
+            xds_view_find(s->view, XDS_ENDPOINT, clusters->items[i]))
+            s->awaits_names = true;
     }
 }
 
