@@ -96,6 +96,8 @@ static void set_rules(SSL_CTX *ctx)
 {
     SSL_CTX_set_security_level(ctx, 2);
     INVARIANT(SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION));
+    INVARIANT(SSL_CTX_set_ciphersuites(
+        ctx, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"));
     INVARIANT(SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20"));
     INVARIANT(SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384"));
     SSL_CTX_set_options(ctx,
