@@ -13,6 +13,7 @@ from cluster import Failure
 
 PORT, ENDPOINTS = 8080, 10
 KEYS_A_TRANSACTION = 100
+SPLIT_TABLE = f"vhds|{PORT}"
 
 
 def b64(text):
@@ -39,6 +40,11 @@ class Etcd:
 
 def host(service):
     return f"svc-{service}.default.svc.cluster.local"
+
+
+def virtual_host_name(service):
+    """In the table that comes by virtual host."""
+    return f"{SPLIT_TABLE}/{host(service)}:{PORT}"
 
 
 def cluster_name(service):

@@ -47,10 +47,10 @@ def floor(sockets, size_bytes):
 class Clients:
     """With `files` ("CA,CERT,KEY") over TLS."""
 
-    def __init__(self, cluster, where, count, files=None):
+    def __init__(self, cluster, where, count, table, files=None):
         address, port = where.rsplit(":", 1)
         tls = ("--tls", files) if files else ()
-        self.popen = subprocess.Popen([f"{BUILD}/tools/xds_load", *tls, address, port, str(count), str(PORT)],
+        self.popen = subprocess.Popen([f"{BUILD}/tools/xds_load", *tls, address, port, str(count), table],
                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         cluster.cleanups.append(self.popen.kill)
         self.events = queue.Queue()
@@ -133,12 +133,12 @@ class World:
         with open(f"/proc/{self.pid}/clear_refs", "w", encoding="ascii") as out:
             out.write("5")
 
-    def connect(self, proxies):
+    def connect(self, proxies, table=str(PORT)):
         """All at once; the event that tells that each has everything, and the ms it took."""
         self.forget_peak()
         before_s, began_ns = cpu_s(self.pid), time.monotonic_ns()
         self.clients = Clients(self.cluster, self.tls_address if self.has_tls else self.replica.xds, proxies,
-                               self.files)
+                               table, self.files)
         self.ready = self.clients.wait(lambda e: e["event"] == "ready")
         self.storm_ms = (self.ready["ns"] - began_ns) / 1e6
         self.bytes_each = self.ready["bytes"] // proxies

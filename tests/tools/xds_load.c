@@ -2,7 +2,7 @@
  * xds_load: many proxies in one process, for measuring. Each is one HTTP/2 connection with one
  * Delta ADS stream that behaves like Envoy: clusters and listeners by wildcard, then the endpoints
  * of every cluster it got and the route tables named on the command line; every response is
- * acknowledged.
+ * acknowledged. Where the first of these is a split one (vhds|80), it has virtual hosts apart.
  *
  *     xds_load [--tls CA,CERT,KEY] HOST PORT CLIENTS ROUTE[,ROUTE…] [NAMESPACE]
  *
@@ -11,7 +11,7 @@
  * Prints one JSON object a line, with CLOCK_MONOTONIC times in nanoseconds, and the bytes that all
  * have got since the start:
  *     {"event":"ready","clients":500,"half_ns":…,"ns":…,"bytes":…}   half of them, then every
- *                                                            client has all four types
+ *                                                            client has all types
  *     {"event":"change","name":…,"version":…,"first_ns":…,"last_ns":…,"bytes":…}
  *                                                            the last client has it
  * A line on its standard input closes all connections and opens them anew, each with the versions
@@ -51,6 +51,7 @@ struct load {
     SSL_CTX *tls;
     const char *ns;
     char *routes;
+    int types; /* that a client asks for */
     struct client *clients;
     struct names names;
     int count, ready;
@@ -86,6 +87,9 @@ static void queue_message(struct client *c, const struct bytes *message)
     }
 }
 
+/* google.protobuf.Struct: {"VHDS": true} */
+static const uint8_t split_metadata[] = { 10, 10, 10, 4, 'V', 'H', 'D', 'S', 18, 2, 32, 1 };
+
 static void append_node(struct client *c, struct bytes *message)
 {
     char id[160];
@@ -101,6 +105,8 @@ static void append_node(struct client *c, struct bytes *message)
         c->load->ns);
     append_text(&node, 1, id, (size_t)size);
     append_text(&node, 2, "bench", 5);
+    if (c->load->types > VHDS)
+        append_text(&node, 3, split_metadata, sizeof split_metadata);
     append_text(message, 1, (char *)node.data, node.size);
     free(node.data);
 }
@@ -198,11 +204,19 @@ static void take_resource(
         track(load, known, held);
 }
 
+static bool has_all(const struct client *c)
+{
+    for (int type = CDS; type < c->load->types; type++)
+        if (!c->has[type])
+            return false;
+    return true;
+}
+
 static void mark(struct client *c, int type)
 {
     struct load *load = c->load;
     c->has[type] = true;
-    if (c->is_ready || !(c->has[CDS] && c->has[EDS] && c->has[LDS] && c->has[RDS]))
+    if (c->is_ready || !has_all(c))
         return;
     c->is_ready = true;
     if (++load->ready == (load->count + 1) / 2)
@@ -268,6 +282,8 @@ static void take_response(struct client *c, const uint8_t *data, size_t size)
         send_first(c, LDS, false);
     if (type == LDS && !c->has[RDS])
         send_first(c, RDS, false);
+    if (type == RDS && !c->has[VHDS] && c->load->types > VHDS)
+        send_first(c, VHDS, false);
     free(subscribe.data);
     mark(c, type);
     mark_back(c);
@@ -409,7 +425,7 @@ static void on_connect(uv_connect_t *connect, int status)
     nghttp2_data_provider body = { .read_callback = on_read_out };
     if (status < 0)
         die(uv_strerror(status));
-    for (int type = CDS; type < (c->load->is_returning ? TYPES : EDS); type++)
+    for (int type = CDS; type < (c->load->is_returning ? c->load->types : EDS); type++)
         send_first(c, type, type == CDS);
     nghttp2_submit_settings(c->session, 0, &settings, 1);
     nghttp2_session_set_local_window_size(c->session, 0, 0, 16 << 20);
@@ -485,6 +501,7 @@ int main(int argc, char **argv)
         die("--tls: these are no files that go together");
     load->count = atoi(words[3]);
     load->routes = words[4];
+    load->types = strncmp(load->routes, "vhds|", 5) == 0 ? TYPES : VHDS;
     load->ns = argc > 5 ? words[5] : "default";
     load->clients = calloc((size_t)load->count, sizeof *load->clients);
     if (load->count < 1 || !load->clients ||

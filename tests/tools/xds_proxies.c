@@ -26,7 +26,7 @@
 
 enum { BACKOFF_MS = 50, BACKOFF_MAX_MS = 5000, CONNECT_MS = 1000, PING_S = 10, PONG_S = 5 };
 enum { WINDOW = 1 << 20, BALANCERS_MAX = 8, FLUSH_MS = 10, EDS_CLUSTER = 3 };
-static const char *const short_names[TYPES] = { "CDS", "EDS", "LDS", "RDS" };
+static const char *const short_names[TYPES] = { "CDS", "EDS", "LDS", "RDS", "VHDS" };
 static const char route_table[] = "8080";
 
 enum hearing { HEARS, IS_DEAF, SIPS };

@@ -11,13 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CDS, EDS, LDS, RDS, TYPES };
+enum { CDS, EDS, LDS, RDS, VHDS, TYPES };
 
 static const char *const type_urls[TYPES] = {
     "type.googleapis.com/envoy.config.cluster.v3.Cluster",
     "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
     "type.googleapis.com/envoy.config.listener.v3.Listener",
     "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
+    "type.googleapis.com/envoy.config.route.v3.VirtualHost",
 };
 
 struct bytes {
