@@ -907,7 +907,7 @@ def routes(name):
 def start_envoy(fixture, tmp_path):
     processes = []
 
-    def start(variant):
+    def start(variant, binary=os.path.join(ROOT, "build/venv/bin/envoy")):
         api = "DELTA_GRPC" if variant == "delta" else "GRPC"
         admin = free_port()
         bootstrap = {
@@ -933,7 +933,7 @@ def start_envoy(fixture, tmp_path):
         path.write_text(json.dumps(bootstrap))
         with open(tmp_path / "envoy.log", "w", encoding="utf-8") as log:
             processes.append(subprocess.Popen(
-                [os.path.join(ROOT, "build/venv/bin/envoy"), "-c", str(path), "--concurrency", "1",
+                [binary, "-c", str(path), "--concurrency", "1",
                  "--disable-hot-restart", "--log-level", "warning"], stderr=log, stdout=log))
         return admin
     yield start

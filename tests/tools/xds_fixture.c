@@ -2,7 +2,7 @@
  * xds_fixture [MAX_JOINING [named|all|off [CERTIFICATE KEY AUTHORITIES]]]: an xds_server on a free
  * port of 127.0.0.1, in plain text or with TLS, whose one view is told by standard input.
  *
- *   set TYPE NAME TEXT      a small valid resource (CDS, EDS, LDS, RDS) that carries TEXT
+ *   set TYPE NAME TEXT      a small valid resource (CDS, EDS, LDS, RDS, VHDS) that carries TEXT
  *   raw TYPE NAME BASE64    a resource of these bytes
  *   bulk TYPE COUNT TEXT    set n0 … of them
  *   del TYPE NAME
@@ -52,6 +52,15 @@ static bool type_of(const char *name, enum xds_type *type)
 static const char *any[] = { "*" };
 static const string_list any_domain = { any, 1 };
 
+/* Its domain is the text. */
+static pb_VirtualHost *host_of(struct arena *a, const char *name, const char *text)
+{
+    string_list domains = { 0 };
+    list_push(a, &domains, text);
+    return pb_new_VirtualHost(
+        a, .name = pb_str(name), .n_domains = 1, .domains = pb_strs(&domains));
+}
+
 static const ProtobufCMessage *message_of(
     struct arena *a, enum xds_type type, const char *name, const char *text)
 {
@@ -76,6 +85,8 @@ static const ProtobufCMessage *message_of(
             .name = pb_str(name),
             PB_ONE(a, filter_chains, FilterChain, pb_new_FilterChain(a, .name = pb_str(text))))
                     ->base;
+    case XDS_VIRTUAL_HOST:
+        return &host_of(a, name, text)->base;
     default:
         return &pb_new_RouteConfiguration(a,
             .name = pb_str(name),
