@@ -24,7 +24,8 @@
  * - Delta: versions the proxy has already (initial_resource_versions) are not sent; if nothing
  *   differs, one empty response is, since Envoy resets its reconnect backoff only then; a wildcard
  *   without any is always answered, since a starting Envoy waits for it;
- * - virtual hosts, of Delta alone, are parts of route tables and follow them: stream_hosts.h;
+ * - virtual hosts, of Delta alone (SotW: requests are passed over), are parts of route tables and
+ *   follow them: stream_hosts.h;
  * - SotW: version_info is the hash of the set that answers the subscription, equal on all replicas.
  *   Wildcard CDS and LDS at an equal version_info is answered by nothing (but the first EDS and RDS
  *   request of a stream is always answered).

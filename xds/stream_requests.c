@@ -225,6 +225,8 @@ void stream_take_request(
     struct xds_stream *s, const struct xds_request *request, const struct xds_out *out)
 {
     struct type_state *t = &s->types[request->type];
+    if (s->variant == XDS_SOTW && request->type == XDS_VIRTUAL_HOST)
+        return;
     bool is_stale = *request->nonce && strcmp(request->nonce, t->flight.nonce) != 0;
     bool was_open = t->flight.is_open;
     bool has_news = false;

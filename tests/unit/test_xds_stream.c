@@ -356,6 +356,9 @@ static const struct conversation conversations[] = {
         XDS_DELTA,
         SPLIT_TABLE "> V +r/x +y\n< V -r/x\n> V ack\n< V -y\n> V ack\n"
                     "view R:r=1 V:r/a=1 V:r/b=1 V:r/x=1\n< V r/x=1\n> V ack\n" },
+    { "test_sotw_has_no_virtual_hosts",
+        XDS_SOTW,
+        "view R:r=1 V:r/a=1\n> R +r\n< R r=1\n> V\n> R ack +r\n> V +r/a\n" },
     { "test_status_of_hosts_is_about_those_of_the_proxys_tables",
         XDS_DELTA,
         "clock 5\nview R:r=1 R:s=1 V:r/a=1 V:s/a=1\n> R +r\n< R r=1\n> R ack\nis R:r=synced@5\n"

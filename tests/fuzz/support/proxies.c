@@ -9,11 +9,12 @@ enum { CROWD = 2500 };
 
 static const char *const views[MADE_VIEWS] = {
     "",
-    "C:a=1 C:b=1 E:a=1 E:b=1 L:web=1 R:web=1",
-    "C:a=2 C:b=1 E:a=2 E:b=1 L:web=1 R:web=2",
+    "C:a=1 C:b=1 E:a=1 E:b=1 L:web=1 R:web=1 V:web/a=1 V:web/b=1",
+    "C:a=2 C:b=1 E:a=2 E:b=1 L:web=1 R:web=2 V:web/a=2 V:web/c=1 V:80/a=1",
     "C:a=2 C:c=1 E:a=2 E:c=1 L:web=2 L:in=1 R:web=3",
     "C:b=1 L:web=2",
-    "C:a=1 C:b=2 C:c=2 C:d=1 E:a=1 E:b=2 E:c=1 E:d=1 L:web=1 L:in=2 R:web=1 R:80=1",
+    "C:a=1 C:b=2 C:c=2 C:d=1 E:a=1 E:b=2 E:c=1 E:d=1 L:web=1 L:in=2 R:web=1 R:80=1 V:80/a=1 "
+    "V:80/b=1",
 };
 
 struct xds_view *made_view(unsigned index)

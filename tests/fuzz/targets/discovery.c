@@ -95,7 +95,7 @@ static void hear_bytes(struct conversation *c, struct chunk message, struct xds_
 /* What a proxy that goes on well would say: it took, or refused, the last of that type. */
 static void hear_answer(struct conversation *c, struct input *in, struct xds_out *out)
 {
-    static const char *const names[] = { "a", "b", "c", "web", "in", "gone", "*" };
+    static const char *const names[] = { "a", "b", "c", "web", "in", "gone", "web/a", "*" };
     struct arena *a = arena_new();
     enum xds_type type = (enum xds_type)input_below(in, XDS_TYPE_COUNT);
     unsigned what = input_byte(in), subscribed = input_byte(in);
