@@ -128,7 +128,7 @@ static void offer_named(struct completion *c, enum word word)
         offer_kinds(c);
         break;
     case WORD_CONFIG:
-        offer_words(c, "cluster endpoint listener route all");
+        offer_words(c, "cluster endpoint listener route host all");
         break;
     case WORD_SHELL:
         offer_words(c, "bash zsh fish");

@@ -18,6 +18,8 @@ static const struct {
     { "listeners", "LDS" },
     { "route", "RDS" },
     { "routes", "RDS" },
+    { "host", "VHDS" },
+    { "hosts", "VHDS" },
     { "all", NULL },
 };
 static const char *const shorts[] = { "CDS", "EDS", "LDS", "RDS", "VHDS" };
@@ -74,6 +76,15 @@ static const char *address_text(struct arena *a, const cJSON *address)
         a, "%s:%lld", report_text(socket, "address"), report_number(socket, "portValue"));
 }
 
+static const char *domains_text(struct arena *a, const cJSON *host)
+{
+    const char *text = "";
+    const cJSON *domain;
+    cJSON_ArrayForEach (domain, report_member(host, "domains"))
+        text = arena_printf(a, "%s%s%s", text, *text ? "," : "", domain->valuestring);
+    return text;
+}
+
 static const char *endpoints_text(struct arena *a, const cJSON *assignment)
 {
     const char *text = "";
@@ -97,6 +108,10 @@ static const char *about(struct arena *a, const char *type, const cJSON *resourc
         return endpoints_text(a, resource);
     if (strcmp(type, "LDS") == 0)
         return address_text(a, report_member(resource, "address"));
+    if (strcmp(type, "VHDS") == 0)
+        return domains_text(a, resource);
+    if (report_member(resource, "vhds"))
+        return "virtual hosts apart";
     return arena_printf(
         a, "%d virtual hosts", cJSON_GetArraySize(report_member(resource, "virtualHosts")));
 }
@@ -159,8 +174,8 @@ static int ask(struct ctl *ctl, struct answer *answer)
            strcmp(words[kind].word, ctl->args.items[0]) != 0)
         kind++;
     if (ctl->args.count != 2 || kind == ARRAY_COUNT(words))
-        return ctl_fail(
-            EXIT_USAGE, "proxy-config: cluster, endpoint, listener, route or all, and a PROXY");
+        return ctl_fail(EXIT_USAGE,
+            "proxy-config: cluster, endpoint, listener, route, host or all, and a PROXY");
     err.code = ERROR_NONE;
     struct place place = find_proxy(ctl, ctl->args.items[1], &err);
     if (place.found == 1)

@@ -275,8 +275,16 @@ def test_hosts_are_told_to_whoever_asks_what_a_proxy_has(shop):
     client.wait_for("VHDS", f"{TABLE}/s0.test:{HTTP_PORT}")
     assert sorted(client.resources["VHDS"]) == sorted(
         [f"{TABLE}/allow_any"] + [f"{TABLE}/s{n}.test:{HTTP_PORT}" for n in range(SERVICES)])
+    wait_until(lambda: config_rows(shop, "host") == sorted(client.resources["VHDS"]), "pilotctl shows them")
+    assert config_rows(shop, "route") == [TABLE]
     wait_until(lambda: told_of(shop, NODE) == {name: "SYNCED" for name in client.resources["VHDS"]},
                "all are synced")
+
+
+def config_rows(shop, what):
+    answer = subprocess.run([PILOTCTL, "proxy-config", what, NODE, "--server", shop.pair[0].admin, "-o", "json"],
+                            check=False, stdout=subprocess.PIPE, text=True, timeout=20)
+    return sorted(resource["name"] for resource in json.loads(answer.stdout)) if answer.returncode == 0 else None
 
 
 def told_of(shop, node_id):
