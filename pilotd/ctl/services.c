@@ -212,6 +212,7 @@ static int ask_replicas(struct ctl *ctl, struct answer *answer)
         { "VERSION" },
         { "XDS" },
         { "ADMIN" },
+        { "XDS-TLS", .is_wide = true },
         { "LEVEL", .is_wide = true },
         { "HASH", .is_wide = true } };
     int status;
@@ -228,6 +229,7 @@ static int ask_replicas(struct ctl *ctl, struct answer *answer)
             "version",
             "xds",
             "admin",
+            "xdsTls",
             "level",
             "hash" };
         struct row row = { .name = report_cell(ctl->a, replica, "id"),

@@ -4,6 +4,7 @@
 #include "ctl/report.h"
 
 #include <string.h>
+#include <time.h>
 
 static const struct flag flag_findings = {
     .name = "--findings",
@@ -158,6 +159,34 @@ static void add_findings(
     add_hidden(a, status, "findings", "findingCount", answer);
 }
 
+/* ---- TLS ---- */
+
+enum { HOUR_S = 3600, ENDS_SOON_HOURS = 7 * 24 };
+
+static void add_end(struct arena *a, const char *what, long long end, struct answer *answer)
+{
+    long long left_s = end - (long long)time(NULL);
+    if (end == 0 || left_s / HOUR_S >= ENDS_SOON_HOURS)
+        return;
+    if (left_s > 0)
+        report_note(a, answer, "tls       %s runs out in %lld h", what, left_s / HOUR_S);
+    else
+        report_note(a, answer, "tls       %s has run out", what);
+}
+
+static void add_tls(struct arena *a, const cJSON *status, struct answer *answer)
+{
+    const cJSON *tls = report_member(status, "tls");
+    if (*report_text(tls, "problem"))
+        report_note(a,
+            answer,
+            "tls       certificates are left as they were: %s",
+            report_text(tls, "problem"));
+    add_end(a, "the certificate shown to proxies", report_number(tls, "certificateEnds"), answer);
+    add_end(a, "an authority of theirs", report_number(tls, "authoritiesEnd"), answer);
+    add_end(a, "a list of revoked certificates", report_number(tls, "revocationsEnd"), answer);
+}
+
 static void add_store(struct arena *a, const cJSON *status, struct answer *answer)
 {
     const cJSON *store = report_member(status, "store");
@@ -169,11 +198,6 @@ static void add_store(struct arena *a, const cJSON *status, struct answer *answe
         report_number(store, "revision"),
         *report_text(store, "problem") ? "; " : "",
         report_text(store, "problem"));
-    if (*report_text(report_member(status, "tls"), "problem"))
-        report_note(a,
-            answer,
-            "tls       certificates are left as they were: %s",
-            report_text(report_member(status, "tls"), "problem"));
     if (*report_text(status, "problem"))
         report_note(a, answer, "problem   %s", report_text(status, "problem"));
     if (*report_text(status, "epochProblem"))
@@ -212,6 +236,7 @@ static int ask(struct ctl *ctl, struct answer *answer)
     answer->status = is_well(status) ? EXIT_GOOD : EXIT_FINDINGS;
     add_replicas(a, status, answer);
     add_store(a, status, answer);
+    add_tls(a, status, answer);
     const char *agreement = report_text(status, "agreement");
     enum tone tone = strcmp(agreement, "agreed") == 0 ? TONE_GOOD : TONE_BAD;
     report_note(a, answer, "agreement %s", output_toned(a, tone, agreement));

@@ -67,6 +67,11 @@ def world(etcd):
         yield made
 
 
+def pilotctl_status(replica):
+    return subprocess.run([PILOTCTL, "status", "--server", replica.admin], stdout=subprocess.PIPE, text=True,
+                          timeout=WAIT_S)
+
+
 def failures(replica):
     return {reason: replica.metric(f'pilotd_tls_handshake_failures_total{{reason="{reason}"}}')
             for reason in re.findall(r'failures_total\{reason="(\w+)"', replica.get("/metrics")[1])}
@@ -174,6 +179,32 @@ def test_a_revoked_certificate_is_refused_and_others_are_not(world):
     assert 0 < replica.metric("pilotd_tls_revocations_end_in_seconds") <= 2 * 24 * 3600
 
 
+def test_what_is_revoked_later_gets_no_new_connection(world):
+    replica = world.start(crl=world.ca.revoke())
+    client = world.join(replica)
+    client.wait_for("CDS", WEB)
+
+    world.ca.revoke("proxy")
+    replica.signal(signal.SIGHUP)
+    wait_until(lambda: replica.metric("pilotd_tls_reloads_total") == 1, "read again")
+
+    assert "SSLV3_ALERT_CERTIFICATE_REVOKED" in refusal(replica.tls, world.ca.client(world.proxy))
+    assert client.error is None
+
+
+def test_what_runs_out_within_a_week_is_told(world):
+    certificate, key = world.ca.issue("long", "DNS:pilotd.test", days=8)
+    shutil.copy(key, world.files["key"])
+    shutil.copy(certificate, world.files["cert"])
+
+    told = pilotctl_status(world.start(crl=world.ca.revoke()))
+
+    assert told.returncode == 0, told.stdout
+    assert re.search("an authority of theirs runs out in 4[78] h", told.stdout)
+    assert re.search("a list of revoked certificates runs out in 4[78] h", told.stdout)
+    assert "shown to proxies" not in told.stdout
+
+
 # ---- who takes long ----
 
 def test_a_handshake_that_goes_on_by_single_bytes_is_cut_off(world):
@@ -274,8 +305,7 @@ def test_broken_new_files_are_told_and_the_old_ones_stay(world):
     assert "certificates are left as they were" in replica.log()
     assert replica.metric("pilotd_tls_reload_failures_total") == 1
     assert replica.metric("pilotd_tls_files_refused") == 1
-    told = subprocess.run([PILOTCTL, "status", "--server", replica.admin], stdout=subprocess.PIPE, text=True,
-                          timeout=WAIT_S)
+    told = pilotctl_status(replica)
     assert told.returncode == 1 and f"certificates are left as they were: {why}" in told.stdout
     assert shown(replica, world.ca.client(world.proxy)) == "pilotd"
 
