@@ -3,7 +3,7 @@
 
     bench.py [--tls] [--services S] [--proxies N] [--json FILE] [ROW…]
 
-With --tls the proxies come over mutual TLS; goals and the floor are those of plain text all the same.
+With --tls the proxies come over mutual TLS, and the floor is sealed likewise; goals are those of plain text.
 Each row can be run alone. istiod's figures were taken on a machine of this kind, for the same work, with SotW
 and Delta. The floor is the same bytes written to as many sockets by a plain loop (tests/tools/socket_floor.c),
 measured beside what it is compared with. The load generator is one process; its processor time is told apart.
@@ -59,7 +59,7 @@ def start(table, world):
 
 def storm(table, world):
     proxies = world.ready["clients"]
-    least = floor(proxies, world.bytes_each)
+    least = floor(proxies, world.bytes_each, world.files)
     table.add("storm", "floor: the same bytes by a plain loop", least["ms"] / 1000, "s")
     table.add("storm", "floor: CPU of its writer", least["writer_cpu_s"], "s")
     table.add("storm", f"all {proxies} have everything", world.storm_ms / 1000, "s",
@@ -113,7 +113,7 @@ def endpoint(table, world):
 def route(table, world):
     done = Changes(world, 5, lambda v: mesh.virtual_service(0, v), str(mesh.PORT))
     proxies = world.ready["clients"]
-    least = floor(proxies, int(done.bytes / proxies))
+    least = floor(proxies, int(done.bytes / proxies), world.files)
     table.add("route", "floor: the same bytes by a plain loop", least["ms"], "ms")
     table.add("route", "floor: CPU of its writer", least["writer_cpu_s"], "s")
     table.add("route", "put to the last proxy, median of 5", statistics.median(done.ms), "ms",

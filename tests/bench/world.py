@@ -38,9 +38,10 @@ def settled_mb(pid):
     return least
 
 
-def floor(sockets, size_bytes):
-    """The same bytes to as many sockets by a plain loop: ms and CPU seconds of both sides."""
-    return json.loads(subprocess.run([f"{BUILD}/tools/socket_floor", str(sockets), str(size_bytes)],
+def floor(sockets, size_bytes, files=None):
+    """The same bytes to as many sockets by a plain loop, with files over TLS: ms and CPU seconds of both sides."""
+    tls = ("--tls", files) if files else ()
+    return json.loads(subprocess.run([f"{BUILD}/tools/socket_floor", *tls, str(sockets), str(size_bytes)],
                                      check=True, capture_output=True, text=True, timeout=120).stdout)
 
 
