@@ -40,6 +40,7 @@ struct world {
     struct keyspace keyspace;
     struct keyspace_stats stats;
     struct epoch epoch;
+    metric_value epoch_faults;
     struct peers peers;
     int64_t revision;
     uint64_t now_ms;
@@ -220,6 +221,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
     static const struct expiry_settings expiry = { 50, WINDOW_MS };
     struct input in = input_of(bytes, size_bytes);
     struct world w = { .epoch = { .log = &silent }, .now_ms = 1000 };
+    w.epoch.faults = &w.epoch_faults;
     uv_loop_t loop;
     sockets_begin(&loop);
     keyspace_init(&w.keyspace, &expiry, &w.stats, &silent);
