@@ -6,7 +6,7 @@ CC    ?= gcc
 CXX   ?= g++
 VENV  := build/venv
 
-PKGS     := libuv libcurl libnghttp2 openssl libcjson yaml-0.1 re2 libprotobuf-c libxxhash
+PKGS     := zlib libuv libcurl libnghttp2 openssl libcjson yaml-0.1 re2 libprotobuf-c libxxhash
 OPT      ?= -O2
 WARN     := -Wall -Wextra -Wshadow -Wconversion -Wcast-qual -Wstrict-prototypes -Wmissing-prototypes \
             -Wpointer-arith -Wwrite-strings -Wvla -Wformat=2 -Wno-missing-field-initializers -Werror

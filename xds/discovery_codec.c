@@ -45,7 +45,7 @@ static bool take_node(
         return true;
     if (node->metadata.len > XDS_MAX_METADATA_BYTES)
         return error_set(err,
-            ERROR_USAGE,
+            ERROR_REFUSED,
             "node.metadata is %zu bytes; at most %d are accepted",
             node->metadata.len,
             XDS_MAX_METADATA_BYTES);

@@ -4,11 +4,14 @@
 
 #include <string.h>
 
+/* Of each header, as SETTINGS_MAX_HEADER_LIST_SIZE counts (RFC 9113, 6.5.2). */
+enum { HEADER_OVERHEAD_BYTES = 32 };
+
 /* ---- writing ---- */
 
 void h2_send_pending(struct h2_connection *c)
 {
-    if (c->socket.is_closing || c->is_busy || c->is_refused)
+    if (c->socket.is_closing || c->is_busy || c->is_refused || c->is_leaving)
         return;
     c->is_busy = true;
     int problem = nghttp2_session_send(c->session);
@@ -34,16 +37,37 @@ static ssize_t on_send(
 
 /* ---- nghttp2's callbacks ---- */
 
+/* From within nghttp2, which stops: what it crossed is acted on once nghttp2 has returned. */
+static int cross(struct h2_connection *c, enum xds_limit limit)
+{
+    c->limit = limit;
+    return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head, void *user)
+{
+    struct h2_connection *c = user;
+    uint64_t now_ms = uv_now(c->tick.loop);
+    (void)session;
+    if (!token_bucket_take(&c->frames, xds_frame_rate, now_ms))
+        return cross(c, XDS_LIMIT_FRAMES);
+    if (head->type == NGHTTP2_HEADERS &&
+        !token_bucket_take(&c->stream_opens, xds_stream_rate, now_ms))
+        return cross(c, XDS_LIMIT_STREAM_RATE);
+    return 0;
+}
+
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
     struct h2_connection *c = user;
+    c->header_bytes = 0;
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
         return 0;
     struct h2_stream *s = xcalloc(1, sizeof *s);
     s->connection = c;
     s->id = frame->hd.stream_id;
     s->headers = arena_new();
-    s->request = (struct h2_request){ "", "", "" };
+    s->request = (struct h2_request){ "", "", "", "", "" };
     s->next = c->streams;
     s->link = &c->streams;
     if (c->streams)
@@ -57,7 +81,11 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     size_t name_size, const uint8_t *value, size_t value_size, uint8_t flags, void *user)
 {
     struct h2_stream *s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
-    (void)flags, (void)user, (void)name_size;
+    struct h2_connection *c = user;
+    (void)flags;
+    c->header_bytes += (uint32_t)(name_size + value_size + HEADER_OVERHEAD_BYTES);
+    if (c->header_bytes > H2_HEADER_LIMIT_BYTES)
+        return cross(c, XDS_LIMIT_HEADERS);
     if (!s || !s->headers)
         return 0;
     const struct {
@@ -67,13 +95,13 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
         { ":method", &s->request.method },
         { ":path", &s->request.path },
         { "content-type", &s->request.content_type },
+        { "grpc-encoding", &s->request.encoding },
+        { "grpc-timeout", &s->request.timeout },
     };
     for (size_t i = 0; i < ARRAY_COUNT(wanted); i++)
         if (strcmp((const char *)name, wanted[i].name) == 0)
             *wanted[i].into = arena_strndup(s->headers, (const char *)value, value_size);
-    return arena_size_bytes(s->headers) > H2_HEADER_LIMIT_BYTES
-               ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE
-               : 0;
+    return 0;
 }
 
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
@@ -83,6 +111,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     if (!s)
         return 0;
     if (frame->hd.type == NGHTTP2_HEADERS && s->headers) {
+        c->has_asked = true;
         c->handlers->on_request(s, &s->request);
         arena_free(s->headers);
         s->headers = NULL;
@@ -104,7 +133,12 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
     bool is_last = frame->hd.type == NGHTTP2_HEADERS && frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
     struct h2_connection *c = user;
     if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR)
-        c->was_protocol_error = true;
+        c->was_protocol_error = !c->limit;
+    if (frame->hd.type == NGHTTP2_RST_STREAM &&
+        frame->rst_stream.error_code == NGHTTP2_REFUSED_STREAM)
+        c->handlers->on_limit(c, XDS_LIMIT_STREAMS);
+    if (frame->hd.type == NGHTTP2_DATA)
+        token_bucket_give(&c->frames, XDS_FRAMES_PER_DATA);
     if (s && is_last && !s->is_half_closed)
         nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_NO_ERROR);
     return 0;
@@ -137,6 +171,7 @@ static nghttp2_session *session_new(struct h2_connection *c, uint32_t max_stream
     INVARIANT(nghttp2_session_callbacks_new(&callbacks) == 0);
     nghttp2_session_callbacks_set_send_callback(callbacks, on_send);
     nghttp2_session_callbacks_set_send_data_callback(callbacks, h2_stream_on_send_data);
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
@@ -170,14 +205,14 @@ static void handle_closed(struct h2_connection *c)
         next = s->next;
         h2_stream_free(s);
     }
-    c->handlers->on_closed(c, c->was_protocol_error);
+    c->handlers->on_closed(c, c->was_protocol_error, c->limit);
     nghttp2_session_del(c->session);
     free(c);
 }
 
 static void on_timer_closed(uv_handle_t *handle)
 {
-    handle_closed(container_of((uv_timer_t *)handle, struct h2_connection, keepalive));
+    handle_closed(container_of((uv_timer_t *)handle, struct h2_connection, tick));
 }
 
 void h2_connection_close(struct h2_connection *c)
@@ -185,7 +220,7 @@ void h2_connection_close(struct h2_connection *c)
     if (c->socket.is_closing)
         return;
     xds_socket_close(&c->socket);
-    uv_close((uv_handle_t *)&c->keepalive, on_timer_closed);
+    uv_close((uv_handle_t *)&c->tick, on_timer_closed);
 }
 
 /* A browser, or curl without --http2-prior-knowledge: told so in its own words. */
@@ -213,13 +248,22 @@ static void on_socket_bytes(struct xds_socket *socket, const uint8_t *bytes, siz
 {
     struct h2_connection *c = connection_of(socket);
     bool is_first = c->is_first_read;
+    if (c->is_leaving)
+        return;
     c->is_first_read = false;
-    c->has_heard = true;
+    c->heard_ms = uv_now(c->tick.loop);
+    c->pinged_ms = 0;
     c->is_busy = true;
     ssize_t taken = nghttp2_session_mem_recv(c->session, bytes, size);
     c->is_busy = false;
     if (taken >= 0 && (size_t)taken == size) {
         h2_send_pending(c);
+        return;
+    }
+    if (taken == NGHTTP2_ERR_FLOODED || taken == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS)
+        c->limit = XDS_LIMIT_FRAMES;
+    if (c->limit) {
+        h2_dismiss(c, c->limit);
         return;
     }
     c->was_protocol_error = true;
@@ -254,36 +298,21 @@ static const struct xds_socket_handlers socket_handlers = {
     on_socket_bytes, on_socket_written, on_socket_gone, on_socket_closed
 };
 
-/* Nothing heard in one interval: a PING. Nothing in the next either: the other side is gone. */
-static void on_keepalive(uv_timer_t *timer)
-{
-    struct h2_connection *c = container_of(timer, struct h2_connection, keepalive);
-    if (!c->has_heard && c->was_pinged) {
-        h2_connection_close(c);
-        return;
-    }
-    c->was_pinged = !c->has_heard;
-    c->has_heard = false;
-    if (c->was_pinged) {
-        nghttp2_submit_ping(c->session, NGHTTP2_FLAG_NONE, NULL);
-        h2_send_pending(c);
-    }
-}
-
 struct h2_connection *h2_accept(uv_stream_t *listener, const struct h2_options *options)
 {
     struct h2_connection *c = xcalloc(1, sizeof *c);
     c->handlers = options->handlers;
     c->owner = options->owner;
-    c->is_first_read = c->has_heard = true;
+    c->is_first_read = true;
     c->handles = 2;
-    uv_timer_init(listener->loop, &c->keepalive);
+    c->limits = options->limits;
+    uv_timer_init(listener->loop, &c->tick);
     c->session = session_new(c, options->max_streams);
     if (!xds_socket_accept(&c->socket, listener, options->handshakes, &socket_handlers)) {
         h2_connection_close(c);
         return NULL;
     }
-    uv_timer_start(&c->keepalive, on_keepalive, options->keepalive_ms, options->keepalive_ms);
+    h2_patience_begin(c);
     return c; /* our settings go out once the client has shown that it speaks HTTP/2 */
 }
 

@@ -12,6 +12,7 @@
 #include "xds/discovery_codec.h"
 #include "xds/grpc.h"
 #include "xds/handshakes.h"
+#include "xds/limits.h"
 
 #include <uv.h>
 
@@ -25,7 +26,8 @@ struct h2_stream;
 
 /* Where a stream's headers go; the texts are borrowed until on_request returns. */
 struct h2_request {
-    const char *method, *path, *content_type; /* never NULL */
+    const char *method, *path, *content_type; /* never NULL; "" where there is none */
+    const char *encoding, *timeout;           /* grpc-encoding, grpc-timeout; likewise */
 };
 
 struct h2_handlers {
@@ -35,10 +37,14 @@ struct h2_handlers {
     void (*on_half_closed)(struct h2_stream *s); /* the client sends no more */
     /* All that was queued has gone to the socket, or is about to: time for more, one piece. */
     void (*on_emptied)(struct h2_stream *s);
+    /* Every few seconds, or more often where limits are short. */
+    void (*on_tick)(struct h2_stream *s);
     /* The last call about a stream, however it ended; it is freed afterwards. */
     void (*on_stream_closed)(struct h2_stream *s);
-    /* The last call about a connection; it is freed afterwards. */
-    void (*on_closed)(struct h2_connection *c, bool was_protocol_error);
+    /* The last call about a connection; it is freed afterwards. `limit` is the one it crossed. */
+    void (*on_closed)(struct h2_connection *c, bool was_protocol_error, enum xds_limit limit);
+    /* A stream was closed for what it did not read; or refused, for there are enough. */
+    void (*on_limit)(struct h2_connection *c, enum xds_limit limit);
 };
 
 struct h2_options {
@@ -46,7 +52,7 @@ struct h2_options {
     void *owner;                   /* the server; h2_connection_owner gives it back */
     struct handshakes *handshakes; /* of TLS; NULL: in plain text */
     uint32_t max_streams;
-    uint64_t keepalive_ms;
+    const struct xds_limits *limits; /* borrowed for as long as there are connections */
 };
 
 /* Accepts one waiting connection of `listener`; NULL when there is none or it is gone already. */

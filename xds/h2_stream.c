@@ -56,6 +56,7 @@ static void queue_trim(struct h2_stream *s)
     free(s->queue);
     s->queue = NULL;
     s->head = s->count = s->capacity = 0;
+    s->waits_since_ms = 0;
 }
 
 static void submit_trailers(struct h2_stream *s);
@@ -90,6 +91,7 @@ int h2_stream_on_send_data(nghttp2_session *session, nghttp2_frame *frame, const
     if (xds_socket_is_full(&c->socket))
         return NGHTTP2_ERR_WOULDBLOCK;
     xds_socket_write(&c->socket, head, FRAME_HEAD_BYTES, NULL);
+    s->moved_bytes += (uint32_t)size;
     while (size) {
         struct queued *q = &s->queue[s->head];
         size_t take = q->size < size ? q->size : size;
@@ -164,7 +166,7 @@ void h2_stream_accept(struct h2_stream *s)
 {
     const nghttp2_nv headers[] = { header(":status", "200"),
         header("content-type", "application/grpc"),
-        header("grpc-accept-encoding", "identity") };
+        header("grpc-accept-encoding", "identity,gzip") };
     nghttp2_data_provider body = { .source.ptr = s, .read_callback = on_read };
     s->is_accepted = true;
     nghttp2_submit_response(s->connection->session, s->id, headers, ARRAY_COUNT(headers), &body);
@@ -204,6 +206,7 @@ void h2_stream_free(struct h2_stream *s)
     *s->link = s->next;
     if (s->next)
         s->next->link = s->link;
+    c->quiet_since_ms = uv_now(c->tick.loop);
     for (size_t i = s->head; i < s->count; i++)
         queued_drop(&s->queue[i]);
     free(s->queue);

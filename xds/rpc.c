@@ -388,7 +388,7 @@ static void on_discovery_request(struct rpc *rpc, struct discovery_request *requ
     count_answer(rpc, &request->request);
     xds_stream_request(rpc->xds, &request->request, &out);
     if (xds_stream_name_count(rpc->xds) > XDS_MAX_NAMES)
-        rpc_end(rpc, GRPC_RESOURCE_EXHAUSTED, "the stream has asked for too many names");
+        rpc_cross(rpc, XDS_LIMIT_NAMES, NULL);
     write_out(rpc, &out);
     xds_out_fini(&out);
 }
@@ -401,6 +401,8 @@ static bool on_discovery_message(void *context, const uint8_t *bytes, size_t siz
     struct error err;
     if (discovery_decode(a, variant_of(rpc), bytes, size_bytes, &request, &err))
         on_discovery_request(rpc, &request);
+    else if (err.code == ERROR_REFUSED)
+        rpc_cross(rpc, XDS_LIMIT_METADATA, err.text);
     else
         rpc_end(rpc, GRPC_INVALID_ARGUMENT, err.text);
     arena_free(a);
@@ -504,7 +506,7 @@ static const struct call_kind *kind_of(const struct rpc *rpc)
 }
 
 static void rpc_new(struct rpc_shared *shared, struct rpc_list *list, struct h2_stream *stream,
-    const struct method_row *row)
+    const struct method_row *row, const struct h2_request *request)
 {
     const enum method method = row->method;
     struct rpc *rpc = xcalloc(1, sizeof *rpc);
@@ -515,7 +517,9 @@ static void rpc_new(struct rpc_shared *shared, struct rpc_list *list, struct h2_
     rpc->type = row->type;
     rpc->opened_ms = uv_now(shared->loop);
     rpc->serial = ++shared->next_serial;
+    rpc->awaited_since_ms = rpc->opened_ms;
     rpc->reader.limit_bytes = kind_of(rpc)->limit_bytes;
+    rpc->reader.is_gzip = strcmp(request->encoding, "gzip") == 0;
     rpc->next = list->first;
     if (list->first)
         list->first->prev = rpc;
@@ -526,8 +530,32 @@ static void rpc_new(struct rpc_shared *shared, struct rpc_list *list, struct h2_
     if (streams_gauge(rpc))
         metric_add(streams_gauge(rpc), 1);
     h2_stream_set_data(stream, rpc);
+    if (*request->timeout)
+        rpc_set_deadline(rpc, grpc_timeout_ms(request->timeout));
     if (method == STATUS_FETCH || method == STATUS_STREAM)
         rpc_status_open(rpc);
+}
+
+static const struct method_row *find_method(const char *path)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(methods); i++)
+        if (strcmp(path, methods[i].path) == 0)
+            return &methods[i];
+    return NULL;
+}
+
+static bool is_good_timeout(const char *timeout)
+{
+    return !*timeout || grpc_timeout_ms(timeout) > 0;
+}
+
+static bool is_known_encoding(const char *encoding)
+{
+    static const char *const known[] = { "", "identity", "gzip" };
+    for (size_t i = 0; i < ARRAY_COUNT(known); i++)
+        if (strcmp(encoding, known[i]) == 0)
+            return true;
+    return false;
 }
 
 void rpc_open(struct rpc_shared *shared, struct rpc_list *list, struct h2_stream *stream,
@@ -538,26 +566,37 @@ void rpc_open(struct rpc_shared *shared, struct rpc_list *list, struct h2_stream
         h2_stream_refuse(stream, strcmp(request->method, "POST") != 0 ? 405 : 415);
         return;
     }
+    const struct method_row *method = find_method(request->path);
     h2_stream_accept(stream);
-    for (size_t i = 0; i < ARRAY_COUNT(methods); i++)
-        if (strcmp(request->path, methods[i].path) == 0) {
-            rpc_new(shared, list, stream, &methods[i]);
-            return;
-        }
+    if (method && is_known_encoding(request->encoding) && is_good_timeout(request->timeout)) {
+        rpc_new(shared, list, stream, method, request);
+        return;
+    }
     metric_add(&shared->stats->protocol_errors, 1);
-    h2_stream_end(stream, GRPC_UNIMPLEMENTED, "unknown method");
+    if (!method)
+        h2_stream_end(stream, GRPC_UNIMPLEMENTED, "unknown method");
+    else if (!is_known_encoding(request->encoding))
+        h2_stream_end(stream, GRPC_UNIMPLEMENTED, "grpc-encoding must be gzip or identity");
+    else
+        h2_stream_end(stream, GRPC_INVALID_ARGUMENT, "grpc-timeout must be as 10S or 500m");
+}
+
+static bool on_message(void *context, const uint8_t *bytes, size_t size_bytes)
+{
+    struct rpc *rpc = context;
+    return rpc_may_ask(rpc) && kind_of(rpc)->on_message(rpc, bytes, size_bytes);
 }
 
 void rpc_take_bytes(struct rpc *rpc, const uint8_t *bytes, size_t size_bytes)
 {
     if (!rpc || rpc->is_ended)
         return;
-    enum grpc_status status =
-        grpc_reader_feed(&rpc->reader, bytes, size_bytes, kind_of(rpc)->on_message, rpc);
+    enum grpc_status status = grpc_reader_feed(&rpc->reader, bytes, size_bytes, on_message, rpc);
+    rpc_has_fed(rpc);
     if (status == GRPC_RESOURCE_EXHAUSTED)
-        rpc_end(rpc, status, "the message is longer than is accepted");
+        rpc_cross(rpc, XDS_LIMIT_MESSAGE, NULL);
     else if (status != GRPC_OK)
-        rpc_end(rpc, status, "compressed messages are not accepted; send them with identity");
+        rpc_end(rpc, status, "the message is not compressed as grpc-encoding says");
 }
 
 void rpc_half_closed(struct rpc *rpc)
@@ -582,6 +621,7 @@ static void on_patience_closed(uv_handle_t *handle)
 void rpc_closed(struct rpc *rpc)
 {
     leave_place(rpc);
+    rpc_drop_deadline(rpc);
     if (rpc->is_subscribed)
         rpc->shared->source->unsubscribe(rpc->shared->source, &rpc->subscriber);
     if (streams_gauge(rpc))

@@ -19,6 +19,7 @@ struct rpc_shared { /* of one server */
     const char *identity;
     struct xds_source *source;
     struct xds_stats *stats;
+    const struct xds_limits *limits;
     const struct log_scope *log;
     struct log_limit log_limit; /* of lines that clients cause */
     bool is_serving;
@@ -39,6 +40,7 @@ void rpc_open(struct rpc_shared *shared, struct rpc_list *list, struct h2_stream
 void rpc_take_bytes(struct rpc *rpc, const uint8_t *bytes, size_t size_bytes);
 void rpc_half_closed(struct rpc *rpc);
 void rpc_emptied(struct rpc *rpc); /* what it sent is on its way */
+void rpc_tick(struct rpc *rpc);    /* once in a while */
 void rpc_closed(struct rpc *rpc);  /* frees */
 
 /* Tells every health watcher what shared->is_serving has become. */

@@ -1,6 +1,6 @@
 /*
- * rpc_parts: what a call is made of; for rpc.c, which moves it, rpc_status.c, which answers
- * questions about proxies, and rpc_report.c.
+ * rpc_parts: what a call is made of; for rpc.c, which moves it, rpc_limits.c, which ends it when
+ * its client wants too much, rpc_status.c, which answers questions about proxies, and rpc_report.c.
  */
 #ifndef XDS_RPC_PARTS_H
 #define XDS_RPC_PARTS_H
@@ -24,6 +24,9 @@ struct rpc {
     struct h2_stream *stream; /* NULL once it is closed */
     enum method method;
     struct grpc_reader reader;
+    struct token_bucket requests;
+    uint64_t awaited_since_ms; /* the rest of a message, or the first; 0: none is */
+    struct rpc_deadline *deadline;
     /* of a discovery stream */
     enum xds_type type; /* the one that it serves; XDS_TYPE_COUNT: it is aggregated */
     struct xds_stream *xds;
@@ -42,6 +45,13 @@ struct rpc {
 };
 
 void rpc_end(struct rpc *rpc, enum grpc_status status, const char *message);
+
+/* Ends it because of `limit`; saying `text`, or NULL: what the limit's row says. */
+void rpc_cross(struct rpc *rpc, enum xds_limit limit, const char *text);
+bool rpc_may_ask(struct rpc *rpc); /* one message more; false: it was ended */
+void rpc_has_fed(struct rpc *rpc); /* bytes have come */
+void rpc_set_deadline(struct rpc *rpc, uint64_t timeout_ms);
+void rpc_drop_deadline(struct rpc *rpc);
 
 /* A question about proxies: rpc_status.c. */
 void rpc_status_open(struct rpc *rpc);

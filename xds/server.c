@@ -27,6 +27,8 @@ struct xds_server {
     struct rpc_list rpcs;
     void (*on_drained)(struct xds_source *source);
     uint64_t max_age_ms; /* of a connection; 0: any */
+    struct xds_limits limits;
+    struct addresses *addresses;
     unsigned handles, peer_count;
     bool is_draining, is_closing, is_pace_closed, has_tls;
 };
@@ -85,18 +87,40 @@ static void peer_free(struct peer *p)
     if (p->next)
         p->next->prev = p->prev;
     s->peer_count--;
+    if (s->addresses)
+        addresses_leave(s->addresses, h2_connection_peer(p->connection));
     metric_add(&s->shared.stats->connections, -1);
     uv_close((uv_handle_t *)&p->leave, on_timer_closed);
     drained_if_empty(s);
     free_if_gone(s);
 }
 
-static void on_connection_closed(struct h2_connection *c, bool was_protocol_error)
+static void tell_limit(struct xds_server *s, const char *peer, enum xds_limit limit)
+{
+    unsigned left_out;
+    metric_add(&s->shared.stats->limits[limit], 1);
+    if (!log_limit_allows(&s->shared.log_limit, uv_now(s->shared.loop), &left_out))
+        return;
+    log_warn(s->shared.log,
+        "a client crossed a limit",
+        LOG_STR("peer", peer),
+        LOG_STR("why", xds_limit_text(limit)),
+        LOG_INT("left_out_before", left_out));
+}
+
+static void on_limit(struct h2_connection *c, enum xds_limit limit)
+{
+    tell_limit(h2_connection_owner(c), h2_connection_peer(c), limit);
+}
+
+static void on_connection_closed(
+    struct h2_connection *c, bool was_protocol_error, enum xds_limit limit)
 {
     struct xds_server *s = h2_connection_owner(c);
     struct peer *p = h2_connection_data(c);
-    if (was_protocol_error)
-        metric_add(&s->shared.stats->protocol_errors, 1);
+    metric_add(&s->shared.stats->protocol_errors, was_protocol_error);
+    if (limit)
+        on_limit(c, limit);
     if (p)
         peer_free(p);
 }
@@ -126,6 +150,12 @@ static void on_emptied(struct h2_stream *stream)
         rpc_emptied(h2_stream_data(stream));
 }
 
+static void on_tick(struct h2_stream *stream)
+{
+    if (h2_stream_data(stream))
+        rpc_tick(h2_stream_data(stream));
+}
+
 static void on_stream_closed(struct h2_stream *stream)
 {
     if (h2_stream_data(stream))
@@ -133,7 +163,14 @@ static void on_stream_closed(struct h2_stream *stream)
 }
 
 static const struct h2_handlers handlers = {
-    on_request, on_bytes, on_half_closed, on_emptied, on_stream_closed, on_connection_closed
+    .on_request = on_request,
+    .on_bytes = on_bytes,
+    .on_half_closed = on_half_closed,
+    .on_emptied = on_emptied,
+    .on_tick = on_tick,
+    .on_stream_closed = on_stream_closed,
+    .on_closed = on_connection_closed,
+    .on_limit = on_limit,
 };
 
 /* ---- asking to leave ---- */
@@ -204,7 +241,7 @@ static void take_in(struct xds_server *s, struct xds_listener *l, struct handsha
         .owner = s,
         .handshakes = handshakes,
         .max_streams = XDS_MAX_STREAMS,
-        .keepalive_ms = XDS_KEEPALIVE_MS,
+        .limits = &s->limits,
     };
     if (s->peer_count >= XDS_MAX_CONNECTIONS || room_is_full()) {
         xds_listener_refuse(l);
@@ -212,7 +249,10 @@ static void take_in(struct xds_server *s, struct xds_listener *l, struct handsha
         return;
     }
     struct h2_connection *c = h2_accept((uv_stream_t *)&l->tcp, &options);
-    if (c)
+    if (c && s->addresses && !addresses_enter(s->addresses, h2_connection_peer(c))) {
+        on_limit(c, XDS_LIMIT_ADDRESS);
+        h2_connection_close(c);
+    } else if (c)
         peer_new(s, c);
 }
 
@@ -271,11 +311,14 @@ bool xds_server_open(uv_loop_t *loop, const struct xds_server_options *options,
     struct xds_server *s = xcalloc(1, sizeof *s);
     s->identity = xstrdup(options->identity);
     s->max_age_ms = options->max_age_ms;
+    s->limits = options->limits;
+    s->addresses = options->addresses;
     s->shared = (struct rpc_shared){
         .loop = loop,
         .identity = s->identity,
         .source = options->source,
         .stats = options->stats,
+        .limits = &s->limits,
         .log = options->log,
         .status_access = options->status_access,
         .admission = { .limit = options->max_joining, .stats = &options->stats->admission },

@@ -13,8 +13,10 @@
 #define XDS_SERVER_H
 
 #include "base/log.h"
+#include "xds/addresses.h"
 #include "xds/admission.h"
 #include "xds/handshakes.h"
+#include "xds/limits.h"
 #include "xds/quota.h"
 #include "xds/source.h"
 
@@ -30,13 +32,14 @@ struct xds_stats { /* shared by all loops; read by /metrics */
     struct admission_stats admission;
     struct tls_stats tls;
     struct quota quota;           /* its owner sets it */
-    metric_value protocol_errors; /* not HTTP/2, not gRPC, undecodable, over a limit */
+    metric_value protocol_errors; /* not HTTP/2, not gRPC, undecodable, over a stream's limit */
+    metric_value limits[XDS_LIMIT_COUNT]; /* how often each was crossed */
 };
 
 /* ADS streams that are open, of all loops together. */
 int64_t xds_stats_streams(const struct xds_stats *stats);
 
-/* Every limit has a default, named here, and a metric: crossing it is a protocol error. */
+/* Those that are not in xds/limits.h. Each has a metric. */
 enum {
     XDS_MAX_REQUEST_BYTES = 4 * 1024 * 1024, /* one DiscoveryRequest: SotW names thousands */
     XDS_MAX_METADATA_BYTES = 256 * 1024,     /* node.metadata */
@@ -47,7 +50,6 @@ enum {
     XDS_MAX_STATUS_WAITING = 8,              /* requests of one call that wait for their turn */
     XDS_MAX_STATUS_REQUEST_BYTES = 128 * 1024,
     XDS_MAX_STATUS_BYTES = 4 * 1024 * 1024 - 1024, /* FetchClientStatus's answer */
-    XDS_KEEPALIVE_MS = 30000, /* a PING when idle; closed when unanswered as long */
 };
 
 /*
@@ -75,6 +77,9 @@ struct xds_server_options {
     struct xds_source *source;
     const struct log_scope *log;
     struct xds_stats *stats;
+    struct xds_limits limits;
+    struct addresses
+        *addresses;      /* shared by all loops; NULL: any number of connections from each */
     uint64_t max_age_ms; /* of a connection, 20 % more or less; 0: any */
     size_t max_joining;  /* streams that are sent their first configuration at once; 0: any */
     enum xds_status_access status_access;

@@ -1,7 +1,6 @@
 #include "daemon/control.h"
 
 #include "base/version.h"
-#include "daemon/address.h"
 #include "xds/room.h"
 #include "xds/status_page.h"
 
@@ -639,55 +638,6 @@ static void on_status(
         serving_fill_status(c->servings[page->server], serving, page);
 }
 
-/* ---- the serving loops ---- */
-
-bool control_open_servings(struct control *c, struct arena *a, struct error *err)
-{
-    size_t count = (size_t)c->options->threads;
-    c->servings = ARENA_ARRAY(a, struct serving *, count);
-    c->xds_address = c->options->xds;
-    c->xds_tls_address = c->options->xds_tls;
-    c->fair_share = (struct fair_share){ .margin_percent = c->options->stream_margin,
-        .slack = FAIR_SHARE_SLACK };
-    for (size_t i = 0; i < count; i++) {
-        const struct serving_options options = {
-            .index = i,
-            .address = c->xds_address,
-            .tls_address = c->xds_tls_address,
-            .tls_context = c->certificates.context,
-            .id = c->options->id,
-            .max_stream_age_ms = (uint64_t)c->options->max_stream_age_ms,
-            .max_joining = ((size_t)c->options->max_joining + count - 1) / count,
-            .status_access = (enum xds_status_access)c->options->client_status,
-            .owner = &c->serving_owner,
-            .log = &c->log,
-            .xds = &c->stats.xds,
-            .scopes = &c->stats.scopes,
-            .refused_scopes = &c->stats.refused_scopes,
-            .stale_streams = &c->stats.gate.stale_streams,
-            .turned_away = &c->stats.gate.turned_away,
-        };
-        if (!serving_open(&options, &c->servings[i], err))
-            return error_context(err, c->xds_tls_address ? "--xds and --xds-tls" : "--xds");
-        c->serving_count++;
-        c->xds_address = address_with_port(a, c->options->xds, serving_port(c->servings[i]));
-        if (c->xds_tls_address)
-            c->xds_tls_address =
-                address_with_port(a, c->options->xds_tls, serving_tls_port(c->servings[i]));
-    }
-    roll_call_open(&c->pulse, &c->loop, SERVING_PULSE, c->servings, c->serving_count);
-    roll_call_open(&c->census, &c->loop, SERVING_REPORT, c->servings, c->serving_count);
-    return true;
-}
-
-void control_close_servings(struct control *c)
-{
-    for (size_t i = 0; i < c->serving_count; i++)
-        serving_stop(c->servings[i]);
-    roll_call_close(&c->pulse);
-    roll_call_close(&c->census);
-}
-
 /* ---- beginning and end ---- */
 
 static void hear_all(struct control *c)
@@ -756,6 +706,7 @@ bool control_start(struct control *c, struct error *err)
         uv_timer_start(&c->recall_timer, on_recall, RECALL_MS, 0);
     c->epoch =
         (struct epoch){ .store = c->store, .faults = &c->stats.cluster_faults, .log = &c->log };
+    addresses_init(&c->addresses, (size_t)c->options->max_address_connections);
     c->builder = builder_open(&c->loop, &c->builder_owner, &c->stats.translate);
     return true;
 }
@@ -777,6 +728,7 @@ void control_fini(struct control *c)
 {
     for (size_t i = 0; i < c->serving_count; i++)
         serving_free(c->servings[i]);
+    addresses_fini(&c->addresses);
     mailbox_fini(&c->serving_owner.mailbox);
     roll_call_fini(&c->pulse);
     roll_call_fini(&c->census);

@@ -37,6 +37,7 @@ struct control {
     const char *store_url;
     struct log_scope log;
     struct stats stats;
+    struct addresses addresses; /* that proxies connect from */
 
     /* What the store tells. */
     struct store *store;

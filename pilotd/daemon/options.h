@@ -24,6 +24,8 @@ struct options {
     int64_t threads; /* serving loops */
     int64_t drain_spread_ms, drain_grace_ms, replica_ttl_ms, max_stream_age_ms;
     int64_t max_joining, stream_margin;
+    int64_t keepalive_ms, request_timeout_ms, stall_timeout_ms, idle_timeout_ms;
+    int64_t max_address_connections;
     int64_t client_status; /* enum xds_status_access */
     int64_t hold_share, hold_window_ms, hold_time_ms;
     struct arena *arena; /* of the texts */

@@ -537,6 +537,8 @@ static bool listen_there(struct serving *s, struct error *err)
         .source = &s->source,
         .log = &s->log,
         .stats = s->options.xds,
+        .limits = s->options.limits,
+        .addresses = s->options.addresses,
         .max_age_ms = s->options.max_stream_age_ms,
         .max_joining = s->options.max_joining,
         .status_access = s->options.status_access,

@@ -49,6 +49,8 @@ struct serving_options {
     struct tls_context *tls_context;
     uint64_t max_stream_age_ms; /* 0: any */
     size_t max_joining;         /* of this loop; 0: any */
+    struct xds_limits limits;
+    struct addresses *addresses;
     enum xds_status_access status_access;
     struct serving_owner *owner;
     const struct log_scope *log; /* copied */

@@ -58,7 +58,15 @@ static const struct metric_desc rows[] = {
     GAUGE("pilotd_client_status_calls", xds.status_calls,
         "Calls that ask for the status of proxies (CSDS)."),
     COUNTER("pilotd_xds_protocol_errors_total", xds.protocol_errors,
-        "Clients that spoke no HTTP/2 or gRPC, or crossed a limit."),
+        "Clients that spoke no HTTP/2 or gRPC, or asked for what there is not."),
+#define LIMIT(name, label, status, text)                                                           \
+    { "pilotd_xds_limits_total",                                                                   \
+        "counter",                                                                                 \
+        "Clients that crossed a limit, and lost a stream or a connection by it.",                  \
+        "{limit=\"" label "\"}",                                                                   \
+        offsetof(struct stats, xds.limits[XDS_LIMIT_##name]) },
+#include "xds/limits.def"
+#undef LIMIT
     GAUGE("pilotd_scopes", scopes, "Kinds of proxies connected, each with a view of its own."),
     COUNTER("pilotd_scopes_refused_total", refused_scopes,
         "Streams refused because there were too many kinds of proxies."),

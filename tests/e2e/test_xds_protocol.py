@@ -423,13 +423,13 @@ def test_too_many_names_are_resource_exhausted(fixture, open_ads):
     assert time.monotonic() - start < 10
 
 
-def test_metadata_over_the_limit_is_invalid(fixture, open_ads):
+def test_metadata_over_the_limit_is_resource_exhausted(fixture, open_ads):
     ads = open_ads("delta", node=None)
     node = {"id": "p", "metadata": {"x": "y" * 300000}}
     ads.subscribe("CDS", node=node)
 
     error = ads.error()
-    assert error.code() == grpc.StatusCode.INVALID_ARGUMENT and "262144" in error.details()
+    assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED and "262144" in error.details()
 
 
 def test_an_unknown_type_ends_that_stream_alone(fixture, open_ads):
@@ -515,15 +515,26 @@ def test_bytes_that_are_no_message_are_invalid(fixture):
     assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_a_compressed_message_is_unimplemented(fixture):
-    with grpc.insecure_channel(fixture.address, compression=grpc.Compression.Gzip) as channel:
-        request = d.DeltaDiscoveryRequest(type_url=TYPES["CDS"])
-        request.node.id = "x" * 10000
+def ask_compressed(fixture, compression):
+    request = d.DeltaDiscoveryRequest(type_url=TYPES["CDS"])
+    request.node.id = "x" * 10000
+    with grpc.insecure_channel(fixture.address, compression=compression) as channel:
         call = channel.stream_stream(ADS + "DeltaAggregatedResources")(
             iter([request.SerializeToString()]))
-        with pytest.raises(grpc.RpcError) as error:
-            next(call)
-    assert error.value.code() == grpc.StatusCode.UNIMPLEMENTED
+        return d.DeltaDiscoveryResponse.FromString(next(call))
+
+
+def test_gzip_is_accepted(fixture):
+    fixture.publish("set CDS a one")
+
+    assert texts(ask_compressed(fixture, grpc.Compression.Gzip)) == {"a": "one"}
+
+
+def test_another_compression_is_unimplemented(fixture):
+    with pytest.raises(grpc.RpcError) as error:
+        ask_compressed(fixture, grpc.Compression.Deflate)
+
+    assert error.value.code() == grpc.StatusCode.UNIMPLEMENTED and "gzip" in error.value.details()
 
 
 def test_an_unknown_method_is_unimplemented(fixture):

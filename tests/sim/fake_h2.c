@@ -61,7 +61,7 @@ static void on_closing(struct sim_event *event)
         c->client->up.event.loop = NULL;
         wire_send(&c->client->down, CLOSE, NULL, 0);
     }
-    c->handlers->on_closed(c, false);
+    c->handlers->on_closed(c, false, XDS_LIMIT_NONE);
     free(c);
 }
 
@@ -199,9 +199,11 @@ void *channel_opening(void)
 
 static void open_stream(struct channel *c)
 {
-    const struct h2_request request = {
-        .method = "POST", .path = c->path, .content_type = "application/grpc"
-    };
+    const struct h2_request request = { .method = "POST",
+        .path = c->path,
+        .content_type = "application/grpc",
+        .encoding = "",
+        .timeout = "" };
     if (!accept_channel(c)) {
         wire_send(&c->down, CLOSE, NULL, 0);
         return;

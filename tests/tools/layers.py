@@ -28,6 +28,7 @@ DOORS = {
     r"curl/": {"replication/http.c", "pilotd/ctl/admin.c"},
     r"nghttp2/": {"xds/h2_parts.h", "xds/h2_memory.h"},
     r"openssl/": {"base/hash.c", "xds/tls_parts.h"},
+    r"zlib\.h": {"xds/gunzip.c"},
     r"xxhash\.h": {"base/hash.c"},
     r"re2/": {"pilotd/model/re2.cc"},
 }

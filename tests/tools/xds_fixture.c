@@ -391,6 +391,7 @@ int main(int argc, char **argv)
         .source = &f.source,
         .log = &log,
         .stats = &f.stats,
+        .limits = XDS_LIMITS_DEFAULT,
         .max_joining = argc > 1 ? strtoul(argv[1], NULL, 10) : 0,
         .status_access = read_access(argc > 2 ? argv[2] : "named"),
     };

@@ -392,6 +392,7 @@ static void open_world(struct world *w, unsigned how)
         .source = &w->source,
         .log = &silent,
         .stats = &w->stats,
+        .limits = XDS_LIMITS_DEFAULT,
         .max_age_ms = how & 2 ? 60000 : 0,
         .max_joining = how & 4 ? 1 : 100,
         .status_access = how & 8    ? XDS_STATUS_ALL
