@@ -37,7 +37,7 @@ TEST_SUPPORT := $(filter-out $(wildcard tests/unit/test_*.c),$(wildcard tests/un
 
 GEN_C   := $(patsubst proto/%.proto,$(BUILD)/gen/%.pb-c.c,$(PROTOS))
 GEN_H   := $(BUILD)/gen/pb_names.h
-GEN_OBJ := $(GEN_C:.c=.o)
+GEN_OBJ := $(GEN_C:.c=.o) $(BUILD)/gen/reflection_table.o
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/obj/%.o) $(LIB_CC:%.cc=$(BUILD)/obj/%.o)
 DAEMON_OBJ := $(DAEMON_SRC:%.c=$(BUILD)/obj/%.o)
 CTL_OBJ := $(CTL_SRC:%.c=$(BUILD)/obj/%.o)
@@ -63,6 +63,14 @@ $(BUILD)/gen/%.pb-c.c: proto/%.proto $(PROTOS)
 	$(Q)protoc-c -Iproto --c_out=$(BUILD)/gen $<
 $(GEN_H): proto/pb_names.py $(GEN_C)
 	$(Q)/usr/bin/python3 proto/pb_names.py proto $(BUILD)/gen $(PROTOS) > $@
+# What reflection tells: all but etcd's, whom we ask ourselves; and of reflection the version that is not written down.
+REFLECTED := $(patsubst proto/%,%,$(filter-out proto/etcd/%,$(PROTOS))) grpc/reflection/v1/reflection.proto
+$(BUILD)/gen/reflection_table.c: xds/reflection_table.py $(PROTOS)
+	@mkdir -p $(BUILD)/gen/grpc/reflection/v1
+	$(Q)sed 's/^package grpc.reflection.v1alpha;/package grpc.reflection.v1;/' proto/grpc/reflection/v1alpha/reflection.proto \
+	    > $(BUILD)/gen/grpc/reflection/v1/reflection.proto
+	$(Q)protoc -Iproto -I$(BUILD)/gen --descriptor_set_out=$(@:.c=.pb) $(REFLECTED)
+	$(Q)/usr/bin/python3 xds/reflection_table.py $(@:.c=.pb) > $@
 $(BUILD)/gen/%.o: $(BUILD)/gen/%.c $(GEN_H)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -w -c -o $@ $<
 # Generated headers count as system headers, which -MMD leaves out.

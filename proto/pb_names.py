@@ -36,7 +36,7 @@ class File:
         self.package = re.search(r"\bpackage ([\w.]+);", text).group(1)
         self.messages, self.oneofs, self.enums = [], [], []
         self.scope = []  # (kind, name)
-        for token in re.finditer(r"(message|enum|oneof) (\w+) \{|(\})|([\w.<>, ]+) = (\d+);|(\{\})", text):
+        for token in re.finditer(r"(message|enum|oneof|service) (\w+) \{|(\})|([\w.<>, ]+) = (\d+);|(\{\})", text):
             self.take(token)
 
     def full(self):

@@ -1,6 +1,7 @@
 #include "xds/rpc_parts.h"
 
 #include "proto/pb.h"
+#include "xds/reflection.h"
 
 #include <string.h>
 #include <time.h>
@@ -40,16 +41,9 @@ static const struct method_row {
     { "/envoy.service.status.v3.ClientStatusDiscoveryService/StreamClientStatus", STATUS_STREAM },
     { "/grpc.health.v1.Health/Check", HEALTH_CHECK },
     { "/grpc.health.v1.Health/Watch", HEALTH_WATCH },
+    { "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", REFLECTION_INFO },
+    { "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", REFLECTION_INFO },
 };
-
-/* What a health check may ask for by name; "" is the server as a whole. */
-static const char *const services[] = { "",
-    "envoy.service.discovery.v3.AggregatedDiscoveryService",
-    "envoy.service.cluster.v3.ClusterDiscoveryService",
-    "envoy.service.endpoint.v3.EndpointDiscoveryService",
-    "envoy.service.listener.v3.ListenerDiscoveryService",
-    "envoy.service.route.v3.RouteDiscoveryService",
-    "envoy.service.status.v3.ClientStatusDiscoveryService" };
 
 enum { HEALTH_REQUEST_LIMIT_BYTES = 4096, REFUSAL_LOG_BYTES = 300, LOG_FIELDS_MAX = 8 };
 
@@ -430,12 +424,10 @@ static int serving_status(const struct rpc *rpc)
                                    : PB_HealthCheckResponse_ServingStatus_NOT_SERVING;
 }
 
+/* "" is the server as a whole. */
 static bool is_known_service(const char *name)
 {
-    for (size_t i = 0; i < ARRAY_COUNT(services); i++)
-        if (strcmp(name, services[i]) == 0)
-            return true;
-    return false;
+    return !*name || reflection_has_service(name);
 }
 
 /* Of an unknown service, Check fails, where Watch says so and stays open: as the .proto asks. */
@@ -489,7 +481,8 @@ static const struct call_kind {
     bool (*on_message)(void *rpc, const uint8_t *bytes, size_t size_bytes);
 } ads_kind = { XDS_MAX_REQUEST_BYTES, on_discovery_message },
   health_kind = { HEALTH_REQUEST_LIMIT_BYTES, on_health_message },
-  status_kind = { XDS_MAX_STATUS_REQUEST_BYTES, rpc_status_on_message };
+  status_kind = { XDS_MAX_STATUS_REQUEST_BYTES, rpc_status_on_message },
+  reflection_kind = { XDS_MAX_REFLECTION_REQUEST_BYTES, rpc_reflection_on_message };
 
 static const struct call_kind *kind_of(const struct rpc *rpc)
 {
@@ -500,6 +493,8 @@ static const struct call_kind *kind_of(const struct rpc *rpc)
     case HEALTH_CHECK:
     case HEALTH_WATCH:
         return &health_kind;
+    case REFLECTION_INFO:
+        return &reflection_kind;
     default:
         return &status_kind;
     }
@@ -534,6 +529,8 @@ static void rpc_new(struct rpc_shared *shared, struct rpc_list *list, struct h2_
         rpc_set_deadline(rpc, grpc_timeout_ms(request->timeout));
     if (method == STATUS_FETCH || method == STATUS_STREAM)
         rpc_status_open(rpc);
+    if (method == REFLECTION_INFO)
+        rpc_reflection_open(rpc);
 }
 
 static const struct method_row *find_method(const char *path)
@@ -603,6 +600,8 @@ void rpc_half_closed(struct rpc *rpc)
 {
     if (rpc->status)
         rpc_status_half_closed(rpc);
+    else if (rpc->reflection)
+        rpc_reflection_half_closed(rpc);
     else if (rpc->method != HEALTH_WATCH)
         rpc_end(rpc, GRPC_OK, NULL);
 }
@@ -611,6 +610,8 @@ void rpc_emptied(struct rpc *rpc)
 {
     if (rpc->status)
         rpc_status_emptied(rpc);
+    else if (rpc->reflection)
+        rpc_reflection_emptied(rpc);
 }
 
 static void on_patience_closed(uv_handle_t *handle)
@@ -638,6 +639,7 @@ void rpc_closed(struct rpc *rpc)
     grpc_reader_fini(&rpc->reader);
     free(rpc->node);
     rpc_status_closed(rpc);
+    rpc_reflection_closed(rpc);
     rpc->is_ended = true;
     uv_close((uv_handle_t *)&rpc->patience, on_patience_closed);
 }

@@ -1,6 +1,6 @@
 /*
  * rpc: one call on a server: an ADS stream (SotW or Delta), a health check, or a question about the
- * proxies.
+ * proxies or about what is served.
  *
  * Between h2 (bytes) and xds_stream (meaning): reassembles messages, asks the source for views, and
  * writes what the stream says. Belongs to its server's loop.
@@ -25,7 +25,7 @@ struct rpc_shared { /* of one server */
     bool is_serving;
     struct admission admission;
     enum xds_status_access status_access;
-    size_t status_calls;
+    size_t status_calls, reflection_calls;
     uint64_t next_serial; /* of calls, from 1 */
     uv_timer_t pace;      /* its owner opens and closes it; rpc.c lets in by it */
 };

@@ -1,6 +1,7 @@
 /*
  * rpc_parts: what a call is made of; for rpc.c, which moves it, rpc_limits.c, which ends it when
- * its client wants too much, rpc_status.c, which answers questions about proxies, and rpc_report.c.
+ * its client wants too much, rpc_status.c, which answers questions about proxies, rpc_reflection.c,
+ * about what is served, and rpc_report.c.
  */
 #ifndef XDS_RPC_PARTS_H
 #define XDS_RPC_PARTS_H
@@ -14,7 +15,8 @@ enum method {
     HEALTH_CHECK,
     HEALTH_WATCH,
     STATUS_FETCH,
-    STATUS_STREAM
+    STATUS_STREAM,
+    REFLECTION_INFO
 };
 
 struct rpc {
@@ -39,9 +41,10 @@ struct rpc {
     uint64_t opened_ms;
     uv_timer_t patience; /* while the stream awaits names */
     struct admission_place place;
-    bool has_entered;           /* the first view has come */
-    struct xds_view *awaited;   /* the newest, while it waits for its place */
-    struct status_call *status; /* of a question about proxies; else NULL */
+    bool has_entered;                   /* the first view has come */
+    struct xds_view *awaited;           /* the newest, while it waits for its place */
+    struct status_call *status;         /* of a question about proxies; else NULL */
+    struct reflection_call *reflection; /* about what is served; else NULL */
 };
 
 void rpc_end(struct rpc *rpc, enum grpc_status status, const char *message);
@@ -59,5 +62,12 @@ bool rpc_status_on_message(void *rpc, const uint8_t *bytes, size_t size_bytes);
 void rpc_status_emptied(struct rpc *rpc);
 void rpc_status_half_closed(struct rpc *rpc);
 void rpc_status_closed(struct rpc *rpc); /* nothing for other calls */
+
+/* What is served: rpc_reflection.c. */
+void rpc_reflection_open(struct rpc *rpc);
+bool rpc_reflection_on_message(void *rpc, const uint8_t *bytes, size_t size_bytes);
+void rpc_reflection_emptied(struct rpc *rpc);
+void rpc_reflection_half_closed(struct rpc *rpc);
+void rpc_reflection_closed(struct rpc *rpc); /* nothing for other calls */
 
 #endif

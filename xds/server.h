@@ -4,7 +4,8 @@
  * DeltaAggregatedResources); those of one type (cluster.v3, endpoint.v3, listener.v3, route.v3:
  * StreamClusters, DeltaClusters, …), among which nothing is kept in order, since each is a stream
  * of its own; envoy.service.status.v3.ClientStatusDiscoveryService (FetchClientStatus,
- * StreamClientStatus) and grpc.health.v1.Health (Check, Watch).
+ * StreamClientStatus); grpc.health.v1.Health (Check, Watch); and grpc.reflection.v1, v1alpha
+ * (ServerReflectionInfo), which tells clients such as grpcurl what all these are.
  *
  * One server for each loop; several listen on one address through SO_REUSEPORT. Everything is
  * called, and calls back, on that loop.
@@ -26,7 +27,7 @@ struct xds_server;
 
 struct xds_stats { /* shared by all loops; read by /metrics */
     metric_value connections, streams_sotw, streams_delta; /* gauges */
-    metric_value status_calls;                             /* a gauge */
+    metric_value status_calls, reflection_calls;           /* gauges */
     metric_value accepted, refused_connections, aged;
     metric_value requests, unserved, responses, resources_sent, bytes_sent, acks, nacks;
     struct admission_stats admission;
@@ -50,6 +51,9 @@ enum {
     XDS_MAX_STATUS_WAITING = 8,              /* requests of one call that wait for their turn */
     XDS_MAX_STATUS_REQUEST_BYTES = 128 * 1024,
     XDS_MAX_STATUS_BYTES = 4 * 1024 * 1024 - 1024, /* FetchClientStatus's answer */
+    XDS_MAX_REFLECTION_CALLS = 16,                 /* a loop */
+    XDS_MAX_REFLECTION_WAITING = 16,               /* requests of one call, for their turn */
+    XDS_MAX_REFLECTION_REQUEST_BYTES = 1024,
 };
 
 /*

@@ -57,6 +57,7 @@ static const struct metric_desc rows[] = {
     COUNTER("pilotd_xds_bytes_total", xds.bytes_sent, "Bytes sent on the xDS port."),
     GAUGE("pilotd_client_status_calls", xds.status_calls,
         "Calls that ask for the status of proxies (CSDS)."),
+    GAUGE("pilotd_reflection_calls", xds.reflection_calls, "Calls that ask what is served."),
     COUNTER("pilotd_xds_protocol_errors_total", xds.protocol_errors,
         "Clients that spoke no HTTP/2 or gRPC, or asked for what there is not."),
 #define LIMIT(name, label, status, text)                                                           \

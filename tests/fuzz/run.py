@@ -41,9 +41,10 @@ TARGETS = {
     "etcd_codec": (["replication/etcd_codec.c"], 4096, None),
     "files": (["replication/file_read.c", "base/json.c"], 4096, "config"),
     "grpc": (["xds/grpc.c"], 4096, None),
-    "h2": (["xds/h2.c", "xds/socket.c", "xds/server.c", "xds/rpc.c", "xds/rpc_status.c",
+    "h2": (["xds/h2.c", "xds/socket.c", "xds/server.c", "xds/rpc.c", "xds/rpc_status.c", "xds/rpc_reflection.c",
             "xds/admission.c"], 4096, "discovery"),
     "last_good": (["pilotd/daemon/last_good.c"], 2048, "last_good"),
+    "reflection": (["xds/reflection.c"], 1024, None),
     # what is of pilotctl route alone (walk*.c) is not in it
     "resources": (["pilotd/translate/[!w]*.c", "pilotd/mesh/*.c", "pilotd/model/*.c"], 4096, None),
     "status": (["xds/status_page.c", "xds/stream_status.c"], 4096, "discovery"),

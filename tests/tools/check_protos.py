@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Compares proto/ with upstream's descriptors: every message, field, enum value and oneof that we
-declare must be upstream's, by name, number, type and label. We may declare less, never otherwise.
+"""Compares proto/ with upstream's descriptors: every message, field, enum value, oneof and method that
+we declare must be upstream's, by name, number, type and label. We may declare less, never otherwise.
 
-    check_protos.py [PROTO_DIR]        needs protoc, xds-protos and grpcio-health-checking
+    check_protos.py [PROTO_DIR]        needs protoc, xds-protos, grpcio-health-checking, grpcio-reflection
 
 Besides: nothing deprecated is in use, and no message that is read from the outside can nest in
 itself, since protobuf-c would recurse as deep as the sender likes.
@@ -39,6 +39,7 @@ READ_FROM_OUTSIDE = [
     "envoy.service.discovery.v3.DeltaDiscoveryRequest",
     "envoy.service.status.v3.ClientStatusRequest",
     "grpc.health.v1.HealthCheckRequest",
+    "grpc.reflection.v1alpha.ServerReflectionRequest",
     "etcdserverpb.RangeResponse",
     "etcdserverpb.PutResponse",
     "etcdserverpb.DeleteRangeResponse",
@@ -67,7 +68,7 @@ def our_files(proto_dir):
 def load_upstream(packages):
     """Imports every generated module that lies where one of the packages does."""
     for package in packages - WITHOUT_UPSTREAM:
-        folder = "grpc_health.v1" if package == "grpc.health.v1" else package
+        folder = package.replace("grpc.", "grpc_", 1) if package.startswith("grpc.") else package
         module = importlib.import_module(folder)
         for base in module.__path__:
             for path in glob.glob(os.path.join(base, "*_pb2.py")):
@@ -152,6 +153,24 @@ def enum_faults(name, ours, pool):
             yield f"{name}.{value.name}: {value.number}, upstream {theirs[value.name].number}"
 
 
+def service_faults(name, ours, pool):
+    theirs = descriptor_pb2.ServiceDescriptorProto()
+    try:
+        pool.FindServiceByName(name).CopyToProto(theirs)
+    except KeyError:
+        yield f"{name}: no such service upstream"
+        return
+    by_name = {method.name: method for method in theirs.method}
+    for method in ours.method:
+        upstream = by_name.get(method.name)
+        if upstream is None:
+            yield f"{name}.{method.name}: no such method upstream"
+            continue
+        upstream.ClearField("options")
+        if method != upstream:
+            yield f"{name}.{method.name}: upstream it is otherwise"
+
+
 def nesting_faults(messages):
     """Depth first from what is read from the outside: no message may be met below itself."""
 
@@ -171,7 +190,7 @@ def nesting_faults(messages):
 
 
 def check(proto_dir):
-    """Returns the faults, and how many messages and enums were compared."""
+    """Returns the faults, and how many messages, enums and services were compared."""
     files = our_files(proto_dir)
     messages, enums = flatten(files)
     pool = load_upstream({file.package for file in files})
@@ -181,12 +200,16 @@ def check(proto_dir):
         for name in filter(has_upstream, found):
             faults += compare(name, found[name], pool)
             compared += 1
+    for file in files:
+        for service in file.service:
+            faults += service_faults(f"{file.package}.{service.name}", service, pool)
+            compared += 1
     return faults + list(nesting_faults(messages)), compared
 
 
 def main():
     faults, compared = check(sys.argv[1] if len(sys.argv) > 1 else os.path.join(ROOT, "proto"))
-    print("\n".join(faults) if faults else f"protos: {compared} messages and enums are upstream's")
+    print("\n".join(faults) if faults else f"protos: {compared} messages, enums and services are upstream's")
     return 1 if faults or not compared else 0
 
 

@@ -190,6 +190,7 @@ static void say_request(struct socket *s, struct input *in)
         "/grpc.health.v1.Health/Check",
         "/grpc.health.v1.Health/Watch",
         "/nobody/Knows",
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
     };
     unsigned what = input_byte(in), stream = input_byte(in);
     struct buf block = { 0 };
@@ -374,7 +375,7 @@ static void check_gone(struct world *w)
     for (size_t i = 0; i < SUBSCRIBERS; i++)
         INVARIANT(!w->subscribers[i]);
     INVARIANT(w->stats.connections == 0 && xds_stats_streams(&w->stats) == 0);
-    INVARIANT(w->stats.status_calls == 0);
+    INVARIANT(w->stats.status_calls == 0 && w->stats.reflection_calls == 0);
     for (unsigned i = 0; i < MADE_VIEWS; i++)
         INVARIANT(made_view(i)->refs.count == 1);
 }
