@@ -176,9 +176,10 @@ static struct slice resource_prefix(
 }
 
 static struct pb_bytes response_head(struct arena *a, enum xds_variant variant,
-    const struct xds_response *response, const char *identity)
+    const struct xds_response *response, const char *replica)
 {
-    pb_ControlPlane *control_plane = pb_new_ControlPlane(a, .identifier = pb_str(identity));
+    pb_ControlPlane *control_plane = pb_new_ControlPlane(
+        a, .identifier = arena_printf(a, "%s@%lld", replica, (long long)response->revision));
     char *url = pb_str(xds_type_url(response->type));
     if (variant == XDS_SOTW)
         return pb_pack(a,
@@ -202,10 +203,10 @@ static struct pb_bytes response_head(struct arena *a, enum xds_variant variant,
 }
 
 slice_list discovery_encode(struct arena *a, enum xds_variant variant,
-    const struct xds_response *response, const char *identity)
+    const struct xds_response *response, const char *replica)
 {
     slice_list slices = { 0 };
-    struct pb_bytes head = response_head(a, variant, response, identity);
+    struct pb_bytes head = response_head(a, variant, response, replica);
     uint8_t *frame = arena_alloc(a, GRPC_HEAD_BYTES, 1);
     size_t total = head.size;
     list_push(a, &slices, ((struct slice){ frame, GRPC_HEAD_BYTES, NULL }));

@@ -29,8 +29,9 @@ struct slice {
 };
 typedef LIST(struct slice) slice_list;
 
-/* The gRPC message, its five-byte head included. */
+/* The gRPC message, its five-byte head included. Its control_plane.identifier is REPLICA@REVISION:
+ * who says so, and the store's revision that the view is of. */
 slice_list discovery_encode(struct arena *a, enum xds_variant variant,
-    const struct xds_response *response, const char *identity);
+    const struct xds_response *response, const char *replica);
 
 #endif

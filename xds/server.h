@@ -77,7 +77,7 @@ struct xds_server_options {
     const char *address;             /* "127.0.0.1:15010", "[::1]:15010" */
     const char *tls_address;         /* another, for TLS; NULL: none */
     struct tls_context *tls_context; /* of that; retained */
-    const char *identity;            /* control_plane.identifier: the replica's id */
+    const char *identity;            /* the replica's id, for control_plane.identifier */
     struct xds_source *source;
     const struct log_scope *log;
     struct xds_stats *stats;

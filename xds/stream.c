@@ -353,7 +353,7 @@ static void warm(struct xds_stream *s, const string_list *clusters)
 
 static void response_open(struct xds_stream *s, enum xds_type type, struct xds_response *response)
 {
-    *response = (struct xds_response){ .type = type };
+    *response = (struct xds_response){ .type = type, .revision = s->view->revision };
     snprintf(response->nonce, sizeof response->nonce, "%llu", (unsigned long long)s->next_nonce++);
     hash128_text(&s->view->own[type].hash, response->version_info);
 }

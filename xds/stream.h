@@ -55,6 +55,7 @@ struct xds_request {
 /* What to send: whole for SotW (all of the subscription of that type), a difference for Delta. */
 struct xds_response {
     enum xds_type type;
+    int64_t revision; /* of the view that it is of */
     char nonce[24];
     char version_info[HASH128_TEXT_BYTES]; /* also Delta's system_version_info */
     LIST(struct xds_resource *) resources; /* each retained until xds_out_clear */

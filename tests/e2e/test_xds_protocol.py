@@ -260,7 +260,6 @@ def test_delta_sends_then_changes_then_removes(fixture, open_ads):
     routes = ads.take_ack("RDS")
 
     assert texts(first) == {"a": "one", "b": "one"}
-    assert first.control_plane.identifier == "fixture"
     assert [r.name for r in first.resources] == ["a", "b"] and not first.removed_resources
     assert unpacked(endpoints)[0].endpoints[0].locality.region == "one"
     assert list(endpoints.removed_resources) == ["b"]
@@ -333,6 +332,29 @@ def test_a_refusal_is_reported_and_not_repeated(fixture, open_ads):
     report, = json.loads(fixture.run("report"))
     assert report["types"]["CDS"]["state"] == "synced"
     assert report["types"]["EDS"]["state"] == "not sent"
+
+
+@pytest.mark.parametrize("variant", ["sotw", "delta"])
+def test_a_response_says_of_which_replica_and_revision_it_is_and_a_revision_alone_sends_nothing(
+        fixture, open_ads, variant):
+    fixture.publish("set CDS a one", "set LDS l one")
+    ads = open_ads(variant)
+    ads.subscribe("CDS")
+    assert ads.take_ack("CDS").control_plane.identifier == "fixture@1"
+    fixture.until_synced()
+
+    fixture.publish("set CDS a one")
+    fixture.publish("set CDS a two")
+    changed = ads.take_ack("CDS")
+    assert texts(changed) == {"a": "two"} and changed.control_plane.identifier == "fixture@3"
+    fixture.until_synced()
+    fixture.publish("set CDS a two")
+    ads.subscribe("LDS")
+    assert ads.take_ack("LDS").control_plane.identifier == "fixture@4"
+    fixture.until_synced()
+
+    ads.assert_silent()
+    assert fixture.stats()["responses"] == 3
 
 
 # ---- health ----
@@ -961,14 +983,16 @@ def get(port):
         return f"failed: {error}"
 
 
+def admin_stats(admin, name):
+    stats = f"http://127.0.0.1:{admin}/stats?filter={name}"
+    with urllib.request.urlopen(stats, timeout=WAIT_S) as answer:
+        return answer.read().decode()
+
+
 def until_warm(admin):
     """No cluster waits for its endpoints, as one would for ever that was sent without them."""
-    stats = f"http://127.0.0.1:{admin}/stats?filter=cluster_manager.warming_clusters"
     deadline = time.monotonic() + WAIT_S
-    while True:
-        with urllib.request.urlopen(stats, timeout=WAIT_S) as answer:
-            if int(answer.read().decode().split()[-1]) == 0:
-                return
+    while int(admin_stats(admin, "cluster_manager.warming_clusters").split()[-1]) != 0:
         assert time.monotonic() < deadline, "a cluster is warming for ever"
         time.sleep(0.01)
 
@@ -1017,3 +1041,4 @@ def test_a_real_envoy_answers_and_loses_no_request_to_a_change(
     assert fixture.stats()["nacks"] == 0
     report, = json.loads(fixture.run("report"))
     assert report["variant"] == variant and report["userAgent"].startswith("envoy 1.")
+    assert 'control_plane.identifier: "fixture@4"' in admin_stats(admin, "control_plane.identifier")

@@ -313,6 +313,14 @@ struct head { /* of a response; what it does not say has no size */
     struct field hash, url, nonce, replica;
 };
 
+/* REPLICA@REVISION */
+static struct field replica_of(struct field identifier)
+{
+    const uint8_t *at = memchr(identifier.data, '@', identifier.size);
+    identifier.size = at ? (size_t)(at - identifier.data) : identifier.size;
+    return identifier;
+}
+
 /* system_version_info 1, type_url 4, nonce 5, control_plane 7 (its identifier is 1). */
 static struct head read_head(const uint8_t *data, size_t size)
 {
@@ -332,7 +340,7 @@ static struct head read_head(const uint8_t *data, size_t size)
     at = plane.data;
     for (struct field f; plane.data && next_field(&at, plane.data + plane.size, &f);)
         if (f.number == 1)
-            h.replica = f;
+            h.replica = replica_of(f);
     return h;
 }
 
