@@ -129,6 +129,15 @@ static pb_ServerReflectionResponse *answer_of(struct arena *a, pb_ServerReflecti
     }
 }
 
+/* They are not told back: what they are made of may be read by us alone (a tag of 0, written long).
+ */
+static void drop_unknown_fields(pb_ServerReflectionRequest *request)
+{
+    request->base.n_unknown_fields = 0;
+    if ((int)request->message_request_case == FILE_CONTAINING_EXTENSION)
+        request->file_containing_extension->base.n_unknown_fields = 0;
+}
+
 bool reflection_answer(
     struct arena *a, const uint8_t *bytes, size_t size_bytes, struct pb_bytes *answer)
 {
@@ -136,6 +145,7 @@ bool reflection_answer(
         pb_unpack(a, &pb_ServerReflectionRequest_desc, bytes, size_bytes);
     if (!request)
         return false;
+    drop_unknown_fields(request);
     *answer = pb_pack(a, &answer_of(a, request)->base);
     return true;
 }

@@ -17,7 +17,8 @@
 #include "proto/pb.h"
 
 /* Both as bytes: a ServerReflectionRequest, and the ServerReflectionResponse in `a`. What is not
- * there is an answer, too (error_response). False: it is no such request. */
+ * there is an answer, too (error_response). The request is told back as far as it is understood.
+ * False: it is no such request. */
 bool reflection_answer(
     struct arena *a, const uint8_t *bytes, size_t size_bytes, struct pb_bytes *answer);
 
