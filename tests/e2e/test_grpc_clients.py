@@ -18,6 +18,7 @@ NODE_MODULES = os.path.join(ROOT, "build", "node", "node_modules")
 CALLERS = {
     "python": [sys.executable, os.path.join(HERE, "grpc_caller.py")],
     "node": ["node", os.path.join(HERE, "grpc_caller.js")],
+    "go": [os.path.join(ROOT, "build", "go", "caller")],
 }
 
 
@@ -77,6 +78,8 @@ def world(etcd, backends):
 def caller(request, world):
     if request.param == "node" and not os.path.isdir(NODE_MODULES):
         pytest.skip("Node's gRPC is not there: `make deps` found no npm")
+    if request.param == "go" and not os.path.exists(CALLERS["go"][0]):
+        pytest.skip("Go's gRPC is not there: `make deps` found no Go that is new enough")
     made = Caller(CALLERS[request.param], world.replica())
     yield made
     made.close()
@@ -124,6 +127,17 @@ def test_calls_follow_the_service_its_routes_and_its_endpoints(world, caller, ba
     world.put("registry/default/who/v1", {"address": "127.0.0.1", "labels": {"version": "v1"},
                                           "ports": {"grpc": backends["v3"].port}})
     wait_answers(caller, ["v3"])
+
+
+def share(caller, version, calls=60):
+    return [caller.ask(f"{HOST}:80") for _ in range(calls)].count(version) / calls
+
+
+def test_weights_are_kept_and_a_change_of_them_arrives(world, caller):
+    route(world, {"route": [to("v1", 90), to("v2", 10)]})
+    wait_until(lambda: 0 < share(caller, "v2") < 0.3, "one in ten goes to v2")
+    route(world, {"route": [to("v1", 10), to("v2", 90)]})
+    wait_until(lambda: 0.7 < share(caller, "v2") < 1, "nine in ten go to v2")
 
 
 def test_a_policy_that_grpc_has_not_harms_no_call(world, caller):

@@ -1,7 +1,10 @@
 """gRPC reflection on the xDS port: gRPC's own reflection client learns what is served, and calls it by that."""
 
+import json
+import os
 import queue
 import struct
+import subprocess
 
 import grpc
 import pytest
@@ -9,9 +12,11 @@ from google.protobuf import descriptor_pool, message_factory
 from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
+from harness import ROOT
 from test_xds_protocol import (ADS, DATA, END_HEADERS, HEADERS, PREFACE, SETTINGS, WAIT_S, Fixture, RawHttp2, frame,
                                grpc_headers)
 
+GRPCURL = os.path.join(ROOT, "build", "go", "grpcurl")
 PATH = "/grpc.reflection.{}.ServerReflection/ServerReflectionInfo"
 AGGREGATED, HEALTH = ADS.strip("/"), "grpc.health.v1.Health"
 CALLS, WAITING, REQUEST_BYTES = 16, 16, 1024  # XDS_MAX_REFLECTION_…
@@ -78,6 +83,24 @@ def test_a_method_is_called_by_what_was_learnt_of_it(fixture, channel, database)
     answer = call(request(service="grpc.reflection.v1.ServerReflection"), timeout=WAIT_S)
 
     assert check.output_type.enum_types_by_name["ServingStatus"].values_by_number[answer.status].name == "SERVING"
+
+
+@pytest.mark.skipif(not os.path.exists(GRPCURL), reason="`make deps` found no Go that is new enough for grpcurl")
+def test_grpcurl_lists_describes_and_calls(fixture):
+    def grpcurl(*arguments):
+        return subprocess.run([GRPCURL, "-plaintext", *arguments], stdout=subprocess.PIPE, text=True, check=True,
+                              timeout=WAIT_S).stdout
+
+    fixture.do("serving yes")
+
+    assert AGGREGATED in grpcurl(fixture.address, "list").split()
+    assert "rpc DeltaAggregatedResources ( stream .envoy.service.discovery.v3.DeltaDiscoveryRequest )" in grpcurl(
+        fixture.address, "describe", AGGREGATED)
+    assert json.loads(grpcurl("-d", '{"service": ""}', fixture.address, f"{HEALTH}/Check")) == {"status": "SERVING"}
+    fixture.publish("set CDS a one")
+    asked = {"node": {"id": "me"}, "type_url": "type.googleapis.com/envoy.config.cluster.v3.Cluster"}
+    answer = json.loads(grpcurl("-d", json.dumps(asked), fixture.address, f"{AGGREGATED}/StreamAggregatedResources"))
+    assert answer["resources"][0]["name"] == "a" and answer["resources"][0]["altStatName"] == "one"
 
 
 def test_every_method_that_is_told_is_served(channel, database):
