@@ -125,7 +125,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     return 0;
 }
 
-/* Once all is said, a client that still could speak is told that nobody listens. nghttp2 answers a
+/* Once all is said, a client that still could speak has a moment to end its side. nghttp2 answers a
  * violation of the protocol by itself, with a GOAWAY that says so. */
 static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 {
@@ -140,7 +140,7 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
     if (frame->hd.type == NGHTTP2_DATA)
         token_bucket_give(&c->frames, XDS_FRAMES_PER_DATA);
     if (s && is_last && !s->is_half_closed)
-        nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_NO_ERROR);
+        h2_patience_told(s);
     return 0;
 }
 

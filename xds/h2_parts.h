@@ -30,6 +30,7 @@ struct h2_stream {
     bool is_accepted, is_deferred, is_ending, is_ended, is_half_closed;
     uint64_t waits_since_ms; /* what is to be sent; 0: nothing is */
     uint32_t moved_bytes;    /* and how much of it went since */
+    uint64_t told_ms;        /* when its end was sent; 0: it was not, or the client has ended too */
     enum grpc_status status;
     char *message;
 };
@@ -60,6 +61,7 @@ void h2_send_pending(struct h2_connection *c);
 
 /* What its client is not waited for: h2_patience.c. */
 void h2_patience_begin(struct h2_connection *c);
+void h2_patience_told(struct h2_stream *s); /* all is said, and the client has not ended it */
 /* It has crossed `limit`: is told, and has a moment to read it. */
 void h2_dismiss(struct h2_connection *c, enum xds_limit limit);
 

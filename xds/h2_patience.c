@@ -4,7 +4,7 @@
 
 /* How long a dismissed client has to read why: closing with bytes unread resets the connection, and
  * takes what is under way with it. */
-enum { LINGER_MS = 1000, TICK_MAX_MS = 5000, TICK_MIN_MS = 10, TICKS_A_LIMIT = 4 };
+enum { LINGER_MS = 1000, TOLD_MS = 250, TICK_MAX_MS = 5000, TICK_MIN_MS = 10, TICKS_A_LIMIT = 4 };
 
 static bool is_past(uint64_t since_ms, uint64_t limit_ms, uint64_t now_ms)
 {
@@ -60,11 +60,21 @@ static bool review_stall(struct h2_stream *s, uint64_t now_ms)
     return true;
 }
 
+/* That nobody listens any more. Not at once: HAProxy, in between, would pass on the reset, and not
+ * the status before it. */
+static void review_told(struct h2_stream *s, uint64_t now_ms)
+{
+    if (s->told_ms && !s->is_half_closed && now_ms - s->told_ms >= TOLD_MS)
+        nghttp2_submit_rst_stream(
+            s->connection->session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_NO_ERROR);
+}
+
 static bool review_streams(struct h2_connection *c, uint64_t now_ms)
 {
     bool is_good = true;
     c->is_busy = true; /* nothing is sent, and so no stream closes, while they are walked */
     for (struct h2_stream *s = c->streams; s && is_good; s = s->next) {
+        review_told(s, now_ms);
         is_good = review_stall(s, now_ms);
         if (is_good)
             c->handlers->on_tick(s);
@@ -117,4 +127,12 @@ void h2_patience_begin(struct h2_connection *c)
     uint64_t period_ms = tick_ms(c->limits);
     c->heard_ms = c->quiet_since_ms = uv_now(c->tick.loop);
     uv_timer_start(&c->tick, on_tick, period_ms, period_ms);
+}
+
+void h2_patience_told(struct h2_stream *s)
+{
+    struct h2_connection *c = s->connection;
+    s->told_ms = uv_now(c->tick.loop);
+    if (!c->is_leaving && !c->socket.is_closing)
+        uv_timer_start(&c->tick, on_tick, TOLD_MS, uv_timer_get_repeat(&c->tick));
 }

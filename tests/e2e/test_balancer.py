@@ -1,11 +1,13 @@
 """The balancer's set-up as it is shipped: where new streams go, and that streams which are there stay."""
 
 import os
+import re
 import shutil
 import signal
 import socket
 import tempfile
 
+import grpc
 import pytest
 
 from harness import Etcd, Process, World, cluster_name, free_port, wait_until
@@ -15,10 +17,18 @@ from relay import Relay
 WEB = cluster_name("web")
 
 
-class HAProxy(Process):
-    """In front of up to three replicas: of their ports in plain text, or of those with TLS."""
+def in_h2_mode(config):
+    config = config.replace("mode tcp", "mode http\n    http-reuse always")
+    config = config.replace('bind "${PILOT_LB}"', 'bind "${PILOT_LB}" proto h2')
+    return re.sub(r'(server pilotd-\d "\S+") port', r"\1 proto h2 check-proto h1 port", config)
 
-    def __init__(self, replicas, directory, port="xds"):
+
+class HAProxy(Process):
+    """In front of up to three replicas: of their ports in plain text, or of those with TLS. As it is
+    shipped it passes bytes on; in h2 mode it speaks HTTP/2 on both sides, and has the streams of several
+    clients on one connection to a replica."""
+
+    def __init__(self, replicas, directory, port="xds", is_h2=False):
         self.address = f"127.0.0.1:{free_port()}"
         env = {"PILOT_LB": self.address}
         for i in (1, 2, 3):
@@ -27,7 +37,7 @@ class HAProxy(Process):
             env[f"PILOT_{i}_ADMIN"] = replica.admin.rsplit(":", 1)[1] if replica else "1"
         binary = shutil.which("haproxy") or "/usr/sbin/haproxy"
         with open(os.path.join(ROOT, "deploy/haproxy/haproxy.cfg"), encoding="utf-8") as shipped:
-            config = shipped.read()
+            config = in_h2_mode(shipped.read()) if is_h2 else shipped.read()
         path = os.path.join(directory, "haproxy.cfg")
         with open(path, "w", encoding="utf-8") as out:  # a busy machine is no replica that hangs
             out.write(config.replace("timeout check 300ms", "timeout check 10s"))
@@ -52,8 +62,8 @@ def world():
         made.etcd.kill()
 
 
-def balance(world, *replicas):
-    balancer = HAProxy(replicas, world.directory).start()
+def balance(world, *replicas, is_h2=False):
+    balancer = HAProxy(replicas, world.directory, is_h2=is_h2).start()
     world.balancers.append(balancer)
     return balancer
 
@@ -106,3 +116,28 @@ def test_when_all_are_stale_new_streams_are_served_all_the_same(world):
     wait_until(replica.is_ready, "it is fresh again", 30)
     connect(world, balancer)
     assert first.error is None and second.error is None
+
+
+def test_in_h2_mode_clients_share_a_connection_and_are_moved_in_a_drain(world):
+    first = world.replica("--threads", "1")
+    balancer = balance(world, first, is_h2=True)
+    clients = [connect(world, balancer) for _ in range(6)]
+    assert streams(first) == 6 and first.metric("pilotd_connections") < 6
+
+    world.put_service("news")
+    for client in clients:
+        client.wait_for("CDS", cluster_name("news"))
+    assert all(client.error is None for client in clients)
+
+    first.signal(signal.SIGTERM)
+    for client in clients:
+        wait_until(lambda client=client: client.error, "it is told to leave")
+        assert client.error.code() == grpc.StatusCode.UNAVAILABLE
+    first.wait()
+    balancer.kill()
+    second = world.replica("--threads", "1")
+    balancer = balance(world, second, is_h2=True)
+    again = [connect(world, balancer) for _ in range(6)]
+    world.put_service("more")
+    for client in again:
+        client.wait_for("CDS", cluster_name("more"))

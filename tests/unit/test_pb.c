@@ -256,6 +256,39 @@ static void test_types_are_found_by_their_full_name(void **state)
     assert_null(pb_type_find(""));
 }
 
+/* ---- what clients send ---- */
+
+enum { NESTING_MAX = 8 };
+
+static unsigned depth_of(const ProtobufCMessageDescriptor *type, unsigned outer)
+{
+    unsigned deepest = outer;
+    if (outer == NESTING_MAX)
+        return outer;
+    for (unsigned i = 0; i < type->n_fields; i++) {
+        if (type->fields[i].type != PROTOBUF_C_TYPE_MESSAGE)
+            continue;
+        unsigned depth = depth_of(type->fields[i].descriptor, outer + 1);
+        deepest = depth > deepest ? depth : deepest;
+    }
+    return deepest;
+}
+
+/* protobuf-c unpacks by recursion, as deep as the bytes say: so no message that is unpacked of a
+ * client's bytes may have itself inside. */
+static void test_requests_cannot_nest_without_end(void **state)
+{
+    static const ProtobufCMessageDescriptor *const requests[] = { &pb_DiscoveryRequest_desc,
+        &pb_DeltaDiscoveryRequest_desc,
+        &pb_ClientStatusRequest_desc,
+        &pb_HealthCheckRequest_desc,
+        &pb_ServerReflectionRequest_desc };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(requests); i++)
+        assert_true(depth_of(requests[i], 0) < NESTING_MAX);
+    assert_int_equal(depth_of(&pb_Route_desc, 0), NESTING_MAX); /* one that can */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -272,6 +305,7 @@ int main(void)
         cmocka_unit_test(test_json_of_a_map_entry_without_a_value_is_the_empty_one),
         cmocka_unit_test(test_truncated_bytes_are_refused),
         cmocka_unit_test(test_types_are_found_by_their_full_name),
+        cmocka_unit_test(test_requests_cannot_nest_without_end),
     };
     return cmocka_run_group_tests(tests, new_arena, free_arena);
 }

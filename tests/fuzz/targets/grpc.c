@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 #include "xds/grpc.h"
+#include "xds/gunzip.h"
 
 enum { LIMIT_BYTES = 600 };
 
@@ -20,32 +21,48 @@ static bool on_message(void *context, const uint8_t *bytes, size_t size_bytes)
     return ++heard->messages != heard->stop_after;
 }
 
+static enum grpc_status expect_inflated(struct heard *heard, struct chunk message)
+{
+    static const enum grpc_status statuses[] = { [GUNZIP_GOOD] = GRPC_OK,
+        [GUNZIP_GARBLED] = GRPC_INTERNAL,
+        [GUNZIP_TOO_LONG] = GRPC_RESOURCE_EXHAUSTED };
+    struct buf text = { 0 };
+    enum gunzip_result result = gunzip(message.bytes, message.size, LIMIT_BYTES, &text);
+    if (result == GUNZIP_GOOD)
+        on_message(heard, (const uint8_t *)text.data, text.size);
+    buf_fini(&text);
+    return statuses[result];
+}
+
 /* The same by the page of gRPC, of all bytes at once. */
-static struct hash128 expect(struct input in, size_t stop_after)
+static struct hash128 expect(struct input in, size_t stop_after, bool is_gzip)
 {
     struct heard heard = { hasher_new(), 0, stop_after };
     enum grpc_status status = GRPC_OK;
-    while (in.end - in.at >= GRPC_HEAD_BYTES && heard.messages != stop_after) {
+    while (in.end - in.at >= GRPC_HEAD_BYTES && heard.messages != stop_after && status == GRPC_OK) {
         const uint8_t *head = in.at;
         size_t size =
             (size_t)head[1] << 24 | (size_t)head[2] << 16 | (size_t)head[3] << 8 | head[4];
-        status = head[0] != 0         ? GRPC_UNIMPLEMENTED
+        status = head[0] > 1          ? GRPC_INTERNAL
                  : size > LIMIT_BYTES ? GRPC_RESOURCE_EXHAUSTED
                                       : GRPC_OK;
         if (status != GRPC_OK || (size_t)(in.end - in.at) < GRPC_HEAD_BYTES + size)
             break;
         in.at += GRPC_HEAD_BYTES;
         struct chunk message = input_take(&in, size);
-        on_message(&heard, message.bytes, message.size);
+        if (head[0] == 0)
+            on_message(&heard, message.bytes, message.size);
+        else
+            status = is_gzip ? expect_inflated(&heard, message) : GRPC_INTERNAL;
     }
     hasher_add(heard.hasher, &status, sizeof status);
     return hasher_finish(heard.hasher);
 }
 
 /* As its users do: after a status other than OK, or once it was told to stop, no more is fed. */
-static struct hash128 hear(struct input in, unsigned step, size_t stop_after)
+static struct hash128 hear(struct input in, unsigned step, size_t stop_after, bool is_gzip)
 {
-    struct grpc_reader reader = { .limit_bytes = LIMIT_BYTES };
+    struct grpc_reader reader = { .limit_bytes = LIMIT_BYTES, .is_gzip = is_gzip };
     struct heard heard = { hasher_new(), 0, stop_after };
     enum grpc_status status = GRPC_OK;
     unsigned piece = step;
@@ -80,9 +97,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
 {
     struct input in = input_of(bytes, size_bytes);
     unsigned step = 1 + input_byte(&in);
+    bool is_gzip = step & 1;
     size_t stop_after = 1 + input_byte(&in);
-    struct hash128 whole = hear(in, 0, stop_after), cut = hear(in, step, stop_after);
-    struct hash128 expected = expect(in, stop_after);
+    struct hash128 whole = hear(in, 0, stop_after, is_gzip),
+                   cut = hear(in, step, stop_after, is_gzip);
+    struct hash128 expected = expect(in, stop_after, is_gzip);
     INVARIANT(hash128_equal(&whole, &cut) && hash128_equal(&whole, &expected));
     check_frame(in);
     return 0;
