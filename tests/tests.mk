@@ -58,6 +58,9 @@ unit: $(TESTS) ## build and run the unit tests alone
 e2e: all $(TEST_TOOLS) ## run the end-to-end tests alone (K=expression picks some, ENVOY=program is another Envoy)
 	@PILOT_BUILD=$(BUILD) $(if $(ENVOY),PILOT_ENVOY=$(abspath $(ENVOY))) $(RUN_TESTS) --e2e $(if $(K),-k "$(K)")
 
+e2e-oldest: all $(TEST_TOOLS) ## those of them that ask an Envoy, with the oldest that is supported (K=expression picks some)
+	@PILOT_BUILD=$(BUILD) $(RUN_TESTS) --oldest $(if $(K),-k "$(K)")
+
 # A report of a sanitizer fails the test that caused it: the process exits non-zero.
 export ASAN_OPTIONS := detect_leaks=1:abort_on_error=0:strict_string_checks=1
 export UBSAN_OPTIONS := print_stacktrace=1:halt_on_error=1
