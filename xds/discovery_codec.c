@@ -16,26 +16,39 @@ static string_list names_of(struct arena *a, char **names, size_t count)
     return list;
 }
 
-static const char *user_agent(struct arena *a, const pb_Node *node)
+/* What an Envoy says; NULL: nothing. */
+static const pb_SemanticVersion *build_version(const pb_Node *node)
 {
     bool has_build =
         node->user_agent_version_type_case ==
         ENVOY__CONFIG__CORE__V3__NODE__USER_AGENT_VERSION_TYPE_USER_AGENT_BUILD_VERSION;
+    return has_build ? node->user_agent_build_version->version : NULL;
+}
+
+static const char *user_agent(struct arena *a, const pb_Node *node)
+{
     bool has_text = node->user_agent_version_type_case ==
                     ENVOY__CONFIG__CORE__V3__NODE__USER_AGENT_VERSION_TYPE_USER_AGENT_VERSION;
-    const pb_BuildVersion *build = has_build ? node->user_agent_build_version : NULL;
-    if (build && build->version)
+    const pb_SemanticVersion *version = build_version(node);
+    if (version)
         return arena_printf(a,
             "%s %u.%u.%u",
             node->user_agent_name,
-            build->version->major_number,
-            build->version->minor_number,
-            build->version->patch);
+            version->major_number,
+            version->minor_number,
+            version->patch);
     return arena_printf(a,
         "%s%s%s",
         node->user_agent_name,
         *node->user_agent_name ? " " : "",
         has_text ? node->user_agent_version : "");
+}
+
+static bool is_old_envoy(const pb_Node *node)
+{
+    const pb_SemanticVersion *version = build_version(node);
+    return strcmp(node->user_agent_name, "envoy") == 0 && version && version->major_number <= 1 &&
+           version->minor_number < XDS_OLDEST_ENVOY;
 }
 
 static bool take_node(
@@ -58,6 +71,7 @@ static bool take_node(
         .zone = locality ? locality->zone : "",
         .sub_zone = locality ? locality->sub_zone : "",
         .user_agent = user_agent(a, node),
+        .is_old = is_old_envoy(node),
         .metadata = node->metadata.data,
         .metadata_bytes = node->metadata.len,
     };

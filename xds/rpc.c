@@ -271,6 +271,19 @@ static struct xds_node *node_copy(const struct xds_node *node)
     return copy;
 }
 
+/* What it does not know it leaves out without a word, or refuses. */
+static void tell_old(struct rpc *rpc)
+{
+    char oldest[16];
+    snprintf(oldest, sizeof oldest, "1.%d", XDS_OLDEST_ENVOY);
+    metric_add(&rpc->shared->stats->old_proxies, 1);
+    TELL(rpc,
+        "the proxy is older than is supported",
+        LOG_STR("node", rpc->node->id),
+        LOG_STR("user_agent", rpc->node->user_agent),
+        LOG_STR("oldest", oldest));
+}
+
 static bool subscribe(struct rpc *rpc, struct discovery_request *request)
 {
     struct error err;
@@ -296,6 +309,8 @@ static bool subscribe(struct rpc *rpc, struct discovery_request *request)
         return false;
     }
     rpc->is_subscribed = true;
+    if (request->node.is_old)
+        tell_old(rpc);
     return true;
 }
 

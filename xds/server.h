@@ -29,6 +29,7 @@ struct xds_stats { /* shared by all loops; read by /metrics */
     metric_value connections, streams_sotw, streams_delta; /* gauges */
     metric_value status_calls, reflection_calls;           /* gauges */
     metric_value accepted, refused_connections, aged;
+    metric_value old_proxies; /* streams of Envoys older than XDS_OLDEST_ENVOY */
     metric_value requests, unserved, responses, resources_sent, bytes_sent, acks, nacks;
     struct admission_stats admission;
     struct tls_stats tls;

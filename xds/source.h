@@ -9,6 +9,9 @@
 #include "base/error.h"
 #include "xds/view.h"
 
+/* 1.36. What is sent is known to that Envoy and to later ones (tests/e2e/test_versions.py). */
+enum { XDS_OLDEST_ENVOY = 36 };
+
 /* What a proxy says of itself, borrowed from its first request. */
 struct xds_node {
     const char *id, *cluster;             /* never NULL */
@@ -16,6 +19,7 @@ struct xds_node {
     const char *user_agent;               /* "envoy 1.40.0", may be "" */
     const uint8_t *metadata;              /* google.protobuf.Struct, serialised, at most */
     size_t metadata_bytes;                /* XDS_MAX_METADATA_BYTES */
+    bool is_old;                          /* an Envoy older than XDS_OLDEST_ENVOY */
     bool is_aggregated_delta; /* of how it asks: virtual hosts are served on such streams alone */
 };
 

@@ -25,6 +25,8 @@ static const struct metric_desc rows[] = {
     COUNTER("pilot_xds_pushes", xds.responses, "Responses sent to proxies."),
     COUNTER("pilot_xds_unserved_requests_total", xds.unserved,
         "Requests for types that are not served."),
+    COUNTER("pilotd_xds_old_proxies_total", xds.old_proxies,
+        "Streams of Envoys older than the oldest that is supported."),
     COUNTER("pilot_total_xds_rejects", xds.nacks, "Responses that proxies refused."),
     COUNTER("pilot_total_rejected_configs", keyspace.rejected_total,
         "Values of the store that were rejected."),

@@ -249,7 +249,7 @@ static bool run_stats(struct fixture *f, char *const *words)
     (void)words;
     printf(
         "connections=%ld streams=%ld requests=%ld responses=%ld resources=%ld acks=%ld nacks=%ld "
-        "protocol_errors=%ld joining=%ld waiting=%ld overdue=%ld\n",
+        "protocol_errors=%ld joining=%ld waiting=%ld overdue=%ld old_proxies=%ld\n",
         (long)s->connections,
         (long)(s->streams_sotw + s->streams_delta),
         (long)s->requests,
@@ -260,7 +260,8 @@ static bool run_stats(struct fixture *f, char *const *words)
         (long)s->protocol_errors,
         (long)s->admission.joining,
         (long)s->admission.waiting,
-        (long)s->admission.overdue);
+        (long)s->admission.overdue,
+        (long)s->old_proxies);
     return true;
 }
 
