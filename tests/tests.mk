@@ -77,7 +77,7 @@ test-tsan: ## unit and daemon tests under ThreadSanitizer
 	@PILOT_BUILD=build/tsan $(RUN_TESTS) --unit $(TESTS:$(BUILD)/%=build/tsan/%) --e2e -k "$(SANITIZED)"
 
 # The end-to-end tests that drive pilotd itself; the demo is too slow for it.
-SANITIZED ?= daemon or pilotctl or xds_protocol or xds_tls or hostile or reconnect or keyspace_faults or expiry or holds or gate or fair_share
+SANITIZED ?= daemon or pilotctl or xds_protocol or reflection or xds_tls or hostile or reconnect or keyspace_faults or expiry or holds or gate or fair_share
 
 conformance: $(BUILD)/pilotctl ## compare with known verdicts and output (CORPUS=DIR; docs/CONFORMANCE.md)
 	@/usr/bin/python3 tests/tools/conformance.py $(BUILD)/pilotctl $(or $(CORPUS),$(error CORPUS=DIR is needed))

@@ -31,6 +31,7 @@ from envoy.service.discovery.v3 import ads_pb2_grpc
 from envoy.service.discovery.v3 import discovery_pb2 as d
 from google.protobuf import json_format
 from certificates import Authority
+from cluster import ENVOY
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from raw_http2 import (DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PREFACE, RST_STREAM, SETTINGS,
                        WINDOW_UPDATE, RawHttp2, frame, grpc_headers)
@@ -886,7 +887,7 @@ def routes(name):
 def start_envoy(fixture, tmp_path):
     processes = []
 
-    def start(variant, binary=os.path.join(ROOT, "build/venv/bin/envoy")):
+    def start(variant):
         api = "DELTA_GRPC" if variant == "delta" else "GRPC"
         admin = free_port()
         bootstrap = {
@@ -912,7 +913,7 @@ def start_envoy(fixture, tmp_path):
         path.write_text(json.dumps(bootstrap))
         with open(tmp_path / "envoy.log", "w", encoding="utf-8") as log:
             processes.append(subprocess.Popen(
-                [binary, "-c", str(path), "--concurrency", "1",
+                [ENVOY, "-c", str(path), "--concurrency", "1",
                  "--disable-hot-restart", "--log-level", "warning"], stderr=log, stdout=log))
         return admin
     yield start

@@ -24,7 +24,7 @@ import xml.etree.ElementTree as ET
 UNIT_TIMEOUT_S = 300
 SIM_SEEDS = 200
 E2E_TIMEOUT_S = 3000
-OLDEST_ENVOY, OF_ENVOYS = "build/venv/oldest/envoy/_bin/envoy", "traffic or golden or accepts"
+OLDEST_ENVOY, OF_ENVOYS = "build/venv/oldest/envoy/_bin/envoy", "traffic or golden or accepts or real_envoy or tls_envoy"
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
