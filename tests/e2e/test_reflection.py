@@ -3,7 +3,6 @@
 import json
 import os
 import queue
-import struct
 import subprocess
 
 import grpc
@@ -13,8 +12,8 @@ from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from harness import ROOT
-from test_xds_protocol import (ADS, DATA, END_HEADERS, HEADERS, PREFACE, SETTINGS, WAIT_S, Fixture, RawHttp2, frame,
-                               grpc_headers)
+from raw_http2 import ADS, DATA, END_HEADERS, HEADERS, RawHttp2, frame, grpc_headers, grpc_message
+from test_xds_protocol import WAIT_S, Fixture
 
 GRPCURL = os.path.join(ROOT, "build", "go", "grpcurl")
 PATH = "/grpc.reflection.{}.ServerReflection/ServerReflectionInfo"
@@ -147,19 +146,20 @@ def test_a_request_that_is_too_long_is_refused(channel):
 
 
 def test_who_asks_too_much_at_once_is_refused(fixture):
-    body = reflection_pb2.ServerReflectionRequest(list_services="").SerializeToString()
-    message = b"\x00" + struct.pack(">I", len(body)) + body
-    client = RawHttp2(fixture)
-    client.send(PREFACE + frame(SETTINGS, 0, 0))
+    message = grpc_message(reflection_pb2.ServerReflectionRequest(list_services="").SerializeToString())
+    client = RawHttp2(fixture.address).greet()
     for number, stream in ((WAITING, 1), (WAITING + 1, 3)):
         client.send(frame(HEADERS, END_HEADERS, stream, grpc_headers(PATH.format("v1")))
                     + frame(DATA, 0, stream, message * number))
 
-    fixture.until(lambda s: s["protocol_errors"] == 1)
-    heard = b""
-    while heard.count(b"grpc.health.v1.Health") < WAITING:
+    heard, refusal = b"", {}
+    while heard.count(b"grpc.health.v1.Health") < WAITING or "grpc-status" not in refusal:
         kind, _, stream, payload = client.frame()
-        heard += payload if (kind, stream) == (DATA, 1) else b""
+        if (kind, stream) == (DATA, 1):
+            heard += payload
+        elif (kind, stream) == (HEADERS, 3):
+            refusal = payload
+    assert refusal["grpc-status"] == "8" and "wait" in refusal["grpc-message"]
     client.socket.close()
 
 
