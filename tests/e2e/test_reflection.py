@@ -3,6 +3,7 @@
 import json
 import os
 import queue
+import struct
 import subprocess
 
 import grpc
@@ -12,8 +13,9 @@ from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from harness import ROOT
-from raw_http2 import ADS, DATA, END_HEADERS, HEADERS, RawHttp2, frame, grpc_headers, grpc_message
-from test_xds_protocol import WAIT_S, Fixture
+from raw_http2 import (ACK, ADS, DATA, END_HEADERS, HEADERS, PING, WINDOW_UPDATE, RawHttp2, frame, grpc_headers,
+                       grpc_message)
+from test_xds_protocol import WAIT_S, Fixture, resident_bytes
 
 GRPCURL = os.path.join(ROOT, "build", "go", "grpcurl")
 PATH = "/grpc.reflection.{}.ServerReflection/ServerReflectionInfo"
@@ -160,6 +162,33 @@ def test_who_asks_too_much_at_once_is_refused(fixture):
         elif (kind, stream) == (HEADERS, 3):
             refusal = payload
     assert refusal["grpc-status"] == "8" and "wait" in refusal["grpc-message"]
+    client.socket.close()
+
+
+@pytest.mark.skipif(os.environ.get("PILOT_BUILD", "build") != "build", reason="sanitizers keep what was freed")
+def test_who_does_not_read_is_owed_one_answer_at_a_time(fixture):
+    question = grpc_message(reflection_pb2.ServerReflectionRequest(
+        file_containing_symbol="envoy.config.listener.v3.Listener").SerializeToString())
+    client = RawHttp2(fixture.address).greet(struct.pack(">HI", 4, 0))  # nothing may be sent on a stream
+    before = resident_bytes(fixture)
+
+    for call in range(CALLS):
+        client.send(frame(HEADERS, END_HEADERS, 2 * call + 1, grpc_headers(PATH.format("v1")))
+                    + frame(DATA, 0, 2 * call + 1, question * WAITING))
+    for _ in range(3):
+        client.send(frame(PING, 0, 0, b"anybody?"))
+        while client.frame()[:2] != (PING, ACK):
+            pass
+
+    assert resident_bytes(fixture) - before < 1_500_000  # all of them: 4 MB
+    client.send(frame(WINDOW_UPDATE, 0, 1, struct.pack(">I", 1 << 20)))
+    heard = b""
+    while heard.count(b"\x0a\x27envoy/config/listener/v3/listener.proto") < WAITING:
+        kind, _, stream, payload = client.frame()
+        if kind == DATA:
+            heard += payload
+            client.send(frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", len(payload) or 1)))
+        assert (kind, stream) != (HEADERS, 1) or "grpc-status" not in payload
     client.socket.close()
 
 
