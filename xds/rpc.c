@@ -201,17 +201,23 @@ static void pace(struct rpc_shared *shared)
         uv_timer_stop(&shared->pace);
 }
 
+/* Who has all of it already takes no place. */
+static void enter(struct rpc *rpc, const struct xds_view *view)
+{
+    rpc->has_entered = true;
+    if (xds_stream_is_resumed(rpc->xds, view))
+        return;
+    admission_enter(&rpc->shared->admission, &rpc->place, uv_now(rpc->shared->loop));
+    pace(rpc->shared);
+}
+
 static void on_view(struct xds_subscriber *subscriber, struct xds_view *view)
 {
     struct rpc *rpc = container_of(subscriber, struct rpc, subscriber);
-    struct admission *admission = &rpc->shared->admission;
     if (rpc->is_ended)
         return;
-    if (!rpc->has_entered) {
-        rpc->has_entered = true;
-        admission_enter(admission, &rpc->place, uv_now(rpc->shared->loop));
-        pace(rpc->shared);
-    }
+    if (!rpc->has_entered)
+        enter(rpc, view);
     if (rpc->place.state != ADMISSION_WAITING) {
         show_view(rpc, view);
         return;

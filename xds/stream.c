@@ -62,6 +62,7 @@ void xds_stream_free(struct xds_stream *s)
         stream_refusals_free(&s->types[t]);
         free(s->types[t].resumed_version);
     }
+    known_fini(&s->sent_early);
     xds_view_release(s->view);
     free(s);
 }
@@ -106,12 +107,9 @@ bool stream_is_current(const struct xds_stream *s, known_entry e, const struct x
     return known_is_version(e, &version);
 }
 
-/* Before the proxy asks for endpoints, clusters that it brought along stay apart from those that
- * were sent. */
-known_entry stream_share(const struct xds_stream *s, struct xds_resource *r, known_entry e)
+known_entry stream_share(struct xds_resource *r, known_entry e)
 {
-    bool stays_apart = r->type == XDS_CLUSTER && !s->types[XDS_ENDPOINT].is_subscribed;
-    if (known_resource(e) || stays_apart)
+    if (known_resource(e))
         return e;
     known_entry shared = known_sent(r, (unsigned)(e & KNOWN_ASKED));
     known_drop(e);
@@ -133,7 +131,7 @@ static known_entry compare_name(const struct xds_stream *s, const struct type_st
 {
     bool is_asked = t->is_wildcard || (e & KNOWN_ASKED);
     if (wanted && stream_is_current(s, e, wanted))
-        return stream_share(s, wanted, e);
+        return stream_share(wanted, e);
     if (wanted) {
         c->has_additions |= is_asked;
         return e;
@@ -281,7 +279,7 @@ static void build_wanted(struct building *b, struct xds_resource *r, known_entry
     if (!has_it && b->type == XDS_ROUTE && is_beginning(e))
         list_push(b->out->arena, &b->tables, r->name);
     if (has_it) {
-        known_append(b->next, stream_share(b->s, r, e));
+        known_append(b->next, stream_share(r, e));
         return;
     }
     known_append(b->next, known_sent(r, (unsigned)(e & KNOWN_ASKED)));
@@ -336,6 +334,8 @@ static void build(struct building *b, const struct known_walk *w)
 static void warm(struct xds_stream *s, const string_list *clusters)
 {
     struct type_state *endpoints = &s->types[XDS_ENDPOINT];
+    if (s->has_brought_clusters && !endpoints->is_subscribed)
+        known_add(&s->sent_early, clusters, 0);
     if (endpoints->known.rest)
         known_add(&endpoints->known, clusters, 0);
     for (size_t i = 0; i < clusters->count; i++) {
@@ -611,6 +611,23 @@ void xds_stream_stop_awaiting(struct xds_stream *s, struct xds_out *out)
 {
     s->awaits_names = false;
     pump(s, out);
+}
+
+bool xds_stream_is_resumed(const struct xds_stream *s, const struct xds_view *view)
+{
+    static const enum xds_type types[] = { XDS_CLUSTER, XDS_LISTENER, XDS_ROUTE };
+    size_t held = 0, lacking = 0;
+    for (size_t i = 0; i < ARRAY_COUNT(types) && s->variant == XDS_DELTA; i++) {
+        const struct type_state *t = &s->types[types[i]];
+        struct known_walk w = { .known = &t->known, .view = view, .type = types[i] };
+        while (t->is_subscribed && known_walk_next(&w)) {
+            bool is_wanted = w.r && (t->is_wildcard || (w.e & KNOWN_ASKED));
+            bool has_it = is_wanted && w.e && known_is_version(w.e, &w.r->version);
+            held += has_it;
+            lacking += is_wanted && !has_it;
+        }
+    }
+    return held > 0 && lacking <= XDS_RESUMED_LACKS;
 }
 
 bool xds_stream_has_joined(const struct xds_stream *s, enum xds_type last)

@@ -98,6 +98,11 @@ void xds_stream_stop_awaiting(struct xds_stream *stream, struct xds_out *out);
  * once they have their clusters; or the one that the stream serves), and nothing is on its way. */
 bool xds_stream_has_joined(const struct xds_stream *stream, enum xds_type last);
 
+/* Not more than XDS_RESUMED_LACKS of what it should have (but for endpoints) are others than those
+ * that the proxy came with (Delta): it has been here, or at another replica. */
+enum { XDS_RESUMED_LACKS = 64 };
+bool xds_stream_is_resumed(const struct xds_stream *stream, const struct xds_view *view);
+
 /* Names it keeps, of all types: what a client may make grow, for whoever limits it. */
 size_t xds_stream_name_count(const struct xds_stream *stream);
 

@@ -180,7 +180,7 @@ static bool is_cause(const struct xds_stream *s, const struct hosts_turn *turn,
         return e && (known_is_held(*e) ? !is_refused_removal(*e) : owes_denial(*e));
     if (!e || !stream_is_current(s, *e, r))
         return true;
-    *e = stream_share(s, r, *e);
+    *e = stream_share(r, *e);
     return false;
 }
 

@@ -56,6 +56,9 @@ struct xds_stream {
     bool has_answered; /* some response went out on this stream */
     bool awaits_names; /* clusters were taken whose endpoints were not asked for yet */
     bool has_named_endpoints;
+    /* The proxy came with clusters: which of them were sent before it asked for endpoints. */
+    bool has_brought_clusters;
+    struct known sent_early;
     struct type_state types[XDS_TYPE_COUNT];
 };
 /* As a proxy of Delta is told it, and tells it when it comes back. */
@@ -63,7 +66,7 @@ struct hash128 stream_wire_version(const struct xds_stream *s, const struct xds_
 /* Does the proxy have it (or did it refuse it), and is it not to be sent again? */
 bool stream_is_current(const struct xds_stream *s, known_entry e, const struct xds_resource *r);
 /* The entry of what the proxy has: the resource all share, in place of a stub of its own. */
-known_entry stream_share(const struct xds_stream *s, struct xds_resource *r, known_entry e);
+known_entry stream_share(struct xds_resource *r, known_entry e);
 /* stream_requests.c: what is known after a request, and what is asked for; nothing is sent. */
 void stream_take_request(
     struct xds_stream *s, const struct xds_request *request, const struct xds_out *out);

@@ -81,25 +81,75 @@ static void add_names(
     known_add(&t->known, &plain, flags);
 }
 
-/* The versions a proxy comes with. A cluster that this stream has sent waits for its endpoints,
- * even if they are these. */
+/* By name; those of one name as they were told. */
+static int compare_versions(const void *left, const void *right)
+{
+    const struct xds_versioned_name *const *l = left, *const *r = right;
+    int order = strcmp((*l)->name, (*r)->name);
+    return order ? order : (*l > *r) - (*l < *r);
+}
+
+/* By name, each once: of a name that is told twice, the last counts. */
+static size_t sort_versions(
+    struct arena *a, const struct xds_request *request, const struct xds_versioned_name ***out)
+{
+    size_t count = request->initial.count, kept = 0;
+    const struct xds_versioned_name **sorted =
+        ARENA_ARRAY(a, const struct xds_versioned_name *, count);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(request->initial.items[i].name, "*") != 0)
+            sorted[kept++] = &request->initial.items[i];
+    qsort(sorted, kept, sizeof *sorted, compare_versions);
+    count = kept;
+    kept = 0;
+    for (size_t i = 0; i < count; i++)
+        if (i + 1 == count || strcmp(sorted[i]->name, sorted[i + 1]->name) != 0)
+            sorted[kept++] = sorted[i];
+    *out = sorted;
+    return kept;
+}
+
+/* In the place of what is known of these names, in one pass. */
+static void add_versions(struct known *k, const struct xds_request *request, struct arena *a)
+{
+    const struct xds_versioned_name **held;
+    size_t count = sort_versions(a, request, &held), old = 0;
+    struct known merged = { 0 };
+    for (size_t i = 0; i < count; i++) {
+        while (old < k->count && strcmp(known_name(k->items[old]), held[i]->name) < 0)
+            known_append(&merged, k->items[old++]);
+        if (old < k->count && strcmp(known_name(k->items[old]), held[i]->name) == 0)
+            known_drop(k->items[old++]);
+        known_append(&merged, known_version(held[i]->name, held[i]->version));
+    }
+    while (old < k->count)
+        known_append(&merged, k->items[old++]);
+    known_take(k, &merged);
+}
+
+/* By this stream, before the proxy asked for endpoints. */
+static bool was_cluster_sent(const struct xds_stream *s, const char *name)
+{
+    if (s->has_brought_clusters)
+        return known_find(&s->sent_early, name) != NULL;
+    known_entry cluster = known_of(&s->types[XDS_CLUSTER].known, name);
+    return cluster && known_resource(cluster);
+}
+
+/* The versions a proxy comes with. A cluster that this stream has
+ * sent waits for its endpoints, even if they are these. */
 static void take_initial(struct xds_stream *s, const struct xds_request *request, struct arena *a)
 {
     struct type_state *t = &s->types[request->type];
-    string_list names = { 0 };
-    for (list_each (const struct xds_versioned_name, held, &request->initial))
-        list_push(a, &names, held->name);
-    add_names(t, &names, 0, a);
-    for (list_each (const struct xds_versioned_name, held, &request->initial)) {
-        known_entry *e = known_find(&t->known, held->name);
-        if (!e)
-            continue;
-        known_drop(*e);
-        *e = known_version(held->name, held->version);
-        known_entry cluster = known_of(&s->types[XDS_CLUSTER].known, held->name);
-        if (request->type == XDS_ENDPOINT && cluster && known_resource(cluster))
-            *e |= KNOWN_RESEND;
-    }
+    if (request->initial.count)
+        add_versions(&t->known, request, a);
+    if (request->type == XDS_CLUSTER)
+        s->has_brought_clusters = request->initial.count > 0;
+    for (size_t i = 0; request->type == XDS_ENDPOINT && i < t->known.count; i++)
+        if (was_cluster_sent(s, known_name(t->known.items[i])))
+            t->known.items[i] |= KNOWN_RESEND;
+    if (request->type == XDS_ENDPOINT)
+        known_fini(&s->sent_early);
     if (request->type == XDS_VIRTUAL_HOST)
         stream_hosts_open(s);
 }

@@ -706,6 +706,29 @@ def has_taken(fixture, responses, **counts):
 
 
 @two_at_once
+def test_who_comes_with_all_it_should_have_waits_for_nobody(fixture, open_ads):
+    fixture.publish("set CDS a one", "set LDS l one")
+    first = open_ads("delta")
+    ask(first)
+    held = {kind: {r.name: r.version for r in first.take_ack(kind).resources} for kind in ("CDS", "LDS")}
+    fixture.until(lambda s: s["acks"] == 2 and s["joining"] == 0)
+    joining = [open_ads("delta"), open_ads("sotw")]
+    for ads in joining:
+        ask(ads)
+    late = open_ads("delta")
+    ask(late)
+    fixture.until(lambda s: s["joining"] == 2 and s["waiting"] == 1)
+
+    back = open_ads("delta")
+    back.subscribe("CDS", initial_resource_versions=held["CDS"])
+
+    assert not back.take_ack("CDS").resources
+    stats = fixture.stats()
+    assert stats["joining"] == 2 and stats["waiting"] == 1
+    late.assert_silent()
+
+
+@two_at_once
 def test_streams_over_the_limit_wait_in_order_and_get_the_newest(fixture, open_ads):
     fixture.publish("set CDS a one", "set LDS l one")
     joining = [open_ads("delta"), open_ads("sotw")]

@@ -9,6 +9,7 @@
  *                         which the versions of the last one survive (noview: it has no view yet)
  *   late                  the proxy never asked for endpoints: who drives stops the waiting
  *   joined, joining       whether it has its first configuration
+ *   resumed, newcomer     whether it came with nearly all of what the view has
  *   clock 7               what time it is
  *   is C:a=synced@7 …     what each resource is at, and when it was sent; of a refused one also
  *                         "(why@when)"
@@ -98,6 +99,17 @@ static const struct conversation conversations[] = {
     { "test_delta_resume_with_versions_of_another_server_is_sent_all",
         XDS_DELTA,
         "view C:a=1\n> C a=other\n< C a=1\n" },
+    { "test_whether_a_proxy_is_a_newcomer_shows_in_what_it_comes_with",
+        XDS_DELTA,
+        "view C:a=1 E:a=1 L:l=1 R:r=1\nnewcomer\n> C a=1\n< C\nresumed\n" },
+    { "test_who_lacks_few_is_resumed", XDS_DELTA, "view C:a=1 C:b=1\n> C a=1\n< C b=1\nresumed\n" },
+    { "test_sotw_nobody_is_resumed",
+        XDS_SOTW,
+        "view C:a=1\n> C\n< C a=1\n> C ack\n> C again v\nnewcomer\n" },
+    { "test_endpoints_are_sent_again_where_their_cluster_was_before_they_were_asked_for",
+        XDS_DELTA,
+        "view C:a=2 C:b=1 E:a=1 E:b=1\n> C a=1 b=1\n< C a=2\n> E +a +b a=1/a=2 b=1/b=1\n"
+        "< E a=1\n" },
     { "test_wildcard_stays_wildcard_when_it_comes_with_versions",
         XDS_DELTA,
         "view C:a=1\n> C a=1\n< C\n> C ack\nview C:a=1 C:new=1\n< C new=1\n" },
@@ -539,6 +551,9 @@ static void play_line(struct talk *t, const char *line)
     } else if (strcmp(line, "late") == 0) {
         assert_true(xds_stream_awaits_names(t->stream));
         xds_stream_stop_awaiting(t->stream, &t->out);
+    } else if (strcmp(line, "resumed") == 0 || strcmp(line, "newcomer") == 0) {
+        if (xds_stream_is_resumed(t->stream, t->view) != (strcmp(line, "resumed") == 0))
+            fail_at(t, "it is not", "");
     } else if (strcmp(line, "joined") == 0 || strcmp(line, "joining") == 0) {
         if (xds_stream_has_joined(t->stream, XDS_LISTENER) != (strcmp(line, "joined") == 0))
             fail_at(t, "not so", "");
