@@ -216,14 +216,28 @@ static void on_view(struct xds_subscriber *subscriber, struct xds_view *view)
     struct rpc *rpc = container_of(subscriber, struct rpc, subscriber);
     if (rpc->is_ended)
         return;
-    if (!rpc->has_entered)
+    if (!rpc->has_entered && rpc->has_asked)
         enter(rpc, view);
-    if (rpc->place.state != ADMISSION_WAITING) {
+    if (rpc->has_entered && rpc->place.state != ADMISSION_WAITING) {
         show_view(rpc, view);
         return;
     }
+    xds_view_retain(view);
     xds_view_release(rpc->awaited);
-    rpc->awaited = xds_view_retain(view);
+    rpc->awaited = view;
+}
+
+/* What it came with is known now; the view may have come before. */
+static void has_asked(struct rpc *rpc)
+{
+    struct xds_view *view = rpc->awaited;
+    if (rpc->has_asked)
+        return;
+    rpc->has_asked = true;
+    rpc->awaited = NULL;
+    if (view)
+        on_view(&rpc->subscriber, view);
+    xds_view_release(view);
 }
 
 /* The connection with it: on that, the proxy would come here again. */
@@ -406,6 +420,7 @@ static void on_discovery_request(struct rpc *rpc, struct discovery_request *requ
         rpc_cross(rpc, XDS_LIMIT_NAMES, NULL);
     write_out(rpc, &out);
     xds_out_fini(&out);
+    has_asked(rpc);
 }
 
 static bool on_discovery_message(void *context, const uint8_t *bytes, size_t size_bytes)
@@ -643,6 +658,8 @@ static void on_patience_closed(uv_handle_t *handle)
 void rpc_closed(struct rpc *rpc)
 {
     leave_place(rpc);
+    xds_view_release(rpc->awaited);
+    rpc->awaited = NULL;
     rpc_drop_deadline(rpc);
     if (rpc->is_subscribed)
         rpc->shared->source->unsubscribe(rpc->shared->source, &rpc->subscriber);

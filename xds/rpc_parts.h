@@ -41,8 +41,9 @@ struct rpc {
     uint64_t opened_ms;
     uv_timer_t patience; /* while the stream awaits names */
     struct admission_place place;
-    bool has_entered;                   /* the first view has come */
-    struct xds_view *awaited;           /* the newest, while it waits for its place */
+    bool has_asked;                     /* the first request has been heard */
+    bool has_entered;                   /* and the first view has come */
+    struct xds_view *awaited;           /* the newest, while it waits for that or for its place */
     struct status_call *status;         /* of a question about proxies; else NULL */
     struct reflection_call *reflection; /* about what is served; else NULL */
 };
