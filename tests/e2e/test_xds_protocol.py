@@ -910,7 +910,7 @@ def routes(name):
 def start_envoy(fixture, tmp_path):
     processes = []
 
-    def start(variant):
+    def start(variant, binary=ENVOY):
         api = "DELTA_GRPC" if variant == "delta" else "GRPC"
         admin = free_port()
         bootstrap = {
@@ -936,7 +936,7 @@ def start_envoy(fixture, tmp_path):
         path.write_text(json.dumps(bootstrap))
         with open(tmp_path / "envoy.log", "w", encoding="utf-8") as log:
             processes.append(subprocess.Popen(
-                [ENVOY, "-c", str(path), "--concurrency", "1",
+                [binary, "-c", str(path), "--concurrency", "1",
                  "--disable-hot-restart", "--log-level", "warning"], stderr=log, stdout=log))
         return admin
     yield start
