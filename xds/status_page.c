@@ -102,6 +102,16 @@ bool status_query_new(
     return is_good;
 }
 
+struct status_query *status_query_exact(const char *node_id)
+{
+    struct arena *a = arena_new();
+    struct status_query *q = ARENA_NEW(a, struct status_query);
+    struct matcher matcher = { .kind = EXACT, .text = arena_strdup(a, node_id) };
+    q->a = a;
+    list_push(a, &q->matchers, matcher);
+    return q;
+}
+
 void status_query_free(struct status_query *q)
 {
     if (q)

@@ -32,6 +32,8 @@ struct status_query;
 /* Of a ClientStatusRequest. False: err names the field that is not supported. */
 bool status_query_new(
     const uint8_t *bytes, size_t size_bytes, struct status_query **out, struct error *err);
+/* Of the proxies of this id. */
+struct status_query *status_query_exact(const char *node_id);
 void status_query_free(struct status_query *q); /* NULL is fine */
 bool status_query_takes(const struct status_query *q, const char *node_id);
 /* Does it ask for nothing but proxies whose ids it knows? */

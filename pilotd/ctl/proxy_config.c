@@ -1,5 +1,6 @@
 /* pilotctl proxy-config: what a connected proxy was sent, from the replica that has it. */
 #include "ctl/admin.h"
+#include "ctl/one_proxy.h"
 #include "ctl/report.h"
 
 #include <string.h>
@@ -30,39 +31,6 @@ static const struct column columns[] = {
     { "STATE" },
     { "ABOUT" },
 };
-
-/* ---- which proxy ---- */
-
-struct place {
-    const char *server, *id;
-    size_t found;
-};
-
-/* The whole id, or a part that only one has. */
-static struct place find_proxy(struct ctl *ctl, const char *word, struct error *err)
-{
-    struct place place = { 0 };
-    string_list servers = admin_servers(ctl);
-    for (list_each (const char *const, server, &servers)) {
-        cJSON *proxies = admin_get(*server, "/debug/proxies", err), *proxy;
-        cJSON_ArrayForEach (proxy, proxies) {
-            const char *id = report_text(proxy, "id");
-            bool is_it = strcmp(id, word) == 0;
-            if (!is_it && !strstr(id, word))
-                continue;
-            place.server = *server;
-            place.id = arena_strdup(ctl->a, id);
-            place.found = is_it ? 1 : place.found + 1;
-            if (is_it)
-                break;
-        }
-        bool is_exact = proxy != NULL;
-        cJSON_Delete(proxies);
-        if (is_exact)
-            break;
-    }
-    return place;
-}
 
 /* ---- the rows ---- */
 
@@ -133,23 +101,13 @@ static void add_rows(struct arena *a, const cJSON *config, const char *type, str
     }
 }
 
-/* Its node id as a parameter of a URL. */
-static const char *escaped(struct arena *a, const char *text)
-{
-    const char *out = "";
-    for (; *text; text++)
-        out = strchr("%&=#?+ ", *text)
-                  ? arena_printf(a, "%s%%%02X", out, (unsigned)(unsigned char)*text)
-                  : arena_printf(a, "%s%c", out, *text);
-    return out;
-}
-
-static int show(struct ctl *ctl, const struct place *place, const char *type, struct answer *answer)
+static int show(
+    struct ctl *ctl, const struct proxy_place *place, const char *type, struct answer *answer)
 {
     struct error err;
     const char *path = arena_printf(ctl->a,
         "/debug/config?proxy=%s%s%s",
-        escaped(ctl->a, place->id),
+        proxy_id_escaped(ctl->a, place->id),
         type ? "&type=" : "",
         type ? type : "");
     cJSON *config = admin_get(place->server, path, &err);
@@ -168,7 +126,6 @@ static int show(struct ctl *ctl, const struct place *place, const char *type, st
 
 static int ask(struct ctl *ctl, struct answer *answer)
 {
-    struct error err = { ERROR_USAGE, "--server is empty" };
     size_t kind = 0;
     while (kind < ARRAY_COUNT(words) && ctl->args.count == 2 &&
            strcmp(words[kind].word, ctl->args.items[0]) != 0)
@@ -176,15 +133,9 @@ static int ask(struct ctl *ctl, struct answer *answer)
     if (ctl->args.count != 2 || kind == ARRAY_COUNT(words))
         return ctl_fail(EXIT_USAGE,
             "proxy-config: cluster, endpoint, listener, route, host or all, and a PROXY");
-    err.code = ERROR_NONE;
-    struct place place = find_proxy(ctl, ctl->args.items[1], &err);
-    if (place.found == 1)
-        return show(ctl, &place, words[kind].type, answer);
-    if (place.found > 1)
-        return ctl_fail(EXIT_USAGE, "%s: %zu proxies are meant", ctl->args.items[1], place.found);
-    if (err.code)
-        return ctl_fail_error(&err);
-    return ctl_fail(EXIT_FINDINGS, "%s: no such proxy is connected", ctl->args.items[1]);
+    struct proxy_place place;
+    int status = proxy_find(ctl, ctl->args.items[1], &place);
+    return status == EXIT_GOOD ? show(ctl, &place, words[kind].type, answer) : status;
 }
 
 int verb_proxy_config(struct ctl *ctl)

@@ -632,7 +632,9 @@ static void on_status(
 {
     struct control *c = container_of(owner, struct control, serving_owner);
     page->is_last = page->server == c->serving_count;
-    if (page->is_last)
+    if (!serving)
+        client_status_take(&c->client_status, page);
+    else if (page->is_last)
         serving_return_status(serving, page);
     else
         serving_fill_status(c->servings[page->server], serving, page);

@@ -15,6 +15,7 @@
 
 #include "daemon/builder.h"
 #include "daemon/certificates.h"
+#include "daemon/client_status.h"
 #include "daemon/epoch.h"
 #include "daemon/fair_share.h"
 #include "daemon/gate.h"
@@ -88,8 +89,9 @@ struct control {
     struct gate gate;
     struct gate_owner gate_owner;
     struct fair_share fair_share;
-    size_t shed_turn;               /* the loop that is asked first next time */
-    struct roll_call pulse, census; /* SERVING_PULSE, SERVING_REPORT */
+    size_t shed_turn;                   /* the loop that is asked first next time */
+    struct roll_call pulse, census;     /* SERVING_PULSE, SERVING_REPORT */
+    struct client_status client_status; /* what the admin port was asked of single proxies */
     struct certificates certificates;
     const char *xds_address, *admin_address; /* with the ports they got */
     const char *xds_tls_address;             /* NULL: none */

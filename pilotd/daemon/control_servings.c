@@ -52,6 +52,7 @@ bool control_open_servings(struct control *c, struct arena *a, struct error *err
     }
     roll_call_open(&c->pulse, &c->loop, SERVING_PULSE, c->servings, c->serving_count);
     roll_call_open(&c->census, &c->loop, SERVING_REPORT, c->servings, c->serving_count);
+    client_status_open(&c->client_status, c->servings, c->serving_count);
     return true;
 }
 
@@ -61,4 +62,5 @@ void control_close_servings(struct control *c)
         serving_stop(c->servings[i]);
     roll_call_close(&c->pulse);
     roll_call_close(&c->census);
+    client_status_close(&c->client_status);
 }

@@ -1,6 +1,8 @@
 #include "daemon/inspect.h"
 
 #include "daemon/json_out.h"
+#include "proto/pb.h"
+#include "proto/pb_json.h"
 #include "translate/render.h"
 
 #include <ctype.h>
@@ -129,14 +131,32 @@ static void end_config(struct config_question *q, int status, const char *why)
     free(q);
 }
 
+static cJSON *versions_json(const struct xds_view *view, enum xds_type type)
+{
+    cJSON *versions = cJSON_CreateObject();
+    struct xds_cursor cursor = { 0 };
+    const struct xds_resource *r;
+    while ((r = xds_view_next(view, type, &cursor))) {
+        char text[HASH128_TEXT_BYTES];
+        hash128_text(&r->version, text);
+        json_add_text(versions, r->name, text);
+    }
+    return versions;
+}
+
 /* On a thread of the pool: it can be megabytes. */
 static void render_config(uv_work_t *work)
 {
     struct config_question *q = container_of(work, struct config_question, work);
     cJSON *resources = cJSON_AddObjectToObject(q->answer, "resources");
-    for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++)
-        if (!q->type || strcmp(q->type, xds_type_short(type)) == 0)
-            cJSON_AddItemToObject(resources, xds_type_short(type), render_json(q->view, type));
+    cJSON *versions = cJSON_AddObjectToObject(q->answer, "versions");
+    for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++) {
+        const char *word = xds_type_short(type);
+        if (q->type && strcmp(q->type, word) != 0)
+            continue;
+        cJSON_AddItemToObject(resources, word, render_json(q->view, type));
+        cJSON_AddItemToObject(versions, word, versions_json(q->view, type));
+    }
 }
 
 static void on_rendered(uv_work_t *work, int status)
@@ -216,19 +236,85 @@ static void page_config(struct control *c, const char *query, struct http_exchan
     end_config(q, 400, "?proxy=NODE-ID is needed");
 }
 
+/* ---- /debug/client-status ---- */
+
+struct client_question {
+    struct client_status_waiter waiter;
+    uv_work_t work;
+    struct control *control;
+    struct http_exchange *exchange;
+    cJSON *answer;
+};
+
+static void end_client_status(struct client_question *q, int status, const char *why)
+{
+    struct buf body = { 0 };
+    if (why)
+        buf_printf(&body, "/debug/client-status: %s\n", why);
+    else
+        json_out(&body, q->answer);
+    http_respond(q->exchange, status, why ? "text/plain; charset=utf-8" : json_type, &body);
+    buf_fini(&q->waiter.answer);
+    free(q);
+}
+
+/* On a thread of the pool: it can be megabytes. */
+static void decode_status(uv_work_t *work)
+{
+    struct client_question *q = container_of(work, struct client_question, work);
+    const struct buf *bytes = &q->waiter.answer;
+    struct error err;
+    q->answer = pb_json_bytes(
+        &pb_ClientStatusResponse_desc, (const uint8_t *)bytes->data, bytes->size, &err);
+    INVARIANT(q->answer);
+}
+
+static void on_status_decoded(uv_work_t *work, int status)
+{
+    (void)status; /* nobody cancels it */
+    end_client_status(container_of(work, struct client_question, work), 200, NULL);
+}
+
+static void on_client_status(struct client_status_waiter *waiter, const char *why)
+{
+    struct client_question *q = container_of(waiter, struct client_question, waiter);
+    if (why)
+        end_client_status(q, 503, why);
+    else
+        INVARIANT(
+            uv_queue_work(&q->control->loop, &q->work, decode_status, on_status_decoded) == 0);
+}
+
+static void page_client_status(struct control *c, const char *query, struct http_exchange *x)
+{
+    struct arena *a = arena_new();
+    const char *id = parameter(a, query, "proxy");
+    struct client_question *q = xcalloc(1, sizeof *q);
+    q->waiter.on_done = on_client_status;
+    q->control = c;
+    q->exchange = x;
+    if (id && *id)
+        client_status_ask(&c->client_status, id, &q->waiter);
+    else
+        end_client_status(q, 400, "?proxy=NODE-ID is needed");
+    arena_free(a);
+}
+
 /* ---- the pages ---- */
 
 const struct inspect_page inspect_pages[] = {
     { "/debug/endpoints", "?host=HOST: the instances of a service, or of all" },
     { "/debug/config", "?proxy=NODE-ID&type=CDS: what a connected proxy should have" },
+    { "/debug/client-status", "?proxy=NODE-ID: what it has taken, each with its version" },
 };
 const size_t inspect_page_count = ARRAY_COUNT(inspect_pages);
 
 bool inspect_respond(
     struct control *c, const struct http1_request *request, struct http_exchange *x)
 {
-    static void (*const pages[])(
-        struct control *, const char *, struct http_exchange *) = { page_endpoints, page_config };
+    static void (*const pages[])(struct control *, const char *, struct http_exchange *) = {
+        page_endpoints, page_config, page_client_status
+    };
     for (size_t i = 0; i < inspect_page_count; i++)
         if (strcmp(request->path, inspect_pages[i].path) == 0) {
             pages[i](c, request->query, x);

@@ -6,7 +6,10 @@
  *   of one host or of all.
  * /debug/config?proxy=NODE-ID&type=CDS: what a connected proxy should have: {"id", "view": its
  * hash, "types": how much of it the proxy has taken, as in /debug/proxies, "resources": {"CDS":
- *   [messages as proto JSON], …}}, of one type or of all. 404 when it is not connected here.
+ *   [messages as proto JSON], …}, "versions": {"CDS": {NAME: its version}, …}}, of one type or of
+ * all. 404 when it is not connected here. /debug/client-status?proxy=NODE-ID: what CSDS tells of it
+ * (xds/status_page.h), as proto JSON: each resource with the version that was sent last, and
+ * whether the proxy has taken it.
  */
 #ifndef DAEMON_INSPECT_H
 #define DAEMON_INSPECT_H

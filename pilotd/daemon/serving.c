@@ -406,13 +406,6 @@ static void status_wanted(struct mailbox *at, struct letter *letter)
     owner_at(at)->on_status(owner_at(at), l->asker, page_of(l));
 }
 
-static void status_to_fill(struct mailbox *at, struct letter *letter)
-{
-    struct status_letter *l = container_of(letter, struct status_letter, letter);
-    xds_server_fill_status(serving_at(at)->server, l->page);
-    serving_return_status(l->asker, page_of(l));
-}
-
 static void status_returned(struct mailbox *at, struct letter *letter)
 {
     struct status_letter *l = container_of(letter, struct status_letter, letter);
@@ -420,8 +413,20 @@ static void status_returned(struct mailbox *at, struct letter *letter)
 }
 
 static const struct letter_kind wanted_kind = { status_wanted, free_status };
-static const struct letter_kind fill_kind = { status_to_fill, free_status };
 static const struct letter_kind return_kind = { status_returned, free_status };
+
+static void status_to_fill(struct mailbox *at, struct letter *letter)
+{
+    struct serving *s = serving_at(at);
+    struct status_letter *l = container_of(letter, struct status_letter, letter);
+    xds_server_fill_status(s->server, l->page);
+    if (l->asker)
+        serving_return_status(l->asker, page_of(l));
+    else
+        send_status(&s->options.owner->mailbox, &wanted_kind, NULL, page_of(l));
+}
+
+static const struct letter_kind fill_kind = { status_to_fill, free_status };
 
 static void on_carry(struct xds_source *source, struct status_page *page)
 {

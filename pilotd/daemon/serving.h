@@ -38,7 +38,8 @@ struct serving_owner {
     void (*on_answer)(struct serving_owner *o, struct serving *s, const struct serving_answer *a);
     void (*on_drained)(struct serving_owner *o, struct serving *s);
     /* Takes over a page that a client of this loop asked for: to be filled in by the loop number
-     * page->server (serving_fill_status); is_last, when there is none (serving_return_status). */
+     * page->server (serving_fill_status); is_last, when there is none (serving_return_status).
+     * NULL as the loop: the owner asked itself, and has it back. */
     void (*on_status)(struct serving_owner *o, struct serving *s, struct status_page *page);
 };
 
@@ -87,8 +88,8 @@ void serving_drain(struct serving *s, uint64_t spread_ms, uint64_t grace_ms);
 /* Its oldest streams are asked to connect anew: so many, spread over spread_ms. */
 void serving_shed(struct serving *s, size_t count, uint64_t spread_ms);
 
-/* Takes a page of status over, which goes back to the loop that asked for it, with what this one
- * can say of its proxies. */
+/* Takes a page of status over, which goes back to the loop that asked for it (NULL: the owner),
+ * with what this one can say of its proxies. */
 void serving_fill_status(struct serving *s, struct serving *asker, struct status_page *page);
 void serving_return_status(struct serving *asker, struct status_page *page);
 

@@ -1,0 +1,125 @@
+"""pilotctl and one proxy: what it should have beside what its real Envoy has; the Envoy's log levels."""
+
+import json
+import os
+import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from harness import PILOTCTL, free_port, get, wait_until
+from sidecars import Mesh, service, to, virtual_service
+
+GOOD, FINDINGS, USAGE, UNREACHABLE = range(4)
+
+
+@pytest.fixture(name="mesh", scope="module")
+def fixture_mesh():
+    with Mesh() as mesh:
+        mesh.apply("web", service("web", {"v1": mesh.backend("v1")}),
+                   virtual_service("web", [{"route": [to("web")]}]))
+        yield mesh
+
+
+@pytest.fixture(name="client")
+def fixture_client(mesh):
+    return next(s for s in mesh.sidecars if s.name == "client")
+
+
+def ctl(mesh, *arguments):
+    done = subprocess.run([PILOTCTL, *arguments], text=True, timeout=60, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, env=dict(os.environ, PILOTD_SERVER=mesh.pilotd.admin))
+    return done.returncode, done.stdout
+
+
+class Fake(ThreadingHTTPServer):
+    """Answers every GET with one text."""
+
+    def __init__(self, text):
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            def log_message(self, *args):
+                pass
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.address = f"127.0.0.1:{self.server_address[1]}"
+
+    def __enter__(self):
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *exception):
+        self.shutdown()
+        self.server_close()
+
+
+# ---- proxy-diff ----
+
+def diff(mesh, sidecar, *more):
+    return ctl(mesh, "proxy-diff", f"~{sidecar.name}.", "--envoy-admin", sidecar.admin, *more)
+
+
+def test_a_proxy_that_has_all_differs_in_nothing(mesh, client):
+    status, text = wait_until(lambda: (done := diff(mesh, client, "--all", "-o", "json"))[0] == GOOD and done,
+                              "the proxy has all")
+    told = {(row["TYPE"], row["NAME"]): row for row in json.loads(text)}
+
+    assert {"CDS", "EDS", "LDS", "RDS"} <= {kind for kind, _ in told}
+    cluster = told["CDS", "outbound|8080||web.test"]
+    assert len(cluster["WANTED"]) == 32 and cluster["ENVOY"] == cluster["WANTED"]
+    assert cluster["ACKNOWLEDGED"] == f"{cluster['WANTED']} SYNCED"
+    assert told["EDS", "outbound|8080||web.test"]["ENVOY"] == "has it"
+    assert {row["VERDICT"] for row in told.values()} == {"same"}
+
+
+def test_what_differs_in_envoy_is_named_and_the_exit_status_says_so(mesh, client):
+    other = next(s for s in mesh.sidecars if s.name == "other")
+    status, text = diff(mesh, other)
+    assert status == GOOD and "0 differ" in text, text
+
+    # The one proxy's wants beside the other's Envoy: its inbound side is another one.
+    status, text = ctl(mesh, "proxy-diff", "~client.", "--envoy-admin", other.admin, "-o", "json")
+
+    rows = json.loads(text)
+    assert status == FINDINGS, text
+    assert {(row["TYPE"], row["VERDICT"]) for row in rows} == {("LDS", "not in Envoy"), ("LDS", "not wanted")}, text
+
+
+def test_what_is_on_its_way_or_old_in_envoy_differs_by_version_and_by_address(mesh, client):
+    """Beside a fake Envoy that has the real one's dump, changed in two places."""
+    changed = json.loads(get(client.admin, "/config_dump?include_eds")[1])
+    for part in changed["configs"]:
+        for item in part.get("dynamic_active_clusters", []):
+            if item["cluster"]["name"] == "outbound|8080||web.test":
+                item["version_info"] = "0" * 32
+        for item in part.get("dynamic_endpoint_configs", []):
+            if item["endpoint_config"]["cluster_name"] == "outbound|8080||web.test":
+                item["endpoint_config"]["endpoints"][0]["lb_endpoints"].pop()
+
+    with Fake(json.dumps(changed)) as fake:
+        status, text = ctl(mesh, "proxy-diff", "~client.", "--envoy-admin", fake.address, "-o", "json")
+
+    assert status == FINDINGS
+    assert [(row["TYPE"], row["NAME"], row["VERDICT"]) for row in json.loads(text)] == [
+        ("CDS", "outbound|8080||web.test", "another version in Envoy"),
+        ("EDS", "outbound|8080||web.test", "other endpoints in Envoy")]
+
+
+def test_a_proxy_diff_without_an_envoy_that_answers_is_out_of_reach(mesh):
+    status, text = ctl(mesh, "proxy-diff", "~client.", "--envoy-admin", f"127.0.0.1:{free_port()}")
+    assert status == UNREACHABLE and "--envoy-admin" in text, text
+    assert ctl(mesh, "proxy-diff")[0] == USAGE
+    assert ctl(mesh, "proxy-diff", "nobody")[0] == FINDINGS
+
+
+def test_the_status_of_one_proxy_is_a_page(mesh, client):
+    ids = [proxy["id"] for proxy in mesh.pilotd.json("/debug/proxies")]
+    one = next(i for i in ids if "~client." in i)
+    told = mesh.pilotd.json(f"/debug/client-status?proxy={one}")
+    assert {config["node"]["id"] for config in told["config"]} == {one}
+    assert mesh.pilotd.json("/debug/client-status?proxy=none").get("config", []) == []
+    assert get(mesh.pilotd.admin, "/debug/client-status")[0] == 400
