@@ -29,16 +29,29 @@ static CURL *prepare(const char *url, struct buf *body)
     return curl;
 }
 
-static bool fetch(const char *url, struct buf *body, struct error *err)
+static bool perform(CURL *curl, const char *url, const struct buf *body, struct error *err)
 {
-    CURL *curl = prepare(url, body);
     long status = 0;
     CURLcode code = curl_easy_perform(curl);
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_cleanup(curl);
     if (code != CURLE_OK)
         return error_set(err, ERROR_UNREACHABLE, "%s: %s", url, curl_easy_strerror(code));
-    return status == 200 || error_set(err, ERROR_REFUSED, "%s: status %ld", url, status);
+    if (status == 200)
+        return true;
+    return error_set(err,
+        ERROR_REFUSED,
+        "%s: status %ld%s%.*s",
+        url,
+        status,
+        body->size ? ": " : "",
+        (int)strcspn(body->size ? body->data : "", "\r\n"),
+        body->size ? body->data : "");
+}
+
+static bool fetch(const char *url, struct buf *body, struct error *err)
+{
+    return perform(prepare(url, body), url, body, err);
 }
 
 static size_t on_head(char *bytes, size_t size, size_t count, void *into)
@@ -80,6 +93,19 @@ bool admin_get_text(
 {
     struct buf body = { 0 };
     bool is_good = fetch(arena_printf(a, "http://%s%s", address, path), &body, err);
+    *text = arena_strndup(a, body.size ? body.data : "", body.size);
+    buf_fini(&body);
+    return is_good;
+}
+
+bool admin_post_text(
+    struct arena *a, const char *address, const char *path, const char **text, struct error *err)
+{
+    struct buf body = { 0 };
+    const char *url = arena_printf(a, "http://%s%s", address, path);
+    CURL *curl = prepare(url, &body);
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, "");
+    bool is_good = perform(curl, url, &body, err);
     *text = arena_strndup(a, body.size ? body.data : "", body.size);
     buf_fini(&body);
     return is_good;

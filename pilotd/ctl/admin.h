@@ -19,6 +19,10 @@ cJSON *admin_get(const char *address, const char *path, struct error *err);
 bool admin_get_text(
     struct arena *a, const char *address, const char *path, const char **text, struct error *err);
 
+/* A POST without a body. */
+bool admin_post_text(
+    struct arena *a, const char *address, const char *path, const char **text, struct error *err);
+
 /* Any answer, whatever it says: its status, and the server's clock (0: not told). */
 struct admin_probe {
     long status;

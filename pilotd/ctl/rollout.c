@@ -195,6 +195,56 @@ enum rollout_outcome rollout_wait(struct rollout *r, int64_t revision, const str
     return outcome;
 }
 
+/* ---- one replica, for a trace ---- */
+
+static bool is_refused_since(const cJSON *told, int64_t applied_ms)
+{
+    return report_number(told, "refused") > 0 && report_number(told, "refusedMs") >= applied_ms;
+}
+
+static bool is_type_done(const cJSON *told, int64_t revision)
+{
+    bool is_subscribed = told && strcmp(report_text(told, "state"), "not sent") != 0;
+    return !is_subscribed || cJSON_IsTrue(report_member(told, "settled")) ||
+           report_number(told, "ackedRevision") >= revision;
+}
+
+static void stand_proxy(struct arena *a, const cJSON *proxy, int64_t revision, int64_t applied_ms,
+    struct rollout_standing *s)
+{
+    const char *id = report_text(proxy, "id"), *refused = NULL, *late = NULL;
+    s->proxies++;
+    for (size_t type = 0; type < ARRAY_COUNT(types); type++) {
+        const cJSON *told = type_of(proxy, type);
+        if (report_number(told, "ackedMs") > s->last_ack_ms)
+            s->last_ack_ms = report_number(told, "ackedMs");
+        if (is_refused_since(told, applied_ms))
+            refused = arena_printf(a, "%s %s: %s", id, types[type], report_text(told, "lastNack"));
+        else if (!is_type_done(told, revision))
+            late = arena_printf(a, "%s %s", id, types[type]);
+    }
+    if (refused)
+        list_push(a, &s->refused, refused);
+    else if (late || !s->is_served)
+        list_push(a, &s->late, late ? late : arena_strdup(a, id));
+    else
+        s->done++;
+}
+
+bool rollout_standing(struct ctl *ctl, const char *server, int64_t revision, int64_t applied_ms,
+    struct rollout_standing *out, struct error *err)
+{
+    cJSON *status = admin_get(server, "/debug/status", err), *proxy;
+    cJSON *proxies = status ? admin_get(server, "/debug/proxies", err) : NULL;
+    bool is_good = proxies != NULL;
+    *out = (struct rollout_standing){ .is_served = report_number(status, "revision") >= revision };
+    cJSON_ArrayForEach (proxy, proxies)
+        stand_proxy(ctl->a, proxy, revision, applied_ms, out);
+    cJSON_Delete(status);
+    cJSON_Delete(proxies);
+    return is_good;
+}
+
 /* ---- what each has ---- */
 
 static int64_t revision_of(const cJSON *proxy, int64_t served)

@@ -29,6 +29,18 @@ enum rollout_outcome { ROLLOUT_DONE, ROLLOUT_REFUSED, ROLLOUT_LATE };
  * what was written, in case a replica rejects it. */
 enum rollout_outcome rollout_wait(struct rollout *r, int64_t revision, const string_list *keys);
 
+/* How far a revision has come at one replica. In the arena. */
+struct rollout_standing {
+    bool is_served;
+    size_t proxies, done;      /* connected there; of them those that have it */
+    string_list late, refused; /* node ids, and which type; why it was refused */
+    int64_t last_ack_ms;       /* Unix time of the last acknowledgement of any; 0: none */
+};
+/* `applied_ms`: when it was applied there, in Unix time: what was refused before is not its fault.
+ */
+bool rollout_standing(struct ctl *ctl, const char *server, int64_t revision, int64_t applied_ms,
+    struct rollout_standing *out, struct error *err);
+
 /* What each connected proxy has: a revision for each; in the arena. Replicas that do not answer are
  * left out. */
 struct rollout_revisions {

@@ -145,6 +145,13 @@ static void page_snapshot(struct control *c, struct http_exchange *x)
     http_respond(x, 200, json_type, &body);
 }
 
+static void page_changes(struct control *c, struct http_exchange *x)
+{
+    struct buf body = { 0 };
+    applied_report(&c->applied, &body);
+    http_respond(x, 200, json_type, &body);
+}
+
 static void page_versions(struct control *c, struct http_exchange *x)
 {
     struct buf body = { 0 };
@@ -164,6 +171,7 @@ static const struct {
     { "/metrics", "Prometheus", page_metrics },
     { "/debug/status", "the replicas, agreement, what was rejected", page_status },
     { "/debug/versions", "what the hash covers, each with its version", page_versions },
+    { "/debug/changes", "when this replica applied the last changes", page_changes },
     { "/debug/proxies", "the connected proxies", page_proxies },
     { "/debug/snapshot", "objects and services", page_snapshot },
 };

@@ -118,6 +118,13 @@ static bool serves_this_history(const struct control *c)
     return c->published && c->served_history == c->history;
 }
 
+static int64_t unix_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 /* What is served stays right while nothing but records changes. */
 static void review_served(struct control *c)
 {
@@ -132,6 +139,7 @@ static void review_served(struct control *c)
     hash128_text(&c->published->hash, span.hash);
     peers_serving(&c->peers, &span);
     gate_published(&c->gate, c->served_revision);
+    applied_served(&c->applied, c->served_revision, unix_ms());
 }
 
 /* ---- building ---- */
@@ -319,6 +327,7 @@ static void hear_revision(struct control *c, int64_t revision)
             LOG_INT("revision", revision),
             LOG_INT("former", c->revision));
         peers_forget(&c->peers);
+        applied_forget(&c->applied);
         keyspace_forget_past(&c->keyspace);
         c->epoch.has_other_past = true;
         gate_published(&c->gate, 0);
@@ -363,6 +372,8 @@ static void on_changes(struct store_listener *listener, const struct store_chang
         is_changed |= keyspace_apply(&c->keyspace, &changes[i]);
         had_to_wait |= must_wait(c);
         hear_own_key(c, &changes[i]);
+        if (!begins_with(changes[i].entry.key, "replicas/"))
+            applied_heard(&c->applied, changes[i].entry.mod_revision, unix_ms());
         if (c->is_recalled)
             map_put(&c->listed, changes[i].entry.key, c);
     }

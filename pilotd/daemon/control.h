@@ -13,6 +13,7 @@
 #ifndef DAEMON_CONTROL_H
 #define DAEMON_CONTROL_H
 
+#include "daemon/applied.h"
 #include "daemon/builder.h"
 #include "daemon/certificates.h"
 #include "daemon/client_status.h"
@@ -80,6 +81,7 @@ struct control {
     int64_t served_revision;       /* it is right up to here */
     unsigned built_history;        /* of the last order, and of what is published */
     unsigned served_history;
+    struct applied applied; /* when it came to be so */
     struct scopes scopes;
 
     /* Who serves it. */

@@ -123,3 +123,26 @@ def test_the_status_of_one_proxy_is_a_page(mesh, client):
     assert {config["node"]["id"] for config in told["config"]} == {one}
     assert mesh.pilotd.json("/debug/client-status?proxy=none").get("config", []) == []
     assert get(mesh.pilotd.admin, "/debug/client-status")[0] == 400
+
+
+# ---- proxy-log ----
+
+def test_proxy_log_shows_and_sets_the_levels_of_an_envoy(mesh, client):
+    def levels(*more):
+        status, text = ctl(mesh, "proxy-log", "~client.", "--envoy-admin", client.admin, "-o", "json", *more)
+        assert status == GOOD, text
+        return {row["LOGGER"]: row["LEVEL"] for row in json.loads(text)}
+
+    before = levels()
+    assert before["upstream"] == "warning" and len(before) > 20
+    after = levels("--level", "upstream:debug", "--level", "http:error")
+    assert (after["upstream"], after["http"], after["router"]) == ("debug", "error", "warning")
+    assert set(levels("--level", "warning").values()) == {"warning"}
+
+
+def test_proxy_log_refuses_what_is_no_level_and_tells_what_envoy_refuses(mesh, client):
+    status, text = ctl(mesh, "proxy-log", "~client.", "--level", "upstream:debgu")
+    assert status == USAGE and "trace, debug, info" in text
+    assert ctl(mesh, "proxy-log", "~client.", "--level", "a&b:info")[0] == USAGE
+    status, text = ctl(mesh, "proxy-log", "~client.", "--envoy-admin", client.admin, "--level", "nonsense:info")
+    assert status == FINDINGS and "status 400" in text, text

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import time
 
 import pytest
 from envoy.service.discovery.v3 import discovery_pb2
@@ -156,3 +157,61 @@ def test_a_folder_of_files_cannot_be_waited_for(ctl, tmp_path):
     (tmp_path / "store").mkdir()
     status, out = ctl("apply", "-f", "-", "--wait", "--store", f"file:{tmp_path}/store", stdin=RULE % 7)
     assert status == USAGE and "folder of files" in out
+
+
+# ---- trace ----
+
+def test_trace_tells_of_each_replica_when_it_applied_a_write_and_who_has_acknowledged(world, ctl):
+    began = time.time() * 1000
+    for i, node in enumerate(NODES):
+        connect(world, Delta, node, world.replicas[i % 2])
+    assert ctl("apply", "-f", "-", "--wait", stdin=RULE % 7)[0] == GOOD
+
+    status, out = ctl("trace", "destinationrule/default/web", "-o", "json")
+
+    told = json.loads(out)
+    assert status == GOOD and told["key"] == "config/destinationrules/default/web"
+    assert {one["replica"] for one in told["replicas"]} == {r.admin for r in world.replicas}
+    for one in told["replicas"]:
+        assert began <= one["heardMs"] <= one["appliedMs"] <= time.time() * 1000
+        assert one["applied"] and (one["acknowledged"], one["proxies"]) == (2, 2)
+        assert one["waiting"] == one["refused"] == []
+        assert one["lastAckMs"] >= one["appliedMs"]
+    for words in (["dr", "web"], ["config/destinationrules/default/web"], ["dr/web", "--rev", str(told["revision"])]):
+        status, out = ctl("trace", *words)
+        assert status == GOOD and out.count(" 2/2 ") == 2 and f"revision {told['revision']}" in out, out
+
+
+def test_trace_names_who_waits_and_who_refuses(world, ctl):
+    picky = connect(world, Picky, NODES[0], world.replicas[0])
+    silent = connect(world, Delta, NODES[1], world.replicas[1])
+    settled(world)
+    picky.refuses, silent.answers = True, False
+    assert ctl("apply", "-f", "-", "--wait", "--timeout", "1", stdin=RULE % 7)[0] == FINDINGS
+
+    def traced():
+        status, out = ctl("trace", "dr", "web", "-o", "json")
+        replicas = {one["replica"]: one for one in json.loads(out)["replicas"]}
+        return status == FINDINGS and [replicas[r.admin] for r in world.replicas]
+    refusing, waiting = wait_until(lambda: (t := traced()) and t[0]["refused"] and t[1]["waiting"] and t,
+                                   "one refuses, one waits")
+
+    assert refusing["refused"] == [f"{NODES[0]} CDS: too picky for this"] and refusing["waiting"] == []
+    assert waiting["waiting"] == [f"{NODES[1]} CDS"] and waiting["refused"] == []
+    assert "waiting: " + NODES[1] in ctl("trace", "dr", "web")[1]
+
+
+def test_trace_of_what_is_not_there_says_so(ctl):
+    assert ctl("trace", "dr", "nobody")[0] == FINDINGS
+    assert ctl("trace")[0] == ctl("trace", "nonsense", "web")[0] == USAGE
+
+
+def test_a_replica_remembers_when_it_applied_changes(world):
+    revisions = [world.put_service(f"s{i}") for i in range(3)]
+    for revision in revisions:
+        world.wait_served(world.replicas[0], revision)
+    told = world.replicas[0].json("/debug/changes")
+    assert told["kept"] == 1024
+    for revision in revisions:
+        assert len([c for c in told["changes"] if c["from"] <= revision <= c["to"]]) == 1
+    assert [c["appliedMs"] for c in told["changes"]] == sorted(c["appliedMs"] for c in told["changes"])
