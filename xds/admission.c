@@ -63,14 +63,14 @@ struct admission_place *admission_next(struct admission *a, uint64_t now_ms)
     return p;
 }
 
-static uint64_t ends_ms(const struct admission_place *p)
+static uint64_t ends_ms(const struct admission *a, const struct admission_place *p)
 {
-    return p->since_ms + ADMISSION_HOLD_MS;
+    return p->since_ms + a->hold_ms;
 }
 
 void admission_expire(struct admission *a, uint64_t now_ms)
 {
-    while (a->joining.first && ends_ms(a->joining.first) <= now_ms) {
+    while (a->joining.first && ends_ms(a, a->joining.first) <= now_ms) {
         metric_add(&a->stats->overdue, 1);
         admission_leave(a, a->joining.first);
     }
@@ -82,6 +82,6 @@ int64_t admission_due_ms(const struct admission *a, uint64_t now_ms)
         return 0;
     if (!a->joining.first)
         return -1;
-    uint64_t end = ends_ms(a->joining.first);
+    uint64_t end = ends_ms(a, a->joining.first);
     return end > now_ms ? (int64_t)(end - now_ms) : 0;
 }

@@ -1,14 +1,15 @@
 /*
- * admission: how many streams are served their first configuration at once; the others wait in the
- * order in which they came.
+ * admission: how many may do at once what takes much memory for a moment; the others wait in the
+ * order in which they came. All at once, a storm of proxies needs memory for all of them; a few at
+ * a time need it for those few, and each is done sooner.
  *
- * What a stream is sent first is large, and much larger on its way than once it has arrived. Served
- * all at once, a storm of streams needs memory for all of them; a few at a time need it for those
- * few, and each is done sooner.
+ * It is so with streams that are served their first configuration, which is much larger on its way
+ * than once it has arrived: a place is asked for by the first view of a stream, and given back when
+ * the stream has settled or ended. And it is so with connections of which nothing has been read:
+ * what a proxy says it has is as large, until it is compared.
  *
- * A place is asked for by the first view of a stream, and given back when the stream has settled or
- * ended. Who holds one for longer than ADMISSION_HOLD_MS (a proxy that reads slowly, or never
- * answers) is served on, but not counted any more: it keeps nobody waiting for ever.
+ * Who holds a place for longer than hold_ms (a proxy that reads slowly, or never answers) goes on,
+ * but is not counted any more: it keeps nobody waiting for ever.
  *
  * Pure: the caller says what time it is.
  */
@@ -18,8 +19,6 @@
 #include "base/metrics.h"
 
 #include <stddef.h>
-
-enum { ADMISSION_HOLD_MS = 5000 };
 
 enum admission_state { ADMISSION_OUTSIDE, ADMISSION_WAITING, ADMISSION_JOINING };
 
@@ -40,6 +39,7 @@ struct admission_stats {
 
 struct admission {
     size_t limit; /* of those who join at once; 0: none */
+    uint64_t hold_ms;
     size_t count; /* of them now */
     struct admission_queue joining, waiting;
     struct admission_stats *stats;

@@ -294,8 +294,14 @@ static void on_socket_closed(struct xds_socket *socket)
     handle_closed(connection_of(socket));
 }
 
+static void on_socket_waiting(struct xds_socket *socket)
+{
+    struct h2_connection *c = connection_of(socket);
+    c->handlers->on_waiting(c);
+}
+
 static const struct xds_socket_handlers socket_handlers = {
-    on_socket_bytes, on_socket_written, on_socket_gone, on_socket_closed
+    on_socket_waiting, on_socket_bytes, on_socket_written, on_socket_gone, on_socket_closed
 };
 
 struct h2_connection *h2_accept(uv_stream_t *listener, const struct h2_options *options)
@@ -312,8 +318,22 @@ struct h2_connection *h2_accept(uv_stream_t *listener, const struct h2_options *
         h2_connection_close(c);
         return NULL;
     }
-    h2_patience_begin(c);
     return c; /* our settings go out once the client has shown that it speaks HTTP/2 */
+}
+
+void h2_connection_wait(struct h2_connection *c)
+{
+    h2_patience_begin(c);
+    xds_socket_wait(&c->socket);
+}
+
+/* How long it waited is not the client's fault. */
+void h2_connection_read(struct h2_connection *c)
+{
+    if (c->socket.is_closing)
+        return;
+    h2_patience_begin(c);
+    xds_socket_read(&c->socket);
 }
 
 void h2_connection_goaway(struct h2_connection *c)

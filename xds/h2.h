@@ -31,6 +31,8 @@ struct h2_request {
 };
 
 struct h2_handlers {
+    /* There is something to read, and it was told to wait. */
+    void (*on_waiting)(struct h2_connection *c);
     /* A request's headers are there: answer with h2_stream_accept or h2_stream_refuse. */
     void (*on_request)(struct h2_stream *s, const struct h2_request *request);
     void (*on_bytes)(struct h2_stream *s, const uint8_t *bytes, size_t size_bytes);
@@ -55,8 +57,12 @@ struct h2_options {
     const struct xds_limits *limits; /* borrowed for as long as there are connections */
 };
 
-/* Accepts one waiting connection of `listener`; NULL when there is none or it is gone already. */
+/* Accepts one waiting connection of `listener`; NULL when there is none or it is gone already.
+ * Nothing of it is read before h2_connection_read; and with h2_connection_wait before it,
+ * on_waiting says that something would be. */
 struct h2_connection *h2_accept(uv_stream_t *listener, const struct h2_options *options);
+void h2_connection_wait(struct h2_connection *c);
+void h2_connection_read(struct h2_connection *c);
 void *h2_connection_owner(const struct h2_connection *c);
 void h2_connection_set_data(struct h2_connection *c, void *data);
 void *h2_connection_data(const struct h2_connection *c);       /* NULL until it is set */

@@ -97,12 +97,21 @@ static void leave_place(struct rpc *rpc)
     pace(rpc->shared);
 }
 
+/* It holds no message in part, and no versions that no view was there to compare with. */
+static void arrive(struct rpc *rpc)
+{
+    bool is_compared = rpc->has_asked && (rpc->has_entered || rpc->has_preview);
+    if (rpc->is_ended || !rpc->xds || (is_compared && !rpc->reader.pending.size))
+        rpc->shared->on_arrived(h2_stream_connection(rpc->stream));
+}
+
 void rpc_end(struct rpc *rpc, enum grpc_status status, const char *message)
 {
     if (rpc->is_ended)
         return;
     rpc->is_ended = true;
     leave_place(rpc);
+    arrive(rpc);
     if (status == GRPC_INVALID_ARGUMENT || status == GRPC_RESOURCE_EXHAUSTED ||
         status == GRPC_UNIMPLEMENTED) {
         metric_add(&rpc->shared->stats->protocol_errors, 1);
@@ -218,6 +227,7 @@ static void on_view(struct xds_subscriber *subscriber, struct xds_view *view)
         return;
     if (!rpc->has_entered && rpc->has_asked)
         enter(rpc, view);
+    arrive(rpc);
     if (rpc->has_entered && rpc->place.state != ADMISSION_WAITING) {
         show_view(rpc, view);
         return;
@@ -225,6 +235,16 @@ static void on_view(struct xds_subscriber *subscriber, struct xds_view *view)
     xds_view_retain(view);
     xds_view_release(rpc->awaited);
     rpc->awaited = view;
+}
+
+static void on_preview(struct xds_subscriber *subscriber, struct xds_view *view)
+{
+    struct rpc *rpc = container_of(subscriber, struct rpc, subscriber);
+    if (rpc->is_ended || rpc->has_entered)
+        return;
+    rpc->has_preview = true;
+    xds_stream_preview(rpc->xds, view);
+    arrive(rpc);
 }
 
 /* What it came with is known now; the view may have come before. */
@@ -320,6 +340,7 @@ static bool subscribe(struct rpc *rpc, struct discovery_request *request)
     request->node.is_aggregated_delta = is_aggregated(rpc) && variant_of(rpc) == XDS_DELTA;
     rpc->node = node_copy(&request->node);
     rpc->subscriber.on_view = on_view;
+    rpc->subscriber.on_preview = on_preview;
     rpc->subscriber.on_refused = on_refused;
     if (!rpc->shared->source->subscribe(
             rpc->shared->source, &request->node, &rpc->subscriber, &err)) {
@@ -605,6 +626,7 @@ void rpc_open(struct rpc_shared *shared, struct rpc_list *list, struct h2_stream
         rpc_new(shared, list, stream, method, request);
         return;
     }
+    shared->on_arrived(h2_stream_connection(stream));
     metric_add(&shared->stats->protocol_errors, 1);
     if (!method)
         h2_stream_end(stream, GRPC_UNIMPLEMENTED, "unknown method");
@@ -626,6 +648,7 @@ void rpc_take_bytes(struct rpc *rpc, const uint8_t *bytes, size_t size_bytes)
         return;
     enum grpc_status status = grpc_reader_feed(&rpc->reader, bytes, size_bytes, on_message, rpc);
     rpc_has_fed(rpc);
+    arrive(rpc);
     if (status == GRPC_RESOURCE_EXHAUSTED)
         rpc_cross(rpc, XDS_LIMIT_MESSAGE, NULL);
     else if (status != GRPC_OK)

@@ -24,6 +24,8 @@ struct rpc_shared { /* of one server */
     struct log_limit log_limit; /* of lines that clients cause */
     bool is_serving;
     struct admission admission;
+    /* What its client came with has been compared, or needs not be. Called again and again. */
+    void (*on_arrived)(struct h2_connection *c);
     enum xds_status_access status_access;
     size_t status_calls, reflection_calls;
     uint64_t next_serial; /* of calls, from 1 */

@@ -42,6 +42,7 @@ struct rpc {
     uv_timer_t patience; /* while the stream awaits names */
     struct admission_place place;
     bool has_asked;                     /* the first request has been heard */
+    bool has_preview;                   /* a view has come that is not to be sent */
     bool has_entered;                   /* and the first view has come */
     struct xds_view *awaited;           /* the newest, while it waits for that or for its place */
     struct status_call *status;         /* of a question about proxies; else NULL */

@@ -13,6 +13,7 @@ struct peer {
     struct peer *next, *prev;
     struct xds_server *server;
     struct h2_connection *connection;
+    struct admission_place arrival;
     uv_timer_t leave; /* when it is old, or shed, or its turn in a drain */
     bool is_shed;
 };
@@ -21,6 +22,8 @@ struct xds_server {
     struct xds_listener plain, tls;
     struct handshakes handshakes; /* behind the latter */
     uv_timer_t deadline;          /* of a drain */
+    struct admission arrivals;    /* in plain text: behind handshakes, few come at once */
+    uv_timer_t arrival_pace;
     char *identity;
     struct rpc_shared shared;
     struct peer *peers;
@@ -64,12 +67,60 @@ static void free_if_gone(struct xds_server *s)
         return;
     if (!s->is_pace_closed) {
         uv_close((uv_handle_t *)&s->shared.pace, on_handle_closed);
+        uv_close((uv_handle_t *)&s->arrival_pace, on_handle_closed);
         if (s->has_tls)
             handshakes_close(&s->handshakes, on_handle_closed);
     }
     s->is_pace_closed = true;
     if (!s->handles)
         server_free(s);
+}
+
+/* ---- arriving ---- */
+
+static void pace_arrivals(struct xds_server *s);
+
+static void on_arrival_pace(uv_timer_t *timer)
+{
+    struct xds_server *s = container_of(timer, struct xds_server, arrival_pace);
+    struct admission_place *place;
+    admission_expire(&s->arrivals, uv_now(s->shared.loop));
+    while ((place = admission_next(&s->arrivals, uv_now(s->shared.loop))))
+        h2_connection_read(container_of(place, struct peer, arrival)->connection);
+    pace_arrivals(s);
+}
+
+static void pace_arrivals(struct xds_server *s)
+{
+    int64_t due_ms = admission_due_ms(&s->arrivals, uv_now(s->shared.loop));
+    if (due_ms >= 0)
+        uv_timer_start(&s->arrival_pace, on_arrival_pace, (uint64_t)due_ms, 0);
+    else
+        uv_timer_stop(&s->arrival_pace);
+}
+
+static void leave_arrivals(struct peer *p)
+{
+    if (p->arrival.state == ADMISSION_OUTSIDE)
+        return;
+    admission_leave(&p->server->arrivals, &p->arrival);
+    pace_arrivals(p->server);
+}
+
+static void on_arrived(struct h2_connection *c)
+{
+    if (h2_connection_data(c))
+        leave_arrivals(h2_connection_data(c));
+}
+
+/* Who says nothing takes no place. */
+static void on_waiting(struct h2_connection *c)
+{
+    struct peer *p = h2_connection_data(c);
+    struct xds_server *s = p->server;
+    if (admission_enter(&s->arrivals, &p->arrival, uv_now(s->shared.loop)))
+        h2_connection_read(c);
+    pace_arrivals(s);
 }
 
 static void on_timer_closed(uv_handle_t *handle)
@@ -87,6 +138,7 @@ static void peer_free(struct peer *p)
     if (p->next)
         p->next->prev = p->prev;
     s->peer_count--;
+    leave_arrivals(p);
     if (s->addresses)
         addresses_leave(s->addresses, h2_connection_peer(p->connection));
     metric_add(&s->shared.stats->connections, -1);
@@ -163,6 +215,7 @@ static void on_stream_closed(struct h2_stream *stream)
 }
 
 static const struct h2_handlers handlers = {
+    .on_waiting = on_waiting,
     .on_request = on_request,
     .on_bytes = on_bytes,
     .on_half_closed = on_half_closed,
@@ -252,8 +305,10 @@ static void take_in(struct xds_server *s, struct xds_listener *l, struct handsha
     if (c && s->addresses && !addresses_enter(s->addresses, h2_connection_peer(c))) {
         on_limit(c, XDS_LIMIT_ADDRESS);
         h2_connection_close(c);
-    } else if (c)
+    } else if (c) {
         peer_new(s, c);
+        handshakes ? h2_connection_read(c) : h2_connection_wait(c);
+    }
 }
 
 static void on_plain_connection(struct xds_listener *l)
@@ -321,11 +376,18 @@ bool xds_server_open(uv_loop_t *loop, const struct xds_server_options *options,
         .limits = &s->limits,
         .log = options->log,
         .status_access = options->status_access,
-        .admission = { .limit = options->max_joining, .stats = &options->stats->admission },
+        .admission = { .limit = options->max_joining,
+            .hold_ms = XDS_JOINING_MS,
+            .stats = &options->stats->admission },
+        .on_arrived = on_arrived,
     };
     s->handshakes.stats = &options->stats->tls;
     s->handshakes.log = options->log;
-    s->handles = 2;
+    s->arrivals = (struct admission){
+        .limit = XDS_MAX_ARRIVALS, .hold_ms = XDS_ARRIVAL_MS, .stats = &options->stats->arrivals
+    };
+    s->handles = 3;
+    uv_timer_init(loop, &s->arrival_pace);
     uv_timer_init(loop, &s->deadline);
     uv_timer_init(loop, &s->shared.pace);
     if (open_plain(s, options->address, err) && open_tls(s, options, err)) {
@@ -412,7 +474,7 @@ void xds_server_close(struct xds_server *s)
     s->is_closing = true;
     s->on_drained = NULL;
     close_listeners(s);
-    s->deadline.data = s->shared.pace.data = s->handshakes.timer.data = s;
+    s->deadline.data = s->shared.pace.data = s->arrival_pace.data = s->handshakes.timer.data = s;
     uv_close((uv_handle_t *)&s->deadline, on_handle_closed);
     on_deadline(&s->deadline);
 }

@@ -31,7 +31,7 @@ struct xds_stats { /* shared by all loops; read by /metrics */
     metric_value accepted, refused_connections, aged;
     metric_value old_proxies; /* streams of Envoys older than XDS_OLDEST_ENVOY */
     metric_value requests, unserved, responses, resources_sent, bytes_sent, acks, nacks;
-    struct admission_stats admission;
+    struct admission_stats admission, arrivals;
     struct tls_stats tls;
     struct quota quota;           /* its owner sets it */
     metric_value protocol_errors; /* not HTTP/2, not gRPC, undecodable, over a stream's limit */
@@ -48,6 +48,9 @@ enum {
     XDS_MAX_NAMES = 200000,                  /* a stream: asked for by name, or said to be held */
     XDS_MAX_CONNECTIONS = 20000,             /* a loop */
     XDS_MAX_STREAMS = 100,                   /* a connection */
+    XDS_MAX_ARRIVALS = 128,                  /* a loop: connections whose first request is read */
+    XDS_ARRIVAL_MS = 500,                    /* or who were given so long to send it */
+    XDS_JOINING_MS = 5000,                   /* to take the first configuration */
     XDS_MAX_STATUS_CALLS = 4,                /* a loop; each holds a page at most */
     XDS_MAX_STATUS_WAITING = 8,              /* requests of one call that wait for their turn */
     XDS_MAX_STATUS_REQUEST_BYTES = 128 * 1024,

@@ -85,8 +85,9 @@ void xds_socket_flush(struct xds_socket *s)
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
-    (void)handle, (void)suggested;
-    *buf = uv_buf_init(xrealloc(NULL, READ_BYTES), READ_BYTES);
+    const struct xds_socket *s = container_of((uv_tcp_t *)handle, struct xds_socket, tcp);
+    (void)suggested;
+    *buf = s->is_held ? uv_buf_init(NULL, 0) : uv_buf_init(xrealloc(NULL, READ_BYTES), READ_BYTES);
 }
 
 static void take(struct xds_socket *s, const uint8_t *bytes, size_t size)
@@ -100,6 +101,11 @@ static void take(struct xds_socket *s, const uint8_t *bytes, size_t size)
 static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buf)
 {
     struct xds_socket *s = container_of((uv_tcp_t *)stream, struct xds_socket, tcp);
+    if (size == UV_ENOBUFS && s->is_held) { /* we gave none: what came stays with the kernel */
+        uv_read_stop(stream);
+        s->handlers->on_waiting(s);
+        return;
+    }
     if (size < 0 && s->tls)
         socket_tls_gone(s->tls);
     if (size < 0)
@@ -153,8 +159,20 @@ bool xds_socket_accept(struct xds_socket *s, uv_stream_t *listener, struct hands
     name_peer(s);
     s->tls = handshakes ? socket_tls_new(s, handshakes) : NULL;
     uv_tcp_nodelay(&s->tcp, 1);
-    uv_read_start((uv_stream_t *)&s->tcp, on_alloc, on_read);
     return true;
+}
+
+void xds_socket_wait(struct xds_socket *s)
+{
+    s->is_held = true;
+    uv_read_start((uv_stream_t *)&s->tcp, on_alloc, on_read);
+}
+
+void xds_socket_read(struct xds_socket *s)
+{
+    s->is_held = false;
+    if (!s->is_closing)
+        uv_read_start((uv_stream_t *)&s->tcp, on_alloc, on_read);
 }
 
 static void on_close(uv_handle_t *handle)

@@ -1,11 +1,11 @@
 /*
  * xds_socket: a connection's bytes, on a uv loop.
  *
- * It lives in its owner's struct and reads as long as it is open. What is written is gathered until
- * the next flush, and not copied if it has an owner (a shared resource, retained until the bytes
- * went). Not more than XDS_SOCKET_LIMIT_BYTES wait: whoever writes asks xds_socket_is_full first,
- * and goes on after on_written. All of this is the same with TLS beneath, which starts once its
- * handshake is done.
+ * It lives in its owner's struct and reads, once it was told to, as long as it is open. What is
+ * written is gathered until the next flush, and not copied if it has an owner (a shared resource,
+ * retained until the bytes went). Not more than XDS_SOCKET_LIMIT_BYTES wait: whoever writes asks
+ * xds_socket_is_full first, and goes on after on_written. All of this is the same with TLS beneath,
+ * which starts once its handshake is done.
  */
 #ifndef XDS_SOCKET_H
 #define XDS_SOCKET_H
@@ -21,6 +21,7 @@ struct xds_socket;
 struct handshakes;
 
 struct xds_socket_handlers {
+    void (*on_waiting)(struct xds_socket *s); /* there are bytes, and it was told to wait */
     void (*on_bytes)(struct xds_socket *s, const uint8_t *bytes, size_t size_bytes);
     void (*on_written)(struct xds_socket *s); /* what was flushed before has gone */
     void (*on_gone)(struct xds_socket *s);    /* the other side has: close it */
@@ -33,13 +34,16 @@ struct xds_socket {
     struct gathered *gathered; /* for the next flush; NULL: nothing */
     struct socket_tls *tls;    /* NULL: plain text */
     char peer[64];             /* "10.0.0.7:41234" */
-    bool is_closing;
+    bool is_closing, is_held;
 };
 
 /* Accepts one waiting connection of `listener`, with TLS if there are handshakes; false when it is
- * gone already. It is to be closed in either case. */
+ * gone already. It is to be closed in either case. Nothing comes before xds_socket_read; and with
+ * xds_socket_wait before it, on_waiting says that something would. */
 bool xds_socket_accept(struct xds_socket *s, uv_stream_t *listener, struct handshakes *handshakes,
     const struct xds_socket_handlers *handlers);
+void xds_socket_wait(struct xds_socket *s);
+void xds_socket_read(struct xds_socket *s);
 void xds_socket_close(struct xds_socket *s);  /* at once */
 void xds_socket_ignore(struct xds_socket *s); /* nothing is read any more */
 

@@ -28,6 +28,8 @@ struct status_page; /* xds/status_page.h */
 struct xds_subscriber {
     /* The newest view; borrowed, retain to keep. Comes at once or later, and at each change. */
     void (*on_view)(struct xds_subscriber *s, struct xds_view *view);
+    /* What on_view would have said before it may say so. Nothing of it may be sent. */
+    void (*on_preview)(struct xds_subscriber *s, struct xds_view *view);
     /* No view will come: the proxy should ask another replica. May unsubscribe. */
     void (*on_refused)(struct xds_subscriber *s);
     void *token; /* the source's own */

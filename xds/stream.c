@@ -557,7 +557,7 @@ static bool may_still_use(const struct xds_stream *s, enum xds_type type)
 static void pump(struct xds_stream *s, struct xds_out *out)
 {
     struct comparison found[XDS_TYPE_COUNT] = { 0 };
-    if (!s->view || !pump_additions(s, found, out))
+    if (!s->view || s->is_preview || !pump_additions(s, found, out))
         return;
     for (size_t i = 0; i < ARRAY_COUNT(removal_order); i++) {
         enum xds_type type = removal_order[i];
@@ -586,7 +586,7 @@ void stream_resume(struct xds_stream *s, enum xds_type type)
     t->resumed_version = NULL;
 }
 
-void xds_stream_view(struct xds_stream *s, struct xds_view *view, struct xds_out *out)
+static void change_view(struct xds_stream *s, struct xds_view *view, struct arena *a)
 {
     struct xds_view *former = s->view;
     s->view = xds_view_retain(view);
@@ -594,12 +594,40 @@ void xds_stream_view(struct xds_stream *s, struct xds_view *view, struct xds_out
         struct known *known = &s->types[type].known;
         string_list names = { 0 };
         if (known->rest)
-            xds_view_changes(out->arena, former, view, type, &names);
+            xds_view_changes(a, former, view, type, &names);
         known_move(known, view, &names);
         stream_resume(s, type);
     }
     xds_view_release(former);
+}
+
+void xds_stream_view(struct xds_stream *s, struct xds_view *view, struct xds_out *out)
+{
+    change_view(s, view, out->arena);
+    s->is_preview = false;
     pump(s, out);
+}
+
+/* ---- before the first view ---- */
+
+static void share_type(struct xds_stream *s, enum xds_type type)
+{
+    struct type_state *t = &s->types[type];
+    if (type == XDS_VIRTUAL_HOST || !t->is_subscribed)
+        return;
+    compare_type(s, type);
+    known_keep_rest(&t->known, s->view, type, t->is_wildcard ? 0 : KNOWN_ASKED);
+}
+
+void xds_stream_preview(struct xds_stream *s, struct xds_view *view)
+{
+    struct arena *a = arena_new();
+    INVARIANT(!s->view || s->is_preview);
+    change_view(s, view, a);
+    s->is_preview = true;
+    for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++)
+        share_type(s, type);
+    arena_free(a);
 }
 
 bool xds_stream_awaits_names(const struct xds_stream *s)
@@ -642,5 +670,7 @@ void xds_stream_request(
     struct xds_stream *s, const struct xds_request *request, struct xds_out *out)
 {
     stream_take_request(s, request, out);
+    if (s->is_preview)
+        share_type(s, request->type);
     pump(s, out);
 }

@@ -84,6 +84,10 @@ void xds_stream_request(
 /* The newest view (retained here). */
 void xds_stream_view(struct xds_stream *stream, struct xds_view *view, struct xds_out *out);
 
+/* A view that is not to be sent, before the first that is: what the proxy says it has need not be
+ * kept where it is the same. */
+void xds_stream_preview(struct xds_stream *stream, struct xds_view *view);
+
 /* The newest view: what the proxy should have. Borrowed; NULL before the first. */
 const struct xds_view *xds_stream_wanted(const struct xds_stream *stream);
 

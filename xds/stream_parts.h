@@ -52,6 +52,7 @@ struct type_state {
 struct xds_stream {
     enum xds_variant variant;
     struct xds_view *view;
+    bool is_preview; /* it is only to be compared with */
     uint64_t next_nonce;
     bool has_answered; /* some response went out on this stream */
     bool awaits_names; /* clusters were taken whose endpoints were not asked for yet */

@@ -105,6 +105,8 @@ void scope_table_add(struct scope_table *t, const struct scope *scope,
     of->first = s;
     subscriber->token = s;
     wait(t, s);
+    if (of->view)
+        subscriber->on_preview(subscriber, of->view);
 }
 
 void scope_table_remove(struct scope_table *t, struct xds_subscriber *subscriber)
@@ -138,6 +140,8 @@ void scope_table_view(struct scope_table *t, const char *key, struct xds_view *v
         of->told_next = s->next;
         if (s->ticket == 0)
             s->subscriber->on_view(s->subscriber, of->view);
+        else
+            s->subscriber->on_preview(s->subscriber, of->view);
     }
     of->is_telling = false;
     drop_if_unused(t, of);

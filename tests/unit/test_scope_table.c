@@ -24,7 +24,7 @@ struct stream {
     struct xds_subscriber subscriber;
     struct world *world;
     int views;
-    int64_t revision;
+    int64_t revision, previewed;
     struct stream *leaves; /* on its view that one unsubscribes; or itself */
     struct stream *joins;  /* on its view that one subscribes */
 };
@@ -76,9 +76,15 @@ static void on_view(struct xds_subscriber *subscriber, struct xds_view *view)
     s->joins = NULL;
 }
 
+static void on_preview(struct xds_subscriber *subscriber, struct xds_view *view)
+{
+    container_of(subscriber, struct stream, subscriber)->previewed = view->revision;
+}
+
 static void wait_for(struct stream *s, const struct scope *scope, uint64_t ticket)
 {
     s->subscriber.on_view = on_view;
+    s->subscriber.on_preview = on_preview;
     scope_table_add(&s->world->table, scope, &s->subscriber, ticket);
 }
 
@@ -113,6 +119,26 @@ static void test_a_scope_is_wanted_from_its_first_stream_to_its_last(void **stat
     leave(&two);
     assert_int_equal(w->dropped, 1);
     assert_false(scope_table_has(&w->table, w->scope->key));
+}
+
+static void test_who_waits_is_shown_what_there_is_as_a_preview(void **state)
+{
+    struct world *w = *state;
+    struct stream first = { .world = w }, late = { .world = w };
+    wait_for(&first, w->scope, 1);
+    assert_int_equal(first.previewed, 0);
+
+    tell(w, w->scope, 5);
+    wait_for(&late, w->scope, 2);
+    scope_table_decide(&w->table, 1, true);
+    tell(w, w->scope, 6);
+
+    assert_int_equal(first.previewed, 5);
+    assert_int_equal(first.revision, 6);
+    assert_int_equal(late.previewed, 6);
+    assert_int_equal(late.views, 0);
+    leave(&first);
+    leave(&late);
 }
 
 static void test_a_view_goes_to_the_streams_of_its_scope_alone(void **state)
@@ -298,6 +324,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_a_scope_is_wanted_from_its_first_stream_to_its_last),
+        TEST(test_who_waits_is_shown_what_there_is_as_a_preview),
         TEST(test_a_view_goes_to_the_streams_of_its_scope_alone),
         TEST(test_who_comes_later_has_the_newest_view_at_once),
         TEST(test_streams_may_leave_while_a_view_is_told),

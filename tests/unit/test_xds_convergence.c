@@ -253,6 +253,23 @@ static void show(struct run *r)
     xds_stream_view(r->stream, r->view, &r->out);
 }
 
+/* The one before it, perhaps, comes first, and is not to be sent. */
+static void show_or_preview(struct run *r)
+{
+    if (pick(r, 2) == 0) {
+        show(r);
+        return;
+    }
+    if (!r->shown)
+        r->shown = xds_view_retain(r->view);
+    xds_stream_preview(r->stream, r->shown);
+    if (pick(r, 3) == 0) {
+        xds_view_release(r->shown);
+        r->shown = xds_view_retain(r->view);
+        xds_stream_preview(r->stream, r->shown);
+    }
+}
+
 /* ---- what the proxy asks ---- */
 
 static struct xds_request request_of(struct run *r, enum xds_type type)
@@ -348,7 +365,7 @@ static void connect(struct run *r)
     memset(r->nonce, 0, sizeof r->nonce);
     memset(r->sent, 0, sizeof r->sent);
     if (r->view)
-        show(r);
+        show_or_preview(r);
     for (enum xds_type type = 0; type < XDS_TYPE_COUNT; type++)
         ask_again(r, type);
 }

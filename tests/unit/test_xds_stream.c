@@ -2,6 +2,7 @@
  * xds_stream: conversations, written down. Each is a script of lines:
  *
  *   view C:a=1 E:a=1      the newest view
+ *   preview C:a=1         one that is to be compared with alone
  *   > C +a -b c=1 …       a request for clusters: subscribe a, unsubscribe b, c is held at c=1
  *                         (endpoints c=1/c=2: and were sent for the cluster c=2);
  *                         ack, nack: answers the last response of that type; stale: one before it;
@@ -102,6 +103,18 @@ static const struct conversation conversations[] = {
     { "test_whether_a_proxy_is_a_newcomer_shows_in_what_it_comes_with",
         XDS_DELTA,
         "view C:a=1 E:a=1 L:l=1 R:r=1\nnewcomer\n> C a=1\n< C\nresumed\n" },
+    { "test_nothing_is_sent_of_a_preview",
+        XDS_DELTA,
+        "preview C:a=1 E:a=1\n> C\n> E +a\npreview C:a=2 E:a=1\nview C:a=3 E:a=1\n"
+        "< C a=3\n< E a=1\n" },
+    { "test_what_differs_from_the_view_is_sent_whatever_the_preview_was",
+        XDS_DELTA,
+        "preview C:a=1 C:b=1 C:d=1\n> C a=1 b=2 c=1\nview C:a=2 C:b=2 C:d=1\n< C a=2 d=1\n"
+        "> C ack\n< C -c\n> C ack\n" },
+    { "test_sotw_a_version_is_held_against_the_view_after_the_preview",
+        XDS_SOTW,
+        "view C:a=1 L:l=1\n> C\n< C a=1\n> C ack\n> C again noview v\npreview C:a=1 L:l=1\n"
+        "view C:a=1 C:b=1 L:l=1\n< C a=1 b=1\n" },
     { "test_who_lacks_few_is_resumed", XDS_DELTA, "view C:a=1 C:b=1\n> C a=1\n< C b=1\nresumed\n" },
     { "test_sotw_nobody_is_resumed",
         XDS_SOTW,
@@ -534,6 +547,28 @@ static void expect_status(struct talk *t, const char *line)
         fail_at(t, "it ", kept);
 }
 
+/* Whether it is so, where a line says so by one word. */
+static bool play_question(struct talk *t, const char *line)
+{
+    const struct {
+        const char *word;
+        bool is_so;
+    } questions[] = {
+        { "resumed", t->view && xds_stream_is_resumed(t->stream, t->view) },
+        { "newcomer", !t->view || !xds_stream_is_resumed(t->stream, t->view) },
+        { "joined", xds_stream_has_joined(t->stream, XDS_LISTENER) },
+        { "joining", !xds_stream_has_joined(t->stream, XDS_LISTENER) },
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(questions); i++) {
+        if (strcmp(line, questions[i].word) != 0)
+            continue;
+        if (!questions[i].is_so)
+            fail_at(t, "not so", "");
+        return true;
+    }
+    return false;
+}
+
 static void play_line(struct talk *t, const char *line)
 {
     t->line = line;
@@ -542,6 +577,8 @@ static void play_line(struct talk *t, const char *line)
         return;
     }
     expect_nothing_more(t);
+    if (play_question(t, line))
+        return;
     if (strncmp(line, "clock ", 6) == 0) {
         t->out.now_ms = atoll(line + 6);
     } else if (strncmp(line, "is", 2) == 0) {
@@ -551,12 +588,10 @@ static void play_line(struct talk *t, const char *line)
     } else if (strcmp(line, "late") == 0) {
         assert_true(xds_stream_awaits_names(t->stream));
         xds_stream_stop_awaiting(t->stream, &t->out);
-    } else if (strcmp(line, "resumed") == 0 || strcmp(line, "newcomer") == 0) {
-        if (xds_stream_is_resumed(t->stream, t->view) != (strcmp(line, "resumed") == 0))
-            fail_at(t, "it is not", "");
-    } else if (strcmp(line, "joined") == 0 || strcmp(line, "joining") == 0) {
-        if (xds_stream_has_joined(t->stream, XDS_LISTENER) != (strcmp(line, "joined") == 0))
-            fail_at(t, "not so", "");
+    } else if (strncmp(line, "preview ", 8) == 0) {
+        struct xds_view *view = xds_view_of(++t->revision, NULL, line + strlen("preview "));
+        xds_stream_preview(t->stream, view);
+        xds_view_release(view);
     } else {
         xds_view_release(t->view);
         t->view = xds_view_of(++t->revision, NULL, line + strlen("view "));

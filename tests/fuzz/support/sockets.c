@@ -165,13 +165,13 @@ static bool deliver(struct socket *s)
         return false;
     fake_uv_wake(s->stream->loop);
     s->on_alloc((uv_handle_t *)s->stream, READ_SUGGESTED_BYTES, &buf);
-    if (has_bytes && buf.len > 0) {
+    if (!buf.len) {
+        s->on_read(s->stream, UV_ENOBUFS, &buf);
+    } else if (has_bytes) {
         size_t size = s->unread.size < buf.len ? s->unread.size : buf.len;
         memcpy(buf.base, s->unread.data, size);
         buf_consume(&s->unread, size);
         s->on_read(s->stream, (ssize_t)size, &buf);
-    } else if (has_bytes) {
-        s->on_read(s->stream, UV_ENOBUFS, &buf);
     } else {
         s->is_told_ending = true;
         s->on_read(s->stream, s->ending, &buf);

@@ -42,7 +42,7 @@ struct world {
     struct xds_subscriber *subscribers[SUBSCRIBERS];
     struct xds_view *view;            /* NULL: none yet */
     struct status_page *pages[PAGES]; /* on their way */
-    bool is_drained;
+    bool is_drained, is_late;         /* it shows a view before it lets it be sent */
     struct socket *clients[CLIENTS];
     bool is_one_way[CLIENTS]; /* said nothing that makes it a client: the answer is no frames */
 };
@@ -60,7 +60,9 @@ static bool on_subscribe(struct xds_source *source, const struct xds_node *node,
     for (size_t i = 0; is_good && i < SUBSCRIBERS; i++)
         if (!w->subscribers[i]) {
             w->subscribers[i] = subscriber;
-            if (w->view)
+            if (w->view && w->is_late)
+                subscriber->on_preview(subscriber, w->view);
+            else if (w->view)
                 subscriber->on_view(subscriber, w->view);
             return true;
         }
@@ -386,6 +388,7 @@ static void open_world(struct world *w, unsigned how)
     struct error err;
     *w = (struct world){ .source = { .subscribe = on_subscribe, .unsubscribe = on_unsubscribe } };
     w->source.carry = how & 32 ? on_carry : NULL;
+    w->is_late = how & 128;
     sockets_begin(&w->loop);
     const struct xds_server_options options = {
         .address = "127.0.0.1:15010",
