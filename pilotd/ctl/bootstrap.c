@@ -36,6 +36,11 @@ static const struct flag flag_label = {
     .is_list = true,
     .help = "a label of the workload",
 };
+static const struct flag flag_ips = {
+    .name = "--ips",
+    .value_name = "IP,…",
+    .help = "all addresses of the machine, where it has others than the node id's (IPv6 as well)",
+};
 static const struct flag flag_locality = {
     .name = "--locality",
     .value_name = "R/Z/S",
@@ -103,6 +108,7 @@ const struct flag *const bootstrap_flags[] = { &flag_xds,
     &flag_admin_port,
     &flag_admin_address,
     &flag_label,
+    &flag_ips,
     &flag_locality,
     &flag_interception,
     &flag_variant,
@@ -431,6 +437,8 @@ static bool metadata(const struct ctl *ctl, cJSON *out)
     string_list pairs = ctl_values(ctl, &flag_label);
     with(out, "LABELS", labels);
     with(out, "INTERCEPTION_MODE", text(ctl_value(ctl, &flag_interception)));
+    if (ctl_value(ctl, &flag_ips))
+        with(out, "INSTANCE_IPS", text(ctl_value(ctl, &flag_ips)));
     if (ctl_is_set(ctl, &flag_vhds))
         with(out, "VHDS", cJSON_CreateTrue());
     if (ctl_value(ctl, &flag_service_account))

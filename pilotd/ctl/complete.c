@@ -130,6 +130,9 @@ static void offer_named(struct completion *c, enum word word)
     case WORD_CONFIG:
         offer_words(c, "cluster endpoint listener route host all");
         break;
+    case WORD_REDIRECT:
+        offer_words(c, "apply verify undo");
+        break;
     case WORD_SHELL:
         offer_words(c, "bash zsh fish");
         break;

@@ -25,8 +25,9 @@ enum word {
     WORD_NAMESPACE,
     WORD_PROXY, /* a connected one's node id */
     WORD_SHELL,
-    WORD_CONFIG, /* a kind of resource that proxies are sent */
-    WORD_TOPIC,  /* of explain: a code or a kind */
+    WORD_CONFIG,   /* a kind of resource that proxies are sent */
+    WORD_REDIRECT, /* what redirect does */
+    WORD_TOPIC,    /* of explain: a code or a kind */
 };
 
 /* One flag of a verb. Values are texts; a flag without a value name is a switch. */

@@ -178,3 +178,15 @@ pb_ClusterLoadAssignment *assignment_build(struct arena *a, const struct assignm
         .cluster_name = pb_str(assignment_cluster_name(a, args)),
         PB_LIST(endpoints, groups.count, places));
 }
+
+void listener_set_extra_address(
+    struct arena *a, pb_Listener *listener, const char *extra_bind, uint32_t port)
+{
+    LIST(pb_AdditionalAddress *) addresses = { 0 };
+    if (extra_bind)
+        list_push(a,
+            &addresses,
+            pb_new_AdditionalAddress(a, .address = assignment_address(a, extra_bind, port)));
+    listener->n_additional_addresses = addresses.count;
+    listener->additional_addresses = addresses.items;
+}

@@ -45,4 +45,8 @@ pb_ClusterLoadAssignment *assignment_build(struct arena *a, const struct assignm
 /* An IP address with a port, or unix:///path. */
 pb_Address *assignment_address(struct arena *a, const char *address, uint32_t port);
 
+/* A listener that is bound at one more address, too; NULL: at none. */
+void listener_set_extra_address(
+    struct arena *a, pb_Listener *listener, const char *extra_bind, uint32_t port);
+
 #endif

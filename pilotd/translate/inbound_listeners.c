@@ -4,6 +4,7 @@
 #include "translate/assignment.h"
 #include "translate/fixed_clusters.h"
 #include "translate/http_manager.h"
+#include "translate/listener_plan.h"
 #include "translate/names.h"
 #include "translate/secrets.h"
 #include "translate/tcp_proxy.h"
@@ -274,7 +275,7 @@ static void push_tls_inspector(struct arena *a, filter_list *out, uint32_t liste
 /* ---- what both kinds of listener are made from ---- */
 
 struct inbound_args {
-    const char *address;
+    const char *address, *extra_address;
     uint64_t is_transparent;
     uint64_t mode;        /* enum mutual_tls */
     struct arg_ref ports; /* inbound_port_list */
@@ -282,6 +283,7 @@ struct inbound_args {
 };
 static const struct arg inbound_rows[] = {
     ARG(struct inbound_args, address, ARG_TEXT),
+    ARG(struct inbound_args, extra_address, ARG_TEXT),
     ARG(struct inbound_args, is_transparent, ARG_U64),
     ARG(struct inbound_args, mode, ARG_U64),
     ARG(struct inbound_args, ports, ARG_REF),
@@ -358,9 +360,10 @@ static ProtobufCMessage *virtual_inbound_render(struct arena *a, const void *opa
     if (args->mode != MUTUAL_TLS_DISABLE)
         push_tls_inspector(a, &filters, mesh->proxy_inbound_listen_port);
     push_http_inspector(a, &filters, ports, mesh->proxy_inbound_listen_port);
-    return &listener_build(
-        a, args, NAME_VIRTUAL_INBOUND, mesh->proxy_inbound_listen_port, &chains, &filters)
-                ->base;
+    uint32_t at = mesh->proxy_inbound_listen_port;
+    pb_Listener *listener = listener_build(a, args, NAME_VIRTUAL_INBOUND, at, &chains, &filters);
+    listener_set_extra_address(a, listener, args->extra_address, at);
+    return &listener->base;
 }
 
 static const struct renderer virtual_inbound_renderer = {
@@ -376,7 +379,8 @@ static const struct renderer virtual_inbound_renderer = {
 void select_virtual_inbound(struct selection *sel, const inbound_port_list *ports)
 {
     struct inbound_args args = {
-        .address = ip_families_of(sel->scope).v4 ? "0.0.0.0" : "::",
+        .address = wildcard_address(sel->scope),
+        .extra_address = extra_wildcard_address(sel->scope),
         .is_transparent = sel->scope->interception == INTERCEPTION_TPROXY,
         .mode = mode_of(sel),
         .ports = ports_ref(ports),

@@ -12,6 +12,12 @@ const char *wildcard_address(const struct scope *scope)
     return ip_families_of(scope).v4 ? "0.0.0.0" : "::";
 }
 
+const char *extra_wildcard_address(const struct scope *scope)
+{
+    struct ip_families families = ip_families_of(scope);
+    return families.v4 && families.v6 ? "::" : NULL;
+}
+
 /* ---- wishes: one for each address and port a service would be reached at ---- */
 
 struct wish {

@@ -52,5 +52,7 @@ listener_plan listener_plan_build(struct selection *sel);
 
 /* 0.0.0.0, or :: for a proxy with IPv6 addresses alone. */
 const char *wildcard_address(const struct scope *scope);
+/* "::" beside it, for a proxy that has addresses of both families; else NULL. */
+const char *extra_wildcard_address(const struct scope *scope);
 
 #endif

@@ -75,12 +75,10 @@ static struct arg_ref chain_of(struct selection *sel, const struct planned_chain
     return listener_chain_ref(chain);
 }
 
-/* A proxy that has addresses of both families listens on both. */
 static const char *extra_bind(const struct selection *sel, const struct planned_listener *planned)
 {
-    struct ip_families families = ip_families_of(sel->scope);
     bool is_wildcard = strcmp(planned->bind, wildcard_address(sel->scope)) == 0;
-    return is_wildcard && families.v4 && families.v6 ? "::" : NULL;
+    return is_wildcard ? extra_wildcard_address(sel->scope) : NULL;
 }
 
 static void select_planned(struct selection *sel, const struct planned_listener *planned)
@@ -107,6 +105,7 @@ static void select_virtual_outbound(struct selection *sel)
 {
     struct virtual_outbound_args args = {
         .bind = wildcard_address(sel->scope),
+        .extra_bind = extra_wildcard_address(sel->scope),
         .is_transparent = sel->scope->interception == INTERCEPTION_TPROXY,
         .fallback = fallback_cluster(sel->snapshot->mesh),
         .mesh = mesh_ref(sel->snapshot),

@@ -219,19 +219,6 @@ static void set_chains(
     listener->default_filter_chain = rest;
 }
 
-static void set_extra_address(
-    struct arena *a, const struct outbound_listener_args *args, pb_Listener *listener)
-{
-    LIST(pb_AdditionalAddress *) addresses = { 0 };
-    if (args->extra_bind)
-        list_push(a,
-            &addresses,
-            pb_new_AdditionalAddress(
-                a, .address = assignment_address(a, args->extra_bind, (uint32_t)args->port)));
-    listener->n_additional_addresses = addresses.count;
-    listener->additional_addresses = addresses.items;
-}
-
 /* Accept one connection at a time: spread over the workers, not all to the one that wakes first. */
 static pb_UInt32Value *accepts_at_once(struct arena *a)
 {
@@ -254,7 +241,7 @@ static ProtobufCMessage *outbound_listener_render(struct arena *a, const void *o
         .bind_to_port = args->is_bound ? NULL : pb_bool(a, false),
         .max_connections_to_accept_per_socket_event = args->is_bound ? accepts_at_once(a) : NULL);
     set_chains(a, args, listener);
-    set_extra_address(a, args, listener);
+    listener_set_extra_address(a, listener, args->extra_bind, (uint32_t)args->port);
     return &listener->base;
 }
 
@@ -272,6 +259,7 @@ const struct renderer outbound_listener_renderer = {
 
 static const struct arg virtual_outbound_rows[] = {
     ARG(struct virtual_outbound_args, bind, ARG_TEXT),
+    ARG(struct virtual_outbound_args, extra_bind, ARG_TEXT),
     ARG(struct virtual_outbound_args, is_transparent, ARG_U64),
     ARG(struct virtual_outbound_args, fallback, ARG_TEXT),
     ARG(struct virtual_outbound_args, mesh, ARG_REF),
@@ -313,6 +301,7 @@ static ProtobufCMessage *virtual_outbound_render(struct arena *a, const void *op
         .transparent = args->is_transparent ? pb_bool(a, true) : NULL,
         .traffic_direction = PB_TrafficDirection_OUTBOUND,
         .max_connections_to_accept_per_socket_event = accepts_at_once(a));
+    listener_set_extra_address(a, listener, args->extra_bind, mesh->proxy_listen_port);
     return &listener->base;
 }
 

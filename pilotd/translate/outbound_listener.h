@@ -38,7 +38,7 @@ struct outbound_listener_args {
 extern const struct renderer outbound_listener_renderer;
 
 struct virtual_outbound_args {
-    const char *bind;
+    const char *bind, *extra_bind; /* as those of outbound_listener_args */
     uint64_t is_transparent;
     const char *fallback; /* the cluster for what no listener takes */
     struct arg_ref mesh;  /* struct mesh_config */

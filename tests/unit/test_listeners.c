@@ -420,6 +420,14 @@ static void test_a_proxy_of_both_families_listens_on_both(void **state)
         "0.0.0.0_8080",
         "additionalAddresses",
         "[{\"address\":{\"socketAddress\":{\"address\":\"::\",\"portValue\":8080}}}]");
+    shop_expect_listener(s,
+        "virtualOutbound",
+        "additionalAddresses",
+        "[{\"address\":{\"socketAddress\":{\"address\":\"::\",\"portValue\":15001}}}]");
+    shop_expect_listener(s,
+        "virtualInbound",
+        "additionalAddresses",
+        "[{\"address\":{\"socketAddress\":{\"address\":\"::\",\"portValue\":15006}}}]");
 }
 
 static void test_a_service_on_a_port_of_redirection_is_left_out(void **state)
