@@ -4,6 +4,10 @@
 
 #include <string.h>
 
+/* Of what we send: a stream's few headers are not worth a table for each of thousands of proxies. What
+ * they send may use one: HAProxy does not know how to do without. */
+enum { HEADER_TABLE_BYTES = 0 };
+
 /* Of each header, as SETTINGS_MAX_HEADER_LIST_SIZE counts (RFC 9113, 6.5.2). */
 enum { HEADER_OVERHEAD_BYTES = 32 };
 
@@ -178,7 +182,11 @@ static nghttp2_session *session_new(struct h2_connection *c, uint32_t max_stream
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_chunk);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
-    INVARIANT(nghttp2_session_server_new3(&session, callbacks, c, NULL, h2_memory()) == 0);
+    nghttp2_option *option;
+    INVARIANT(nghttp2_option_new(&option) == 0);
+    nghttp2_option_set_max_deflate_dynamic_table_size(option, HEADER_TABLE_BYTES);
+    INVARIANT(nghttp2_session_server_new3(&session, callbacks, c, option, h2_memory()) == 0);
+    nghttp2_option_del(option);
     nghttp2_session_callbacks_del(callbacks);
     const nghttp2_settings_entry settings[] = {
         { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, max_streams },
