@@ -44,7 +44,7 @@ CTL_OBJ := $(CTL_SRC:%.c=$(BUILD)/obj/%.o)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help deps unit test test-asan test-tsan format lint layers size bench demo clean install \
+.PHONY: all help deps unit test test-asan test-tsan format lint layers size bench demo clean install deb \
     conformance docs
 all: $(BUILD)/pilotd $(BUILD)/pilotctl ## build pilotd and pilotctl (the default)
 
@@ -125,15 +125,28 @@ demo: deps ## the whole path on this machine: etcd, 3 pilotd, HAProxy, Envoys (K
 	@$(VENV)/bin/python deploy/demo/demo.py $(if $(KEEP),--keep)
 
 PREFIX ?= /usr/local
-COMPLETIONS := bash:bash-completion/completions/pilotctl zsh:zsh/site-functions/_pilotctl \
+SYSCONFDIR ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
+ZSH_FUNCTIONS ?= zsh/site-functions
+COMPLETIONS := bash:bash-completion/completions/pilotctl zsh:$(ZSH_FUNCTIONS)/_pilotctl \
     fish:fish/vendor_completions.d/pilotctl.fish
-install: all ## install pilotd and pilotctl, manual pages and completion under PREFIX (/usr/local)
+UNITS := $(wildcard deploy/systemd/*.service deploy/systemd/*.socket)
+install: all ## install programs, manual pages, completion, units under PREFIX (/usr/local), and a first configuration
 	install -D -m 0755 $(BUILD)/pilotd $(DESTDIR)$(PREFIX)/bin/pilotd
 	install -D -m 0755 $(BUILD)/pilotctl $(DESTDIR)$(PREFIX)/bin/pilotctl
-	install -d $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man8
 	$(BUILD)/pilotctl manual -o $(DESTDIR)$(PREFIX)/share/man/man1
+	$(BUILD)/pilotd --help | awk -v version="$$($(BUILD)/pilotd --version)" -f deploy/pilotd.8.awk \
+	    > $(DESTDIR)$(PREFIX)/share/man/man8/pilotd.8
 	$(foreach c,$(COMPLETIONS),$(BUILD)/pilotctl completion $(firstword $(subst :, ,$c)) | \
 	    install -D -m 0644 /dev/stdin $(DESTDIR)$(PREFIX)/share/$(lastword $(subst :, ,$c)) &&) true
+	install -D -m 0644 deploy/systemd/pilotd.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/pilotd.conf
+	$(foreach unit,$(UNITS),sed -e 's|/usr/bin/|$(PREFIX)/bin/|' -e 's|/etc/pilotd/|$(SYSCONFDIR)/pilotd/|' $(unit) | \
+	    install -D -m 0644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/$(notdir $(unit)) &&) true
+	test -e $(DESTDIR)$(SYSCONFDIR)/pilotd/pilotd.yaml || \
+	    install -D -m 0644 deploy/etc/pilotd.yaml $(DESTDIR)$(SYSCONFDIR)/pilotd/pilotd.yaml
+
+deb: all ## make a Debian package of it, build/pilotd_VERSION_ARCH.deb
+	@deploy/deb/build $(BUILD)
 
 clean: ## remove what was built (not build/venv)
 	rm -rf $(BUILD)/obj $(BUILD)/gen $(BUILD)/tests $(BUILD)/libpilot.a $(BUILD)/pilotd \
