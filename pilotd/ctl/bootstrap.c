@@ -431,14 +431,25 @@ static cJSON *layered_runtime(void)
     return object("layers", layers);
 }
 
+/* Where it has both IP versions, and is redirected to, that is so for both. */
+static void add_addresses(const struct ctl *ctl, cJSON *out)
+{
+    const char *ips = ctl_value(ctl, &flag_ips);
+    bool is_redirected = strcmp(ctl_value(ctl, &flag_interception), "NONE") != 0;
+    if (!ips)
+        return;
+    with(out, "INSTANCE_IPS", text(ips));
+    if (is_redirected && strchr(ips, ':') && strchr(ips, '.'))
+        with(out, "REDIRECT_IPV6", cJSON_CreateTrue());
+}
+
 static bool metadata(const struct ctl *ctl, cJSON *out)
 {
     cJSON *labels = cJSON_CreateObject();
     string_list pairs = ctl_values(ctl, &flag_label);
     with(out, "LABELS", labels);
     with(out, "INTERCEPTION_MODE", text(ctl_value(ctl, &flag_interception)));
-    if (ctl_value(ctl, &flag_ips))
-        with(out, "INSTANCE_IPS", text(ctl_value(ctl, &flag_ips)));
+    add_addresses(ctl, out);
     if (ctl_is_set(ctl, &flag_vhds))
         with(out, "VHDS", cJSON_CreateTrue());
     if (ctl_value(ctl, &flag_service_account))

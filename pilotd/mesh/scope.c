@@ -152,7 +152,8 @@ static bool take_metadata(
         { "INTERCEPTION_MODE", &mode },
         { "GENERATOR", &generator },
     };
-    bool is_good = take_bool(metadata, "VHDS", &out->splits_tables, err);
+    bool is_good = take_bool(metadata, "VHDS", &out->splits_tables, err) &&
+                   take_bool(metadata, "REDIRECT_IPV6", &out->redirects_ipv6, err);
     for (size_t i = 0; is_good && i < ARRAY_COUNT(texts); i++)
         is_good = take_text(a, metadata, texts[i].name, texts[i].to, err);
     is_good =
@@ -188,11 +189,12 @@ static void make_keys(struct arena *a, struct scope *s)
     add_part(&key, s->cluster_id);
     add_part(&key, is_none ? s->bind_address : "");
     buf_printf(&key,
-        "%d%d%d%d;",
+        "%d%d%d%d%d;",
         *s->service_account != '\0',
         s->takes_auto_addresses,
         s->is_grpc,
-        s->splits_tables);
+        s->splits_tables,
+        s->redirects_ipv6);
     buf_printf(&key, "%zu;", s->labels.count);
     for (list_each (struct label, label, &s->labels)) {
         add_part(&key, label->key);

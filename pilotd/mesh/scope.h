@@ -2,9 +2,10 @@
  * scope: what a proxy is, as far as its configuration depends on it.
  *
  * Parsed from the Node a proxy sends: the id (sidecar~IP~NAME.NAMESPACE~DOMAIN) and the metadata
- * (NAMESPACE, LABELS, CLUSTER_ID, INTERCEPTION_MODE, GENERATOR, VHDS, …). Two proxies with equal
- * scope keys get the same view. The outbound key leaves out what only inbound listeners depend on,
- * so that proxies of one namespace, labels and locality share one outbound view.
+ * (NAMESPACE, LABELS, CLUSTER_ID, INTERCEPTION_MODE, GENERATOR, VHDS, REDIRECT_IPV6, …). Two
+ * proxies with equal scope keys get the same view. The outbound key leaves out what only inbound
+ * listeners depend on, so that proxies of one namespace, labels and locality share one outbound
+ * view.
  */
 #ifndef MESH_SCOPE_H
 #define MESH_SCOPE_H
@@ -26,8 +27,9 @@ struct scope {
     const char *cluster_id, *network; /* may be "" */
     const char *service_account;      /* its identity in the mesh, for which an agent beside it has
                                          the certificate; "": it has none */
-    bool is_grpc;       /* no Envoy but gRPC's own xDS client in an application (GENERATOR grpc) */
-    bool splits_tables; /* it is sent its route tables by virtual host (VHDS) */
+    bool is_grpc;        /* no Envoy but gRPC's own xDS client in an application (GENERATOR grpc) */
+    bool redirects_ipv6; /* what is redirected comes by both IP versions (REDIRECT_IPV6) */
+    bool splits_tables;  /* it is sent its route tables by virtual host (VHDS) */
     bool takes_auto_addresses; /* names are resolved to virtual addresses beside it
                                   (DNS_AUTO_ALLOCATE) */
     const char *bind_address;  /* outbound listeners of interception NONE: 127.0.0.1, or the proxy's

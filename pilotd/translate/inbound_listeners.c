@@ -380,7 +380,7 @@ void select_virtual_inbound(struct selection *sel, const inbound_port_list *port
 {
     struct inbound_args args = {
         .address = wildcard_address(sel->scope),
-        .extra_address = extra_wildcard_address(sel->scope),
+        .extra_address = extra_virtual_address(sel->scope),
         .is_transparent = sel->scope->interception == INTERCEPTION_TPROXY,
         .mode = mode_of(sel),
         .ports = ports_ref(ports),

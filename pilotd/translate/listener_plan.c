@@ -18,6 +18,13 @@ const char *extra_wildcard_address(const struct scope *scope)
     return families.v4 && families.v6 ? "::" : NULL;
 }
 
+/* Istio's proxies of both families take redirected connections by IPv4 alone: hence not without
+ * being asked. */
+const char *extra_virtual_address(const struct scope *scope)
+{
+    return scope->redirects_ipv6 ? extra_wildcard_address(scope) : NULL;
+}
+
 /* ---- wishes: one for each address and port a service would be reached at ---- */
 
 struct wish {

@@ -52,7 +52,9 @@ listener_plan listener_plan_build(struct selection *sel);
 
 /* 0.0.0.0, or :: for a proxy with IPv6 addresses alone. */
 const char *wildcard_address(const struct scope *scope);
-/* "::" beside it, for a proxy that has addresses of both families; else NULL. */
+/* "::" beside it, for a proxy that has addresses of both families; else NULL. And where redirected
+ * connections arrive: there as well if the proxy says that IPv6 is redirected. */
 const char *extra_wildcard_address(const struct scope *scope);
+const char *extra_virtual_address(const struct scope *scope);
 
 #endif

@@ -105,7 +105,7 @@ static void select_virtual_outbound(struct selection *sel)
 {
     struct virtual_outbound_args args = {
         .bind = wildcard_address(sel->scope),
-        .extra_bind = extra_wildcard_address(sel->scope),
+        .extra_bind = extra_virtual_address(sel->scope),
         .is_transparent = sel->scope->interception == INTERCEPTION_TPROXY,
         .fallback = fallback_cluster(sel->snapshot->mesh),
         .mesh = mesh_ref(sel->snapshot),

@@ -420,6 +420,16 @@ static void test_a_proxy_of_both_families_listens_on_both(void **state)
         "0.0.0.0_8080",
         "additionalAddresses",
         "[{\"address\":{\"socketAddress\":{\"address\":\"::\",\"portValue\":8080}}}]");
+    shop_expect_listener(s, "virtualOutbound", "additionalAddresses", "(absent)");
+    shop_expect_listener(s, "virtualInbound", "additionalAddresses", "(absent)");
+}
+
+static void test_redirected_ipv6_arrives_where_the_proxy_says_that_there_is_some(void **state)
+{
+    struct shop *s = *state;
+
+    shop_open(s, "{'INSTANCE_IPS': '10.0.0.1,2001:db8::7', 'REDIRECT_IPV6': true}");
+
     shop_expect_listener(s,
         "virtualOutbound",
         "additionalAddresses",
@@ -470,6 +480,7 @@ int main(void)
         TEST(test_a_workloads_own_port_is_not_bound_twice),
         TEST(test_a_proxy_of_ipv6_alone_listens_on_ipv6),
         TEST(test_a_proxy_of_both_families_listens_on_both),
+        TEST(test_redirected_ipv6_arrives_where_the_proxy_says_that_there_is_some),
         TEST(test_a_service_on_a_port_of_redirection_is_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
