@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-/* Of what we send: a stream's few headers are not worth a table for each of thousands of proxies. What
- * they send may use one: HAProxy does not know how to do without. */
+/* Of what we send: a stream's few headers are not worth a table for each of thousands of proxies.
+ * What they send may use one: HAProxy does not know how to do without. */
 enum { HEADER_TABLE_BYTES = 0 };
 
 /* Of each header, as SETTINGS_MAX_HEADER_LIST_SIZE counts (RFC 9113, 6.5.2). */

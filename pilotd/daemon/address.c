@@ -41,6 +41,17 @@ bool address_parse(const char *text, struct sockaddr_storage *out, struct error 
         text);
 }
 
+bool address_is_loopback(const char *text)
+{
+    struct sockaddr_storage address;
+    struct error err;
+    if (!address_parse(text, &address, &err))
+        return false;
+    if (address.ss_family == AF_INET6)
+        return IN6_IS_ADDR_LOOPBACK(&((struct sockaddr_in6 *)&address)->sin6_addr);
+    return ntohl(((struct sockaddr_in *)&address)->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
 const char *address_with_port(struct arena *a, const char *text, int port)
 {
     const char *colon = strrchr(text, ':');

@@ -12,6 +12,9 @@
 /* Port 0 is for any that is free. */
 bool address_parse(const char *text, struct sockaddr_storage *out, struct error *err);
 
+/* Only this machine can reach it. */
+bool address_is_loopback(const char *text);
+
 /* The same address with another port. */
 const char *address_with_port(struct arena *a, const char *text, int port);
 

@@ -575,6 +575,19 @@ static bool check_tls(const struct options *o, struct error *err)
            error_set(err, ERROR_USAGE, "--xds-tls-crl is for the certificates of --xds-tls-ca");
 }
 
+/* Its etcd asks nobody who they are. */
+static bool check_dev(const struct options *o, struct error *err)
+{
+    const char *const addresses[] = { o->xds, o->admin, o->xds_tls };
+    for (size_t i = 0; o->is_dev && i < ARRAY_COUNT(addresses); i++)
+        if (addresses[i] && !address_is_loopback(addresses[i]))
+            return error_set(err,
+                ERROR_USAGE,
+                "--dev is for one laptop: %s is no loopback address",
+                addresses[i]);
+    return true;
+}
+
 static bool fill_in(struct reading *r, struct error *err)
 {
     struct options *o = r->o;
@@ -601,7 +614,8 @@ bool options_parse(struct options *o, int argc, char *const *argv, struct error 
     struct reading r = { .o = o };
     *o = (struct options){ .arena = arena_new() };
     return take_flags(&r, argc, argv, err) && take_environment(&r, err) &&
-           (!o->config || take_file(&r, o->config, err)) && fill_in(&r, err) && check_tls(o, err);
+           (!o->config || take_file(&r, o->config, err)) && fill_in(&r, err) && check_tls(o, err) &&
+           check_dev(o, err);
 }
 
 void options_fini(struct options *o)

@@ -542,6 +542,8 @@ def test_sighup_reads_the_settings_again(world, tmp_path):
     (["--store", "ftp://somewhere"], "neither etcd://"),
     (["--store", "etcd://127.0.0.1:2379", "--etcd-ca", "ca.pem"], "certificates are for etcds://"),
     (["--dev", "--store", "file:x"], "leave out --store"),
+    (["--dev", "--xds", "0.0.0.0:0"], "0.0.0.0:0 is no loopback address"),
+    (["--dev", "--xds", "[::]:0"], "[::]:0 is no loopback address"),
 ])
 def test_wrong_usage_ends_with_2_and_says_what_is_right(arguments, part):
     done = run_pilotd(*arguments, "--admin", "127.0.0.1:0")

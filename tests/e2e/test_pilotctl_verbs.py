@@ -221,6 +221,28 @@ def small_cluster():
     made.close()
 
 
+def test_dashboard_prints_where_the_pages_are_and_opens_a_browser(cluster, tmp_path):
+    server = cluster.pilotds[0].admin
+    browser = tmp_path / "browser"
+    browser.write_text(f"#!/bin/sh\necho \"$1\" > {tmp_path}/opened\n")
+    browser.chmod(0o755)
+    env = {"BROWSER": str(browser)}
+
+    done = run("dashboard", "--print", "--server", server, env=env)
+    assert (done.returncode, done.stdout) == (GOOD, f"http://{server}/\n")
+    assert not (tmp_path / "opened").exists()
+
+    done = run("dashboard", "--server", f"127.0.0.1:1,{server}", env=env)
+    assert (done.returncode, done.stdout) == (GOOD, f"http://{server}/\n")
+    assert (tmp_path / "opened").read_text() == f"http://{server}/\n"
+
+    done = run("dashboard", "--server", server, env={"BROWSER": "/nonexistent"})
+    assert done.returncode == FINDINGS and "did not open" in done.stdout
+    done = run("dashboard", "--server", server, env={"BROWSER": "", "DISPLAY": "", "WAYLAND_DISPLAY": ""})
+    assert (done.returncode, done.stdout) == (GOOD, f"http://{server}/\n")
+    assert run("dashboard", "--server", "127.0.0.1:1").returncode == UNREACHABLE
+
+
 def on_terminal(*arguments, env):
     """What a terminal is sent."""
     master, slave = pty.openpty()
