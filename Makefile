@@ -39,7 +39,7 @@ GEN_C   := $(patsubst proto/%.proto,$(BUILD)/gen/%.pb-c.c,$(PROTOS))
 GEN_H   := $(BUILD)/gen/pb_names.h
 GEN_OBJ := $(GEN_C:.c=.o) $(BUILD)/gen/reflection_table.o
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/obj/%.o) $(LIB_CC:%.cc=$(BUILD)/obj/%.o)
-DAEMON_OBJ := $(DAEMON_SRC:%.c=$(BUILD)/obj/%.o)
+DAEMON_OBJ := $(DAEMON_SRC:%.c=$(BUILD)/obj/%.o) $(BUILD)/gen/page_files.o
 CTL_OBJ := $(CTL_SRC:%.c=$(BUILD)/obj/%.o)
 
 .DELETE_ON_ERROR:
@@ -71,6 +71,10 @@ $(BUILD)/gen/reflection_table.c: xds/reflection_table.py $(PROTOS)
 	    > $(BUILD)/gen/grpc/reflection/v1/reflection.proto
 	$(Q)protoc -Iproto -I$(BUILD)/gen --descriptor_set_out=$(@:.c=.pb) $(REFLECTED)
 	$(Q)/usr/bin/python3 xds/reflection_table.py $(@:.c=.pb) > $@
+PAGE := $(addprefix pilotd/daemon/page/,page.html page.css page.js)
+$(BUILD)/gen/page_files.c: pilotd/daemon/page_files.py pilotd/daemon/page.h $(PAGE)
+	@mkdir -p $(BUILD)/gen
+	$(Q)/usr/bin/python3 pilotd/daemon/page_files.py $(PAGE) > $@
 $(BUILD)/gen/%.o: $(BUILD)/gen/%.c $(GEN_H)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -w -c -o $@ $<
 # Generated headers count as system headers, which -MMD leaves out.

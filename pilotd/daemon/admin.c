@@ -3,6 +3,7 @@
 #include "daemon/http_server.h"
 #include "daemon/inspect.h"
 #include "daemon/report.h"
+#include "daemon/ui.h"
 
 #include <string.h>
 
@@ -183,6 +184,7 @@ static void respond_list(struct http_exchange *x, int status)
         buf_printf(&body, "%-16s %s\n", pages[i].path, pages[i].what);
     for (size_t i = 0; i < inspect_page_count; i++)
         buf_printf(&body, "%-16s %s\n", inspect_pages[i].path, inspect_pages[i].what);
+    ui_list(&body);
     http_respond(x, status, text_plain, &body);
 }
 
@@ -190,13 +192,15 @@ static void on_request(
     struct http_handler *handler, const struct http1_request *request, struct http_exchange *x)
 {
     struct admin *a = container_of(handler, struct admin, handler);
+    if (ui_respond(a->control, request, x))
+        return;
     for (size_t i = 0; i < ARRAY_COUNT(pages); i++)
         if (strcmp(request->path, pages[i].path) == 0) {
             pages[i].respond(a->control, x);
             return;
         }
     if (!inspect_respond(a->control, request, x))
-        respond_list(x, strcmp(request->path, "/") == 0 ? 200 : 404);
+        respond_list(x, strcmp(request->path, "/debug") == 0 ? 200 : 404);
 }
 
 bool admin_open(struct control *c, struct admin **out, struct error *err)

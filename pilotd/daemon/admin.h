@@ -1,5 +1,6 @@
 /*
- * admin: the admin port: /ready, /healthz, /metrics, and /debug/… in JSON.
+ * admin: the admin port: /ready, /healthz, /metrics, and /debug/… in JSON; at "/" the status
+ * page (ui.h), and at /debug the list of all.
  *
  * /ready is answered by the loops that serve xDS: 200 only when each has said within ROLL_CALL_MS
  * that it has views to serve, and the replica does not drain.

@@ -1,52 +1,15 @@
 #include "daemon/inspect.h"
 
 #include "daemon/json_out.h"
+#include "daemon/listings.h"
+#include "daemon/query.h"
 #include "proto/pb.h"
 #include "proto/pb_json.h"
 #include "translate/render.h"
 
-#include <ctype.h>
 #include <string.h>
 
 static const char json_type[] = "application/json";
-
-/* ---- the question ---- */
-
-static int hex_value(char c)
-{
-    static const char digits[] = "0123456789abcdef";
-    const char *at = c ? strchr(digits, tolower((unsigned char)c)) : NULL;
-    return at ? (int)(at - digits) : -1;
-}
-
-/* In place; what is no escape stays as it is. */
-static char *unescape(char *text)
-{
-    char *out = text;
-    for (const char *in = text; *in; in++) {
-        int high = *in == '%' ? hex_value(in[1]) : -1;
-        int low = high >= 0 ? hex_value(in[2]) : -1;
-        *out++ = (char)(low >= 0 ? high << 4 | low : *in);
-        in += low >= 0 ? 2 : 0;
-    }
-    *out = 0;
-    return text;
-}
-
-/* The parameter's value in `a`, or NULL. */
-static const char *parameter(struct arena *a, const char *query, const char *name)
-{
-    char *rest = arena_strdup(a, query);
-    for (char *pair; (pair = strsep(&rest, "&"));) {
-        char *value = strchr(pair, '=');
-        if (!value)
-            continue;
-        *value = 0;
-        if (strcmp(pair, name) == 0)
-            return unescape(value + 1);
-    }
-    return NULL;
-}
 
 /* ---- /debug/endpoints ---- */
 
@@ -88,7 +51,7 @@ static void page_endpoints(struct control *c, const char *query, struct http_exc
 {
     struct arena *a = arena_new();
     struct buf body = { 0 };
-    const char *host = parameter(a, query, "host");
+    const char *host = query_parameter(a, query, "host");
     const struct snapshot *s = c->published ? c->published->snapshot : NULL;
     cJSON *list = cJSON_CreateArray();
     for (size_t i = 0; s && i < s->services.count; i++) {
@@ -225,8 +188,8 @@ static void page_config(struct control *c, const char *query, struct http_exchan
     q->arena = arena_new();
     q->control = c;
     q->exchange = x;
-    q->id = parameter(q->arena, query, "proxy");
-    q->type = parameter(q->arena, query, "type");
+    q->id = query_parameter(q->arena, query, "proxy");
+    q->type = query_parameter(q->arena, query, "type");
     q->waiter.on_done = on_census;
     if (q->id && *q->id) {
         roll_call_ask(&c->census, &q->waiter);
@@ -288,7 +251,7 @@ static void on_client_status(struct client_status_waiter *waiter, const char *wh
 static void page_client_status(struct control *c, const char *query, struct http_exchange *x)
 {
     struct arena *a = arena_new();
-    const char *id = parameter(a, query, "proxy");
+    const char *id = query_parameter(a, query, "proxy");
     struct client_question *q = xcalloc(1, sizeof *q);
     q->waiter.on_done = on_client_status;
     q->control = c;

@@ -243,7 +243,7 @@ static void add_wrong(const struct control *c, cJSON *json)
     cJSON_AddItemToObject(json, "faults", faults.array);
 }
 
-void report_status(const struct control *c, struct buf *out)
+cJSON *report_status_json(const struct control *c)
 {
     cJSON *json = cJSON_CreateObject();
     json_add_text(json, "id", c->options->id);
@@ -266,7 +266,12 @@ void report_status(const struct control *c, struct buf *out)
     cJSON *build = cJSON_AddObjectToObject(json, "build");
     cJSON_AddNumberToObject(build, "lastMs", (double)c->stats.build_last_us / 1000);
     json_add_int(build, "count", c->stats.builds);
-    json_out(out, json);
+    return json;
+}
+
+void report_status(const struct control *c, struct buf *out)
+{
+    json_out(out, report_status_json(c));
 }
 
 /* ---- snapshot ---- */

@@ -32,10 +32,14 @@
 #define DAEMON_REPORT_H
 
 #include "base/buf.h"
+#include "base/json.h"
 
 enum { REPORT_ITEMS_MAX = 200 };
 
 struct control;
+
+/* The caller's. */
+cJSON *report_status_json(const struct control *c);
 
 /* Each appends one JSON document. */
 void report_status(const struct control *c, struct buf *out);

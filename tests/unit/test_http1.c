@@ -203,6 +203,9 @@ static void test_a_response_says_its_size_and_what_becomes_of_the_connection(voi
     assert_non_null(strstr(out.data, "\r\nContent-Length: 7\r\n"));
     assert_non_null(strstr(out.data, "\r\nAllow: GET, HEAD\r\n"));
     assert_non_null(strstr(out.data, "\r\nConnection: close\r\n\r\n"));
+    assert_non_null(strstr(out.data, "\r\nCache-Control: no-store\r\n"));
+    assert_non_null(strstr(out.data, "\r\nX-Content-Type-Options: nosniff\r\n"));
+    assert_non_null(strstr(out.data, "\r\nContent-Security-Policy: default-src 'none'; "));
     buf_fini(&out);
 }
 

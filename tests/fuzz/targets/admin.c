@@ -31,7 +31,12 @@ static const char *const paths[] = { "/",
     "/debug/versions",
     "/debug/proxies",
     "/debug/snapshot",
-    "/debug/status?x=1&y" };
+    "/debug/status?x=1&y",
+    "/ui/proxies?search=a&sort=state",
+    "/ui/routes",
+    "/debug/services?limit=1",
+    "/debug/routes?from=1",
+    "/ui/page.js" };
 
 /* ---- a replica ---- */
 
