@@ -7,6 +7,8 @@
 /* What is referred to goes last. Virtual hosts go with what is added to their table. */
 static const enum xds_type removal_order[] = { XDS_LISTENER, XDS_ROUTE, XDS_CLUSTER, XDS_ENDPOINT };
 
+enum { MANY = 64 }; /* so many that a pass over all is less than to look each up */
+
 /* ---- out ---- */
 
 void xds_out_init(struct xds_out *out)
@@ -75,6 +77,7 @@ static bool is_whole(const struct xds_stream *s, enum xds_type type)
 }
 
 struct comparison {
+    struct cluster_walk *clusters; /* of endpoints, where they are many; else NULL */
     bool has_additions, has_removals;
     struct hosts_turn turn; /* of virtual hosts */
 };
@@ -107,6 +110,42 @@ bool stream_is_current(const struct xds_stream *s, known_entry e, const struct x
     return known_is_version(e, &version);
 }
 
+/* The clusters, for whoever goes through many endpoints by name. */
+struct cluster_walk {
+    struct known_walk walk;
+    bool is_begun, is_at_end;
+};
+
+static struct cluster_walk walk_clusters(const struct xds_stream *s)
+{
+    return (struct cluster_walk){
+        .walk = { .known = &s->types[XDS_CLUSTER].known, .view = s->view, .type = XDS_CLUSTER }
+    };
+}
+
+/* The name that a walk is at, as strcmp: before, at or behind another; behind all at the end. */
+static int walk_order(const struct cluster_walk *c, const char *name)
+{
+    const struct known_walk *w = &c->walk;
+    return c->is_at_end ? 1 : strcmp(w->r ? w->r->name : known_name(w->e), name);
+}
+
+/* What stream_wire_version says, in one pass over the clusters: names come in order. */
+static struct hash128 next_wire_version(struct cluster_walk *c, const struct xds_resource *r)
+{
+    const struct known_walk *w = &c->walk;
+    if (!c->is_begun)
+        c->is_at_end = !known_walk_next(&c->walk);
+    c->is_begun = true;
+    while (walk_order(c, r->name) < 0)
+        c->is_at_end = !known_walk_next(&c->walk);
+    bool is_it = walk_order(c, r->name) == 0;
+    const struct hash128 *cluster = is_it && w->e ? known_held_version(w->e) : NULL;
+    if (is_it && !cluster && w->r)
+        cluster = &w->r->version;
+    return cluster ? xds_version_with(&r->version, cluster) : r->version;
+}
+
 known_entry stream_share(struct xds_resource *r, known_entry e)
 {
     if (known_resource(e))
@@ -125,12 +164,22 @@ static bool is_waited_for(const struct xds_stream *s, known_entry e)
     return (e & KNOWN_ASKED) && ((e & KNOWN_RESEND) || was_brought);
 }
 
+static bool is_current(const struct xds_stream *s, known_entry e, const struct xds_resource *r,
+    const struct comparison *c)
+{
+    bool was_brought = e && known_is_held(e) && !known_resource(e);
+    if (!c->clusters || !was_brought || (e & KNOWN_RESEND))
+        return stream_is_current(s, e, r);
+    struct hash128 version = next_wire_version(c->clusters, r);
+    return known_is_version(e, &version);
+}
+
 /* One name: what the view has (or NULL) and what is known (or 0); what is known from then on. */
 static known_entry compare_name(const struct xds_stream *s, const struct type_state *t,
     struct xds_resource *wanted, known_entry e, struct comparison *c)
 {
     bool is_asked = t->is_wildcard || (e & KNOWN_ASKED);
-    if (wanted && stream_is_current(s, e, wanted))
+    if (wanted && is_current(s, e, wanted, c))
         return stream_share(wanted, e);
     if (wanted) {
         c->has_additions |= is_asked;
@@ -169,12 +218,15 @@ static struct comparison compare_type(struct xds_stream *s, enum xds_type type)
         return compare_hosts(s);
     struct type_state *t = &s->types[type];
     struct known_walk w = walk(s, type);
-    struct comparison c = { 0 };
+    struct cluster_walk clusters = walk_clusters(s);
+    bool has_many = s->variant == XDS_DELTA && type == XDS_ENDPOINT && t->known.count > MANY;
+    struct comparison c = { .clusters = has_many ? &clusters : NULL };
     while (known_walk_next(&w)) {
         known_entry e = compare_name(s, t, w.r, w.e, &c);
         if (w.is_entry)
             t->known.items[w.at - 1] = e;
     }
+    c.clusters = NULL;
     return c;
 }
 
@@ -372,46 +424,17 @@ static void version_of_transition(struct xds_response *response)
     hash128_text(&version, response->version_info);
 }
 
-/* The name that a walk is at, as strcmp: before, at or behind another; behind all at the end. */
-static int walk_order(const struct known_walk *w, bool is_at_end, const char *name)
-{
-    return is_at_end ? 1 : strcmp(w->r ? w->r->name : known_name(w->e), name);
-}
-
-/* What stream_wire_version says of each of many endpoints, in one pass over the clusters. */
-static void push_endpoint_versions(
-    const struct xds_stream *s, struct arena *a, struct xds_response *response)
-{
-    struct known_walk w = {
-        .known = &s->types[XDS_CLUSTER].known, .view = s->view, .type = XDS_CLUSTER
-    };
-    bool is_at_end = !known_walk_next(&w);
-    for (list_each (struct xds_resource *const, r, &response->resources)) {
-        while (walk_order(&w, is_at_end, (*r)->name) < 0)
-            is_at_end = !known_walk_next(&w);
-        bool is_it = walk_order(&w, is_at_end, (*r)->name) == 0;
-        const struct hash128 *cluster = is_it && w.e ? known_held_version(w.e) : NULL;
-        if (is_it && !cluster && w.r)
-            cluster = &w.r->version;
-        list_push(a,
-            &response->versions,
-            cluster ? xds_version_with(&(*r)->version, cluster) : (*r)->version);
-    }
-}
-
-enum { MANY = 64 }; /* so many that a pass over all is less than to look each up */
-
 static void push_versions(
     const struct xds_stream *s, struct arena *a, struct xds_response *response)
 {
     if (s->variant != XDS_DELTA)
         return;
-    if (response->type == XDS_ENDPOINT && response->resources.count > MANY) {
-        push_endpoint_versions(s, a, response);
-        return;
-    }
+    struct cluster_walk clusters = walk_clusters(s);
+    bool has_many = response->type == XDS_ENDPOINT && response->resources.count > MANY;
     for (list_each (struct xds_resource *const, r, &response->resources))
-        list_push(a, &response->versions, stream_wire_version(s, *r));
+        list_push(a,
+            &response->versions,
+            has_many ? next_wire_version(&clusters, *r) : stream_wire_version(s, *r));
 }
 
 static void flight_begin(struct type_state *t, const struct xds_response *response)

@@ -89,6 +89,14 @@ static int compare_versions(const void *left, const void *right)
     return order ? order : (*l > *r) - (*l < *r);
 }
 
+static bool are_in_order(const struct xds_versioned_name **held, size_t count)
+{
+    for (size_t i = 1; i < count; i++)
+        if (strcmp(held[i - 1]->name, held[i]->name) > 0)
+            return false;
+    return true;
+}
+
 /* By name, each once: of a name that is told twice, the last counts. */
 static size_t sort_versions(
     struct arena *a, const struct xds_request *request, const struct xds_versioned_name ***out)
@@ -99,7 +107,8 @@ static size_t sort_versions(
     for (size_t i = 0; i < count; i++)
         if (strcmp(request->initial.items[i].name, "*") != 0)
             sorted[kept++] = &request->initial.items[i];
-    qsort(sorted, kept, sizeof *sorted, compare_versions);
+    if (!are_in_order(sorted, kept))
+        qsort(sorted, kept, sizeof *sorted, compare_versions);
     count = kept;
     kept = 0;
     for (size_t i = 0; i < count; i++)

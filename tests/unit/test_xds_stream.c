@@ -617,9 +617,44 @@ static void play(void **state)
     arena_free(t.a);
 }
 
+/* ---- many ---- */
+
+enum { MANY_NAMES = 200, OTHER = 77 };
+
+/* Endpoints that were brought along are held against their clusters in one pass, when they are
+ * many. */
+static void test_of_many_endpoints_the_one_of_another_cluster_is_sent(void **state)
+{
+    struct buf script = { 0 };
+    struct conversation talk = { "many endpoints", XDS_DELTA, NULL };
+    void *conversation = &talk;
+    (void)state;
+    buf_text(&script, "view");
+    for (int i = 0; i < MANY_NAMES; i++)
+        buf_printf(&script, " C:n%03d=1", i);
+    buf_text(&script, " C:without=1");
+    for (int i = 0; i < MANY_NAMES; i++)
+        buf_printf(&script, " E:n%03d=1", i);
+    buf_text(&script, "\n> C");
+    for (int i = 0; i < MANY_NAMES; i++)
+        buf_printf(&script, " n%03d=1", i);
+    buf_text(&script, " without=1\n< C\n> C ack\n> E");
+    for (int i = 0; i < MANY_NAMES; i++)
+        buf_printf(&script, " +n%03d n%03d=1/n%03d=%d", i, i, i, i == OTHER ? 2 : 1);
+    buf_printf(&script, "\n< E n%03d=1\n> E ack\n", OTHER);
+    talk.script = script.data;
+
+    play(&conversation);
+
+    buf_fini(&script);
+}
+
 int main(void)
 {
-    struct CMUnitTest tests[ARRAY_COUNT(conversations)];
+    struct CMUnitTest tests[ARRAY_COUNT(conversations) + 1] = {
+        [ARRAY_COUNT(conversations)] =
+            cmocka_unit_test(test_of_many_endpoints_the_one_of_another_cluster_is_sent)
+    };
     for (size_t i = 0; i < ARRAY_COUNT(conversations); i++)
         tests[i] = (struct CMUnitTest){ .name = conversations[i].name,
             .test_func = play,
