@@ -1,15 +1,9 @@
 /* pilotctl route: one call, followed through what a proxy would be sent. */
 #include "ctl/route.h"
+#include "ctl/output.h"
 
 #include <string.h>
 
-static const struct flag flag_form = {
-    .name = "--output",
-    .letter = 'o',
-    .value_name = "FORMAT",
-    .fallback = "text",
-    .help = "text or json",
-};
 const struct flag *const route_flags[] = { &flag_file,
     &flag_node,
     &flag_mesh,
@@ -22,23 +16,24 @@ const struct flag *const route_flags[] = { &flag_file,
     &flag_call_http2,
     &flag_call_method,
     &flag_call_header,
-    &flag_form,
+    READ_FLAGS,
     NULL };
 
-static void show(struct ctl *ctl, const struct route_result *r, bool is_json)
+static const char *text_of(struct arena *a, const struct route_result *r)
 {
-    if (!is_json) {
-        route_print(ctl->a, r, stdout);
-        return;
-    }
-    cJSON *json = route_json(r);
-    char *printed = cJSON_Print(json);
-    puts(printed);
-    free(printed);
-    cJSON_Delete(json);
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    INVARIANT(out);
+    route_print(a, r, out);
+    fclose(out);
+    const char *kept = arena_strndup(a, text, size && text[size - 1] == '\n' ? size - 1 : size);
+    free(text);
+    return kept;
 }
 
-static int follow(struct ctl *ctl, const struct dry_run *run, bool is_json)
+/* It is told whole: there are no rows. */
+static int follow(struct ctl *ctl, const struct dry_run *run, struct answer *answer)
 {
     struct call call = { 0 };
     if (!route_call_parse(ctl, run, &call))
@@ -47,20 +42,23 @@ static int follow(struct ctl *ctl, const struct dry_run *run, bool is_json)
     const struct route_result result = {
         &call, walk, walk_origin_build(ctl->a, run->snapshot, &run->scope, walk)
     };
-    show(ctl, &result, is_json);
-    return walk_end_is_good(walk->end) ? EXIT_GOOD : EXIT_FINDINGS;
+    list_push(ctl->a, &answer->notes, text_of(ctl->a, &result));
+    answer->json = output_text(ctl->a, route_json(&result));
+    answer->status = walk_end_is_good(walk->end) ? EXIT_GOOD : EXIT_FINDINGS;
+    return EXIT_GOOD;
+}
+
+static int ask(struct ctl *ctl, struct answer *answer)
+{
+    struct dry_run run;
+    int status = dry_run_begin(ctl, &run);
+    if (status == EXIT_GOOD)
+        status = follow(ctl, &run, answer);
+    dry_run_end(&run);
+    return status;
 }
 
 int verb_route(struct ctl *ctl)
 {
-    const char *form = ctl_value(ctl, &flag_form);
-    bool is_json = strcmp(form, "json") == 0;
-    if (!is_json && strcmp(form, "text") != 0)
-        return ctl_fail(EXIT_USAGE, "-o: must be text or json, not \"%s\"", form);
-    struct dry_run run;
-    int status = dry_run_begin(ctl, &run);
-    if (status == EXIT_GOOD)
-        status = follow(ctl, &run, is_json);
-    dry_run_end(&run);
-    return status;
+    return output_run(ctl, ask);
 }

@@ -169,7 +169,7 @@ def test_a_store_is_asked_where_there_are_no_files_or_it_is_named(tmp_path):
     (("--tls", "yes", "http://a/"), "plaintext, tls or mtls"),
     (("--tls", "plaintext", "--sni", "a", "http://a/"), "of TLS"),
     (("--address", "a", "http://a/"), "must be an IP address"),
-    (("-o", "xml", "http://a/"), "text or json"),
+    (("-o", "xml", "http://a/"), "wide, name, json or yaml"),
 ])
 def test_usage_faults_say_what_would_be_right(route, arguments, says):
     done = route(*arguments)

@@ -243,7 +243,7 @@ def test_dashboard_prints_where_the_pages_are_and_opens_a_browser(cluster, tmp_p
     assert run("dashboard", "--server", "127.0.0.1:1").returncode == UNREACHABLE
 
 
-def on_terminal(*arguments, env):
+def on_terminal(*arguments, env, statuses=(GOOD,)):
     """What a terminal is sent."""
     master, slave = pty.openpty()
     process = subprocess.Popen([PILOTCTL, *arguments], stdout=slave, stdin=slave,
@@ -256,7 +256,7 @@ def on_terminal(*arguments, env):
     except OSError:  # the other end is closed
         pass
     os.close(master)
-    assert process.wait(20) == GOOD
+    assert process.wait(20) in statuses
     return text
 
 
@@ -266,6 +266,71 @@ def test_colours_are_for_terminals_and_not_where_they_are_refused(cluster):
     assert b"\x1b[" not in on_terminal(*server, env={"TERM": "xterm", "NO_COLOR": "1"})
     assert b"\x1b[" not in on_terminal(*server, env={"TERM": "dumb", "NO_COLOR": ""})
     assert "\x1b[" not in cluster.ctl("status").stdout
+
+
+# ---- every verb that reads ----
+
+# Those that change something, or make files and texts that nothing but pilotctl itself or a file decides.
+NOT_READING = set("""apply edit delete diff validate render rollback export import schema explain register deregister drain
+    undrain bootstrap bug-report dashboard completion manual dev log-level""".split())
+NODE = "sidecar~10.0.0.9~probe.default~default.svc.cluster.local"
+# What a verb needs to say something of a small cluster without proxies.
+READING = {
+    "describe": ["vs", "reviews"], "history": ["vs", "reviews"], "trace": ["vs", "reviews"],
+    "route": ["--node", NODE, "http://reviews.shop/"],
+    "redirect": ["verify", "--uid", "1"],
+}
+OF_A_PROXY = {"proxy-config": ["all", "probe"], "proxy-diff": ["probe"], "proxy-log": ["probe"]}
+
+
+def reading():
+    return [verb for verb in verbs() if verb not in NOT_READING]
+
+
+@pytest.fixture(name="read", scope="module")
+def fixture_read(cluster):
+    """A verb's words, of a cluster with a resource, and the environment that it is found by."""
+    env = {"PILOTD_STORE": cluster.store, "PILOTD_SERVER": cluster.servers(), "PILOTD_ENVOY_ADMIN": "127.0.0.1:1"}
+    applied = subprocess.run([PILOTCTL, "apply", "-f", "-"], input=ROUTE.replace("shop", "default"), text=True,
+                             env=dict(os.environ, **env), timeout=60)
+    assert applied.returncode == GOOD
+    return lambda verb: ([verb, *READING.get(verb, OF_A_PROXY.get(verb, []))], env)
+
+
+def test_every_verb_that_reads_has_all_forms_and_can_be_watched():
+    assert len(reading()) > 15
+    for verb in reading():
+        text = run(verb, "--help").stdout
+        for flag in ("-o, --output         FORMAT     table, wide, name, json or yaml", "-w, --watch ", "    --interval "):
+            assert flag in text, (verb, flag)
+
+
+def test_every_verb_that_reads_prints_json_once_and_a_line_of_it_for_each_change_when_watched(read):
+    for verb in reading():
+        if verb in OF_A_PROXY or (verb == "redirect" and os.geteuid() != 0):
+            continue
+        words, env = read(verb)
+        done = run(*words, "-o", "json", env=env)
+        assert done.returncode in (GOOD, FINDINGS), (verb, done.stdout)
+        once = json.loads(done.stdout)
+        watch = subprocess.Popen([PILOTCTL, *words, "-o", "json", "--watch", "--interval", "0.1"], bufsize=0,
+                                 stdout=subprocess.PIPE, env=dict(os.environ, **env))
+        try:
+            if once:  # of an empty list there is nothing to tell
+                assert isinstance(json.loads(lines_of(watch)()), dict), verb
+            else:
+                assert watch.poll() is None, verb
+        finally:
+            watch.kill()
+            watch.wait()
+
+
+def test_no_verb_that_reads_colours_what_is_not_a_terminal_or_where_colours_are_refused(read):
+    for verb in reading():
+        words, env = read(verb)
+        assert "\x1b[" not in run(*words, env=env).stdout, verb
+        refused = on_terminal(*words, env=dict(env, TERM="xterm", NO_COLOR="1"), statuses=range(5))
+        assert b"\x1b[" not in refused, verb
 
 
 def test_status_in_json_and_yaml_says_the_same(cluster):
