@@ -62,7 +62,8 @@ def get(address, path="/", headers=None, timeout=10):
 
 
 class Process:
-    def __init__(self, name, command, directory, env=None, prefix=()):
+    def __init__(self, name, command, directory, env=None, prefix=(), pass_fds=()):
+        self.pass_fds = pass_fds
         self.name, self.command, self.directory = name, list(prefix) + command, directory
         self.env = dict(os.environ, **(env or {}))
         self.log_path = os.path.join(directory, f"{name}.log")
@@ -72,7 +73,7 @@ class Process:
         with open(self.log_path, "ab") as log:
             self.popen = subprocess.Popen(self.command, stdout=log, stderr=log, env=self.env,
                                           stdin=subprocess.DEVNULL, cwd=self.directory,
-                                          start_new_session=True)
+                                          start_new_session=True, pass_fds=self.pass_fds)
         return self
 
     def is_running(self):

@@ -2,6 +2,7 @@
 
 #include "daemon/http_server.h"
 #include "daemon/inspect.h"
+#include "daemon/readiness.h"
 #include "daemon/report.h"
 #include "daemon/ui.h"
 
@@ -32,36 +33,27 @@ static void respond_text(struct http_exchange *x, int status, const char *text)
 
 /* ---- /ready ---- */
 
-static const char *why_not_serving(const struct control *c, const struct roll_call_result *r)
+static void respond_readiness(struct inquiry *inquiry, int status, struct buf *text)
 {
-    if (c->is_draining)
-        return "draining\n";
-    if (!r->is_complete)
-        return "a serving loop does not answer\n";
-    return r->all_have_views ? NULL : "no snapshot is served yet\n";
+    buf_text(text, "\n");
+    http_respond(inquiry->exchange, status, text_plain, text);
+    free(inquiry);
 }
 
 static void on_serving(struct roll_call_waiter *waiter, const struct roll_call_result *result)
 {
     struct inquiry *inquiry = container_of(waiter, struct inquiry, waiter);
-    const char *why_not = why_not_serving(inquiry->control, result);
-    respond_text(inquiry->exchange, why_not ? 503 : 200, why_not ? why_not : "serving\n");
-    free(inquiry);
+    struct buf text = { 0 };
+    int status = readiness_serving(inquiry->control, result, &text);
+    respond_readiness(inquiry, status, &text);
 }
 
-/* By HAProxy's convention 404 is for a server that keeps its connections and gets no new ones. */
 static void on_ready(struct roll_call_waiter *waiter, const struct roll_call_result *result)
 {
     struct inquiry *inquiry = container_of(waiter, struct inquiry, waiter);
-    const char *why, *unfit = control_unfit(inquiry->control, &why);
-    if (!unfit || why_not_serving(inquiry->control, result)) {
-        on_serving(waiter, result);
-        return;
-    }
-    struct buf body = { 0 };
-    buf_printf(&body, "%s: %s\n", unfit, why);
-    http_respond(inquiry->exchange, 404, text_plain, &body);
-    free(inquiry);
+    struct buf text = { 0 };
+    int status = readiness_ready(inquiry->control, result, &text);
+    respond_readiness(inquiry, status, &text);
 }
 
 /* ---- /debug/proxies ---- */

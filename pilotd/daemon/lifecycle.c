@@ -5,6 +5,7 @@
 #include "daemon/admin.h"
 #include "daemon/control.h"
 #include "daemon/dev.h"
+#include "daemon/manager.h"
 #include "daemon/tidy.h"
 
 #include <errno.h>
@@ -15,7 +16,10 @@
 #include <unistd.h>
 
 enum { EXIT_DRAINED = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
-enum { LEAVE_MS = 3000 }; /* for the lease to be revoked */
+enum {
+    LEAVE_MS = 3000,   /* for the lease to be revoked */
+    MARGIN_MS = 10000, /* until the service manager loses patience */
+};
 
 struct lifecycle {
     struct control control;
@@ -26,6 +30,7 @@ struct lifecycle {
     uv_signal_t signals[3];
     uv_timer_t leaving;
     struct tidy tidy;
+    struct manager manager;
     size_t drained; /* serving loops */
     int status;
     bool is_stopping;
@@ -43,6 +48,7 @@ static void stop(struct lifecycle *l)
         uv_close((uv_handle_t *)&l->signals[i], NULL);
     uv_close((uv_handle_t *)&l->leaving, NULL);
     tidy_close(&l->tidy);
+    manager_close(&l->manager);
     certificates_close(&c->certificates);
     control_close_servings(c);
     admin_close(c->admin);
@@ -93,6 +99,8 @@ static void drain(struct lifecycle *l)
         "draining",
         LOG_INT("streams", xds_stats_streams(&c->stats.xds)),
         LOG_INT("spread_ms", l->options->drain_spread_ms));
+    manager_stopping(&l->manager,
+        l->options->drain_spread_ms + l->options->drain_grace_ms + LEAVE_MS + MARGIN_MS);
     control_drain(c);
     for (size_t i = 0; i < c->serving_count; i++) {
         serving_set_serving(c->servings[i], false);
@@ -118,12 +126,10 @@ static void on_fixed(const struct log_scope *log, const char *name)
     log_warn(log, "a setting cannot change while running", LOG_STR("setting", name));
 }
 
-static void on_reload(uv_signal_t *signal, int number)
+static void reload(struct lifecycle *l)
 {
-    struct lifecycle *l = signal->data;
     struct control *c = &l->control;
     struct error err;
-    (void)number;
     if (!options_reload(l->options, l->argc, l->argv, on_fixed, &c->log, &err)) {
         log_error(&c->log, "settings are left as they were", LOG_STR("why", err.text));
         return;
@@ -134,6 +140,15 @@ static void on_reload(uv_signal_t *signal, int number)
     certificates_reload(&c->certificates);
     store_reload(c->store);
     log_info(&c->log, "settings are read again");
+}
+
+static void on_reload(uv_signal_t *signal, int number)
+{
+    struct lifecycle *l = signal->data;
+    (void)number;
+    manager_reloading(&l->manager);
+    reload(l);
+    manager_reloaded(&l->manager);
 }
 
 static void watch_signals(struct lifecycle *l)
@@ -188,10 +203,12 @@ static bool open_all(struct lifecycle *l, struct error *err)
     struct control *c = &l->control;
     c->serving_owner.on_drained = on_drained;
     c->replica_owner.on_closed = on_record_gone;
-    if (!open_data_dir(c, err) || !open_certificates(c, err) || !control_start(c, err) ||
+    if (!manager_open(&l->manager, c, err) || !open_data_dir(c, err) ||
+        !open_certificates(c, err) || !control_start(c, err) ||
         !control_open_servings(c, l->a, err) || !admin_open(c, &c->admin, err))
         return false;
     c->admin_address = address_with_port(l->a, l->options->admin, admin_port(c->admin));
+    manager_begin(&l->manager);
     log_info(&c->log,
         "pilotd starts",
         LOG_STR("version", PILOTD_VERSION),
@@ -221,6 +238,7 @@ static void begin(struct lifecycle *l, struct options *options, const struct dev
 static void finish(struct lifecycle *l)
 {
     struct control *c = &l->control;
+    manager_fini(&l->manager);
     control_fini(c);
     INVARIANT(uv_loop_close(&c->loop) == 0);
     arena_free(l->a);

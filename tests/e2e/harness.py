@@ -164,7 +164,8 @@ class World:
     def store(self):
         return f"etcd://{self.etcd.address}{self.prefix[:-1]}"
 
-    def pilotd(self, *arguments, name=None, replica_id=None, store=None, env=None, binary=PILOTD):
+    def pilotd(self, *arguments, name=None, replica_id=None, store=None, env=None, binary=PILOTD,
+               prefix=(), pass_fds=()):
         """Started, and not waited for. A flag stands before what is given here by the environment.
         Names are of processes; one may come back under the id of another."""
         name = name or f"r{len(self.replicas) + 1}"
@@ -172,7 +173,8 @@ class World:
         settings.update(PILOTD_ID=replica_id or name, PILOTD_STORE=store or self.store, PILOTD_THREADS="2",
                         PILOTD_XDS="127.0.0.1:0", PILOTD_ADMIN="127.0.0.1:0",
                         PILOTD_DRAIN_SPREAD="100ms")
-        replica = Replica(name, [binary, *arguments], self.directory, dict(settings, **(env or {})))
+        replica = Replica(name, [binary, *arguments], self.directory, dict(settings, **(env or {})),
+                          prefix, pass_fds)
         self.replicas.append(replica.start())
         return replica
 
