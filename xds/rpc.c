@@ -137,6 +137,8 @@ static void write_out(struct rpc *rpc, struct xds_out *out)
     for (list_each (const struct xds_response, response, &out->responses)) {
         if (rpc->is_ended)
             return;
+        struct xds_type_stats *of_type = &stats->types[response->type];
+        uint64_t began_ns = uv_hrtime();
         slice_list slices =
             discovery_encode(out->arena, variant_of(rpc), response, rpc->shared->identity);
         int64_t bytes = 0;
@@ -146,6 +148,10 @@ static void write_out(struct rpc *rpc, struct xds_out *out)
         metric_add(&stats->resources_sent, (int64_t)response->resources.count);
         metric_add(&stats->bytes_sent, bytes);
         h2_stream_send(rpc->stream, &slices);
+        metric_add(&of_type->responses, 1);
+        metric_observe(&of_type->size_bytes, &metric_bytes, bytes, 1);
+        metric_observe(
+            &of_type->push_us, &metric_seconds, (int64_t)(uv_hrtime() - began_ns) / 1000, 1);
     }
     if (rpc->is_ended)
         return;
@@ -364,6 +370,7 @@ static void count_answer(struct rpc *rpc, const struct xds_request *request)
     metric_add(request->error_detail ? &stats->nacks : &stats->acks, 1);
     if (!request->error_detail)
         return;
+    metric_add(&stats->types[request->type].nacks, 1);
     char detail[REFUSAL_LOG_BYTES];
     snprintf(detail, sizeof detail, "%s", request->error_detail);
     TELL(rpc,

@@ -25,7 +25,14 @@
 
 struct xds_server;
 
+struct xds_type_stats {
+    metric_value responses, nacks;
+    struct metric_histogram push_us; /* until a response was written, or queued behind others */
+    struct metric_histogram size_bytes;
+};
+
 struct xds_stats { /* shared by all loops; read by /metrics */
+    struct xds_type_stats types[XDS_TYPE_COUNT];
     metric_value connections, streams_sotw, streams_delta; /* gauges */
     metric_value status_calls, reflection_calls;           /* gauges */
     metric_value accepted, refused_connections, aged;

@@ -49,6 +49,7 @@ static void build(uv_work_t *work)
         build_snapshot(b);
     struct publication *p = publication_new(b->snapshot, b->hash, b->order.scope_count);
     p->is_whole = b->order.is_whole;
+    p->changed_ns = b->order.changed_ns;
     p->reference = p->is_whole ? xds_view_retain(translator_reference(b->translator)) : NULL;
     for (size_t i = 0; i < p->count; i++) {
         struct shared_scope *scope = b->order.scopes[i];
@@ -59,6 +60,7 @@ static void build(uv_work_t *work)
     }
     /* Here, not on the loop: the last reference of many old objects may go with it. */
     release_order(&b->order);
+    p->made_ns = uv_hrtime();
     b->result.publication = p;
     b->result.took_us = (uv_hrtime() - began_ns) / 1000;
 }

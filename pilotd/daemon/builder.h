@@ -16,6 +16,7 @@
 /* What to build; the builder takes over one reference of each object and scope, and the arrays,
  * which are on the heap. */
 struct build_order {
+    uint64_t changed_ns;     /* for the publication */
     bool is_whole;           /* a new snapshot; else more scopes for the last one */
     struct object **objects; /* whole only: all there are; NULL: those of the last one … */
     size_t object_count;

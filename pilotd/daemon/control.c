@@ -170,9 +170,21 @@ static void build_next(struct control *c)
     order.scopes = scopes_list(&c->scopes, !order.is_whole, &order.scope_count);
     c->is_building_whole = order.is_whole;
     if (order.is_whole)
+        order.changed_ns = triggers_take(&c->triggers);
+    if (order.is_whole)
         c->built_history = c->history;
     c->is_dirty = false;
     builder_order(c->builder, &order);
+}
+
+/* Services that are reached by their instances, and have none. */
+static int64_t count_empty(const struct snapshot *s)
+{
+    int64_t empty = 0;
+    for (size_t i = 0; i < s->services.count; i++)
+        empty += s->services.items[i]->resolution == RESOLUTION_STATIC &&
+                 s->services.items[i]->endpoints.count == 0;
+    return empty;
 }
 
 static void count_build(struct control *c, const struct build_result *result)
@@ -186,7 +198,9 @@ static void count_build(struct control *c, const struct build_result *result)
     metric_add(&c->stats.builds, 1);
     metric_add(&c->stats.patches, s->root != NULL);
     metric_set(&c->stats.build_last_us, (int64_t)result->took_us);
+    metric_observe(&c->stats.build_time, &metric_seconds, (int64_t)result->took_us, 1);
     metric_set(&c->stats.services, (int64_t)s->services.count);
+    metric_set(&c->stats.empty_services, count_empty(s));
     metric_set(&c->stats.virtual_services, (int64_t)s->objects[KIND_VIRTUAL_SERVICE].count);
     metric_set(&c->stats.findings, (int64_t)s->findings.count);
 }
@@ -369,7 +383,9 @@ static void on_changes(struct store_listener *listener, const struct store_chang
     hear_revision(c, revision);
     for (size_t i = 0; i < count; i++) {
         keyspace_set_live(&c->keyspace, hears_live(c) && changes[i].entry.mod_revision != emptied);
-        is_changed |= keyspace_apply(&c->keyspace, &changes[i]);
+        bool is_in_force = keyspace_apply(&c->keyspace, &changes[i]);
+        is_changed |= is_in_force;
+        triggers_heard(&c->triggers, changes[i].entry.key, is_in_force);
         had_to_wait |= must_wait(c);
         hear_own_key(c, &changes[i]);
         if (!begins_with(changes[i].entry.key, "replicas/"))
@@ -719,6 +735,7 @@ bool control_start(struct control *c, struct error *err)
         uv_timer_start(&c->recall_timer, on_recall, RECALL_MS, 0);
     c->epoch =
         (struct epoch){ .store = c->store, .faults = &c->stats.cluster_faults, .log = &c->log };
+    c->triggers.stats = &c->stats.triggers;
     addresses_init(&c->addresses, (size_t)c->options->max_address_connections);
     c->builder = builder_open(&c->loop, &c->builder_owner, &c->stats.translate);
     return true;

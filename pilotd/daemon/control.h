@@ -29,6 +29,7 @@
 #include "daemon/roll_call.h"
 #include "daemon/scopes.h"
 #include "daemon/stats.h"
+#include "daemon/triggers.h"
 #include "keyspace/keyspace.h"
 
 struct admin;
@@ -39,6 +40,7 @@ struct control {
     const char *store_url;
     struct log_scope log;
     struct stats stats;
+    struct triggers triggers;
     struct addresses addresses; /* that proxies connect from */
 
     /* What the store tells. */

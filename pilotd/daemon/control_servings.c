@@ -40,6 +40,8 @@ bool control_open_servings(struct control *c, struct arena *a, struct error *err
             .scopes = &c->stats.scopes,
             .refused_scopes = &c->stats.refused_scopes,
             .stale_streams = &c->stats.gate.stale_streams,
+            .queue_us = &c->stats.queue_time,
+            .convergence_us = &c->stats.convergence_time,
             .turned_away = &c->stats.gate.turned_away,
         };
         if (!serving_open(&options, &c->servings[i], err))

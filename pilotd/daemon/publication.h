@@ -35,6 +35,8 @@ struct publication {
     struct hash128 hash;
     struct xds_view *reference; /* whose resources the hash covers; only of a whole one */
     bool is_whole;
+    uint64_t changed_ns; /* when the first change that made it was heard (uv_hrtime); 0: none did */
+    uint64_t made_ns;    /* when it was ready */
     size_t count;
     struct published_view views[];
 };

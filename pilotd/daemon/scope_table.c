@@ -125,11 +125,12 @@ void scope_table_remove(struct scope_table *t, struct xds_subscriber *subscriber
 }
 
 /* Who subscribes meanwhile waits, and stands before those who are told. */
-void scope_table_view(struct scope_table *t, const char *key, struct xds_view *view)
+size_t scope_table_view(struct scope_table *t, const char *key, struct xds_view *view)
 {
     struct table_scope *of = map_find(&t->by_key, key);
+    size_t told = 0;
     if (!of)
-        return;
+        return 0;
     struct xds_view *former = of->view;
     of->view = xds_view_retain(view);
     xds_view_release(former);
@@ -138,6 +139,7 @@ void scope_table_view(struct scope_table *t, const char *key, struct xds_view *v
     while (of->told_next) {
         struct subscription *s = of->told_next;
         of->told_next = s->next;
+        told += s->ticket == 0;
         if (s->ticket == 0)
             s->subscriber->on_view(s->subscriber, of->view);
         else
@@ -145,4 +147,5 @@ void scope_table_view(struct scope_table *t, const char *key, struct xds_view *v
     }
     of->is_telling = false;
     drop_if_unused(t, of);
+    return told;
 }

@@ -31,7 +31,8 @@ void scope_table_remove(struct scope_table *t, struct xds_subscriber *subscriber
 size_t scope_table_decide(struct scope_table *t, uint64_t ticket, bool is_let_in);
 bool scope_table_has_waiting(const struct scope_table *t);
 
-/* A newer view for a scope; told to its subscribers, who may come and go meanwhile. */
-void scope_table_view(struct scope_table *t, const char *key, struct xds_view *view);
+/* A newer view for a scope; told to its subscribers, who may come and go meanwhile: on_view to
+ * those who were let in, on_preview to the others. How many of the first. */
+size_t scope_table_view(struct scope_table *t, const char *key, struct xds_view *view);
 
 #endif

@@ -140,14 +140,28 @@ struct publication_letter {
     struct publication *publication;
 };
 
+/* So many proxies have been sent it, or will be once they have taken what was before. */
+static void note_told(
+    struct serving *s, const struct publication *p, uint64_t taken_ns, int64_t proxies)
+{
+    int64_t queue_us = (int64_t)(taken_ns - p->made_ns) / 1000;
+    int64_t all_us = (int64_t)(uv_hrtime() - p->changed_ns) / 1000;
+    metric_observe(s->options.queue_us, &metric_seconds, queue_us, proxies);
+    metric_observe(s->options.convergence_us, &metric_seconds, all_us, proxies);
+}
+
 static void publication_arrived(struct mailbox *at, struct letter *letter)
 {
     struct serving *s = serving_at(at);
     const struct publication *p =
         container_of(letter, struct publication_letter, letter)->publication;
     s->has_views = true;
-    for (size_t i = 0; i < p->count; i++)
-        scope_table_view(&s->table, p->views[i].scope->scope.key, p->views[i].view);
+    for (size_t i = 0; i < p->count; i++) {
+        uint64_t taken_ns = uv_hrtime();
+        size_t told = scope_table_view(&s->table, p->views[i].scope->scope.key, p->views[i].view);
+        if (p->changed_ns)
+            note_told(s, p, taken_ns, (int64_t)told);
+    }
 }
 
 static void free_publication(struct letter *letter)

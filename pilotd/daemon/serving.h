@@ -60,6 +60,7 @@ struct serving_options {
     metric_value *refused_scopes; /* for the limit */
     metric_value *stale_streams;  /* let in without knowing whether there is news */
     metric_value *turned_away;    /* streams that were not let in */
+    struct metric_histogram *queue_us, *convergence_us; /* of each proxy that a change is for */
 };
 
 /* Listens, and starts the thread. Until something is published, streams wait. */

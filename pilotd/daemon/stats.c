@@ -11,6 +11,16 @@
         name, "gauge", help, NULL, offsetof(struct stats, member)                                  \
     }
 
+#define HISTOGRAM(name, member, help)                                                              \
+    {                                                                                              \
+        name, "histogram", help, NULL, offsetof(struct stats, member), &metric_seconds             \
+    }
+#define TRIGGER(name, member, kind, id, help)                                                      \
+    {                                                                                              \
+        name, "counter", help, "{type=\"" kind "\"}",                                              \
+            offsetof(struct stats, triggers.member[TRIGGER_##id])                                  \
+    }
+
 static const struct metric_desc rows[] = {
     { "pilot_xds",
         "gauge",
@@ -22,15 +32,46 @@ static const struct metric_desc rows[] = {
         "Proxies connected.",
         "{variant=\"delta\"}",
         offsetof(struct stats, xds.streams_delta) },
-    COUNTER("pilot_xds_pushes", xds.responses, "Responses sent to proxies."),
+#define OF_TYPE(label, kind) "{" label "=\"" kind "\"}"
+#define TYPES(name, type, help, member, ...)                                                       \
+    TYPE_ROW(name, type, help, "cds", CLUSTER, member, __VA_ARGS__),                               \
+        TYPE_ROW(name, type, help, "eds", ENDPOINT, member, __VA_ARGS__),                          \
+        TYPE_ROW(name, type, help, "lds", LISTENER, member, __VA_ARGS__),                          \
+        TYPE_ROW(name, type, help, "rds", ROUTE, member, __VA_ARGS__),                             \
+        TYPE_ROW(name, type, help, "vhds", VIRTUAL_HOST, member, __VA_ARGS__)
+#define TYPE_ROW(name, type, help, kind, id, member, ...)                                          \
+    {                                                                                              \
+        name, type, help, OF_TYPE("type", kind),                                                   \
+            offsetof(struct stats, xds.types[XDS_##id].member), __VA_ARGS__                        \
+    }
+    TYPES("pilot_xds_pushes", "counter", "Responses sent to proxies.", responses, NULL),
+    TYPES("pilot_total_xds_rejects", "counter", "Responses that proxies refused.", nacks, NULL),
+    TYPES("pilot_xds_push_time", "histogram",
+        "Seconds that a response took to be written, or to be queued behind others.", push_us,
+        &metric_seconds),
+    TYPES("pilot_xds_config_size_bytes", "histogram", "Bytes of a response.", size_bytes,
+        &metric_bytes),
+    HISTOGRAM("pilot_proxy_queue_time", queue_time,
+        "Seconds from a snapshot that was ready to each proxy's turn."),
+    HISTOGRAM("pilot_proxy_convergence_time", convergence_time,
+        "Seconds from a change that was heard to each proxy that it was sent to."),
+    TRIGGER("pilot_inbound_updates", inbound, "eds", ENDPOINT, "Values that the store told."),
+    TRIGGER("pilot_inbound_updates", inbound, "svc", SERVICE, ""),
+    TRIGGER("pilot_inbound_updates", inbound, "config", CONFIG, ""),
+    TRIGGER("pilot_inbound_updates", inbound, "global", GLOBAL, ""),
+    TRIGGER("pilot_push_triggers", pushes, "endpoint", ENDPOINT,
+        "Snapshots, by what had changed; one may have several reasons."),
+    TRIGGER("pilot_push_triggers", pushes, "service", SERVICE, ""),
+    TRIGGER("pilot_push_triggers", pushes, "config", CONFIG, ""),
+    TRIGGER("pilot_push_triggers", pushes, "global", GLOBAL, ""),
     COUNTER("pilot_xds_unserved_requests_total", xds.unserved,
         "Requests for types that are not served."),
     COUNTER("pilotd_xds_old_proxies_total", xds.old_proxies,
         "Streams of Envoys older than the oldest that is supported."),
-    COUNTER("pilot_total_xds_rejects", xds.nacks, "Responses that proxies refused."),
     COUNTER("pilot_total_rejected_configs", keyspace.rejected_total,
         "Values of the store that were rejected."),
     GAUGE("pilot_services", services, "Services in the snapshot."),
+    GAUGE("pilot_eds_no_instances", empty_services, "Services that have no instances."),
     GAUGE("pilot_virt_services", virtual_services, "VirtualServices in the snapshot."),
 
     GAUGE("pilotd_ready", is_ready, "1 when /ready said so last."),
@@ -99,6 +140,7 @@ static const struct metric_desc rows[] = {
     COUNTER("pilotd_patch_divergences_total", patch_divergences,
         "Snapshots built of all objects that were not what patches had come to; must be 0."),
     COUNTER("pilotd_scope_builds_total", scope_builds, "Builds of more scopes for one snapshot."),
+    HISTOGRAM("pilotd_build_time", build_time, "Seconds that a snapshot took to be built."),
     GAUGE("pilotd_build_last_us", build_last_us, "Microseconds that the last snapshot took."),
     COUNTER("pilotd_build_us_total", build_us, "Microseconds spent on building."),
     COUNTER("pilotd_rendered_total", translate.rendered, "Resources rendered."),

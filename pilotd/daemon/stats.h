@@ -8,6 +8,7 @@
 #include "daemon/certificates.h"
 #include "daemon/gate.h"
 #include "daemon/keeper.h"
+#include "daemon/triggers.h"
 #include "keyspace/keyspace.h"
 #include "translate/translate.h"
 #include "xds/server.h"
@@ -21,11 +22,13 @@ struct stats {
     struct gate_stats gate;
     struct keeper_stats keeper;
     struct translate_stats translate;
+    struct trigger_stats triggers;
+    struct metric_histogram build_time, queue_time, convergence_time; /* microseconds */
 
     /* Gauges, by the control loop. */
     metric_value recalled; /* 1: the copy on disk is served */
     metric_value is_ready, store_state, store_revision, served_revision, heartbeat_age_ms;
-    metric_value replicas, differing_replicas, findings, services, virtual_services;
+    metric_value replicas, differing_replicas, findings, services, empty_services, virtual_services;
     metric_value scopes; /* by the serving loops */
     metric_value resident_bytes, start_time_seconds;
 
