@@ -1,6 +1,9 @@
 #include "xds/listener.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 /* "10.0.0.1" or "[::1]" */
 static bool parse_ip(char *host, int port, struct sockaddr_storage *address)
@@ -43,15 +46,30 @@ static void on_connection(uv_stream_t *stream, int status)
         l->on_connection(l);
 }
 
-bool xds_listener_open(struct xds_listener *l, uv_loop_t *loop, const char *text, struct error *err)
+static int bind_there(struct xds_listener *l, const struct sockaddr_storage *address)
+{
+    int problem = reuse_port(&l->tcp);
+    return problem ? problem : uv_tcp_bind(&l->tcp, (const struct sockaddr *)address, 0);
+}
+
+/* Each loop has a descriptor of its own for the one socket: whoever is first accepts. */
+static int share(struct xds_listener *l, int socket)
+{
+    int fd = fcntl(socket, F_DUPFD_CLOEXEC, 0);
+    int problem = fd < 0 ? uv_translate_sys_error(errno) : uv_tcp_open(&l->tcp, fd);
+    if (problem && fd >= 0)
+        close(fd);
+    return problem;
+}
+
+bool xds_listener_open(
+    struct xds_listener *l, uv_loop_t *loop, const char *text, int socket, struct error *err)
 {
     struct sockaddr_storage address = { 0 };
-    uv_tcp_init_ex(loop, &l->tcp, text[0] == '[' ? AF_INET6 : AF_INET);
+    uv_tcp_init_ex(loop, &l->tcp, socket ? AF_UNSPEC : text[0] == '[' ? AF_INET6 : AF_INET);
     if (!parse_address(text, &address, err))
         return false;
-    int problem = reuse_port(&l->tcp);
-    if (!problem)
-        problem = uv_tcp_bind(&l->tcp, (struct sockaddr *)&address, 0);
+    int problem = socket ? share(l, socket) : bind_there(l, &address);
     if (!problem)
         problem = uv_listen((uv_stream_t *)&l->tcp, SOMAXCONN, on_connection);
     return !problem || error_set(err, ERROR_IO, "listening on %s: %s", text, uv_strerror(problem));

@@ -16,9 +16,10 @@ struct xds_listener {
     bool is_closing;
 };
 
-/* "127.0.0.1:15010", "[::1]:15010". It is to be closed in either case. */
+/* "127.0.0.1:15010", "[::1]:15010"; or `socket`, which listens there already and stays the caller's
+ * (0: none). It is to be closed in either case. */
 bool xds_listener_open(
-    struct xds_listener *l, uv_loop_t *loop, const char *address, struct error *err);
+    struct xds_listener *l, uv_loop_t *loop, const char *address, int socket, struct error *err);
 int xds_listener_port(const struct xds_listener *l); /* the bound one, when port 0 was asked */
 void xds_listener_refuse(struct xds_listener *l);    /* the one that waits */
 void xds_listener_close(struct xds_listener *l);     /* once */

@@ -340,12 +340,12 @@ static void on_tls_closed(struct xds_listener *l)
     handle_closed(container_of(l, struct xds_server, tls));
 }
 
-static bool open_plain(struct xds_server *s, const char *address, struct error *err)
+static bool open_plain(struct xds_server *s, const struct xds_server_options *o, struct error *err)
 {
     s->plain.on_connection = on_plain_connection;
     s->plain.on_closed = on_plain_closed;
     s->handles++;
-    return xds_listener_open(&s->plain, s->shared.loop, address, err);
+    return xds_listener_open(&s->plain, s->shared.loop, o->address, o->socket, err);
 }
 
 static bool open_tls(struct xds_server *s, const struct xds_server_options *o, struct error *err)
@@ -357,7 +357,7 @@ static bool open_tls(struct xds_server *s, const struct xds_server_options *o, s
     s->tls.on_closed = on_tls_closed;
     s->handles += 2; /* its own, and that of the handshakes */
     handshakes_open(&s->handshakes, s->shared.loop, o->tls_context, on_room);
-    return xds_listener_open(&s->tls, s->shared.loop, o->tls_address, err);
+    return xds_listener_open(&s->tls, s->shared.loop, o->tls_address, o->tls_socket, err);
 }
 
 bool xds_server_open(uv_loop_t *loop, const struct xds_server_options *options,
@@ -390,7 +390,7 @@ bool xds_server_open(uv_loop_t *loop, const struct xds_server_options *options,
     uv_timer_init(loop, &s->arrival_pace);
     uv_timer_init(loop, &s->deadline);
     uv_timer_init(loop, &s->shared.pace);
-    if (open_plain(s, options->address, err) && open_tls(s, options, err)) {
+    if (open_plain(s, options, err) && open_tls(s, options, err)) {
         *out = s;
         return true;
     }

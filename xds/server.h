@@ -87,6 +87,7 @@ enum xds_status_access {
 struct xds_server_options {
     const char *address;             /* "127.0.0.1:15010", "[::1]:15010" */
     const char *tls_address;         /* another, for TLS; NULL: none */
+    int socket, tls_socket;          /* that listen there already and stay the caller's; 0: none */
     struct tls_context *tls_context; /* of that; retained */
     const char *identity;            /* the replica's id, for control_plane.identifier */
     struct xds_source *source;

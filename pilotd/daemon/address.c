@@ -1,5 +1,6 @@
 #include "daemon/address.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 #include <uv.h>
@@ -50,6 +51,24 @@ bool address_is_loopback(const char *text)
     if (address.ss_family == AF_INET6)
         return IN6_IS_ADDR_LOOPBACK(&((struct sockaddr_in6 *)&address)->sin6_addr);
     return ntohl(((struct sockaddr_in *)&address)->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
+const char *address_of_socket(struct arena *a, int fd)
+{
+    struct sockaddr_storage address = { 0 };
+    socklen_t size = sizeof address;
+    char host[INET6_ADDRSTRLEN] = "";
+    if (getsockname(fd, (struct sockaddr *)(void *)&address, &size) != 0)
+        return "unknown:0";
+    bool is_v6 = address.ss_family == AF_INET6;
+    const struct sockaddr_in6 *v6 = (const void *)&address;
+    const struct sockaddr_in *v4 = (const void *)&address;
+    inet_ntop(address.ss_family,
+        is_v6 ? (const void *)&v6->sin6_addr : (const void *)&v4->sin_addr,
+        host,
+        sizeof host);
+    return arena_printf(
+        a, is_v6 ? "[%s]:%d" : "%s:%d", host, ntohs(is_v6 ? v6->sin6_port : v4->sin_port));
 }
 
 const char *address_with_port(struct arena *a, const char *text, int port)

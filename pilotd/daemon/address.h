@@ -15,6 +15,9 @@ bool address_parse(const char *text, struct sockaddr_storage *out, struct error 
 /* Only this machine can reach it. */
 bool address_is_loopback(const char *text);
 
+/* Where a socket is bound. */
+const char *address_of_socket(struct arena *a, int fd);
+
 /* The same address with another port. */
 const char *address_with_port(struct arena *a, const char *text, int port);
 

@@ -202,6 +202,7 @@ bool admin_open(struct control *c, struct admin **out, struct error *err)
     a->control = c;
     if (http_server_open(&c->loop,
             c->options->admin,
+            c->sockets.admin,
             &a->handler,
             &c->stats.admin_requests,
             &c->stats.admin_errors,

@@ -21,6 +21,7 @@
 #include "daemon/fair_share.h"
 #include "daemon/gate.h"
 #include "daemon/holds.h"
+#include "daemon/inherited.h"
 #include "daemon/keeper.h"
 #include "daemon/level_vote.h"
 #include "daemon/options.h"
@@ -87,6 +88,7 @@ struct control {
     struct scopes scopes;
 
     /* Who serves it. */
+    struct inherited sockets;
     struct serving **servings;
     size_t serving_count;
     struct serving_owner serving_owner;

@@ -18,8 +18,9 @@ bool control_open_servings(struct control *c, struct arena *a, struct error *err
 {
     size_t count = (size_t)c->options->threads;
     c->servings = ARENA_ARRAY(a, struct serving *, count);
-    c->xds_address = c->options->xds;
-    c->xds_tls_address = c->options->xds_tls;
+    c->xds_address = c->sockets.xds ? address_of_socket(a, c->sockets.xds) : c->options->xds;
+    c->xds_tls_address =
+        c->sockets.xds_tls ? address_of_socket(a, c->sockets.xds_tls) : c->options->xds_tls;
     c->fair_share = (struct fair_share){ .margin_percent = c->options->stream_margin,
         .slack = FAIR_SHARE_SLACK };
     for (size_t i = 0; i < count; i++) {
@@ -27,6 +28,8 @@ bool control_open_servings(struct control *c, struct arena *a, struct error *err
             .index = i,
             .address = c->xds_address,
             .tls_address = c->xds_tls_address,
+            .socket = c->sockets.xds,
+            .tls_socket = c->sockets.xds_tls,
             .tls_context = c->certificates.context,
             .id = c->options->id,
             .max_stream_age_ms = (uint64_t)c->options->max_stream_age_ms,
@@ -47,10 +50,10 @@ bool control_open_servings(struct control *c, struct arena *a, struct error *err
         if (!serving_open(&options, &c->servings[i], err))
             return error_context(err, c->xds_tls_address ? "--xds and --xds-tls" : "--xds");
         c->serving_count++;
-        c->xds_address = address_with_port(a, c->options->xds, serving_port(c->servings[i]));
+        c->xds_address = address_with_port(a, c->xds_address, serving_port(c->servings[i]));
         if (c->xds_tls_address)
             c->xds_tls_address =
-                address_with_port(a, c->options->xds_tls, serving_tls_port(c->servings[i]));
+                address_with_port(a, c->xds_tls_address, serving_tls_port(c->servings[i]));
     }
     roll_call_open(&c->pulse, &c->loop, SERVING_PULSE, c->servings, c->serving_count);
     roll_call_open(&c->census, &c->loop, SERVING_REPORT, c->servings, c->serving_count);

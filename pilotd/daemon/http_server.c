@@ -2,6 +2,8 @@
 
 #include "daemon/address.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <time.h>
@@ -291,14 +293,22 @@ void http_server_close(struct http_server *s)
         close_exchange(x);
 }
 
-static int listen_at(struct http_server *s, const struct sockaddr_storage *where)
+static int take_over(struct http_server *s, int socket)
 {
-    int status = uv_tcp_bind(&s->tcp, (const struct sockaddr *)(const void *)where, 0);
+    int fd = fcntl(socket, F_DUPFD_CLOEXEC, 0);
+    return fd < 0 ? uv_translate_sys_error(errno) : uv_tcp_open(&s->tcp, fd);
+}
+
+static int listen_at(struct http_server *s, const struct sockaddr_storage *where, int socket)
+{
+    int status = socket ? take_over(s, socket)
+                        : uv_tcp_bind(&s->tcp, (const struct sockaddr *)(const void *)where, 0);
     return status ? status : uv_listen((uv_stream_t *)&s->tcp, BACKLOG, on_connection);
 }
 
-bool http_server_open(uv_loop_t *loop, const char *address, struct http_handler *handler,
-    metric_value *requests, metric_value *errors, struct http_server **out, struct error *err)
+bool http_server_open(uv_loop_t *loop, const char *address, int socket,
+    struct http_handler *handler, metric_value *requests, metric_value *errors,
+    struct http_server **out, struct error *err)
 {
     struct sockaddr_storage where;
     if (!address_parse(address, &where, err))
@@ -308,7 +318,7 @@ bool http_server_open(uv_loop_t *loop, const char *address, struct http_handler 
         .loop = loop, .handler = handler, .requests = requests, .errors = errors, .open_handles = 1
     };
     INVARIANT(uv_tcp_init(loop, &s->tcp) == 0);
-    int status = listen_at(s, &where);
+    int status = listen_at(s, &where, socket);
     if (status != 0) {
         http_server_close(s);
         return error_set(err, ERROR_IO, "listening on %s: %s", address, uv_strerror(status));

@@ -30,8 +30,10 @@ struct http_handler {
         struct http_handler *h, const struct http1_request *request, struct http_exchange *x);
 };
 
-bool http_server_open(uv_loop_t *loop, const char *address, struct http_handler *handler,
-    metric_value *requests, metric_value *errors, struct http_server **out, struct error *err);
+/* At the address, or at `socket`, which listens already and stays the caller's (0: none). */
+bool http_server_open(uv_loop_t *loop, const char *address, int socket,
+    struct http_handler *handler, metric_value *requests, metric_value *errors,
+    struct http_server **out, struct error *err);
 int http_server_port(const struct http_server *s);
 
 /* Takes the body's memory over; `body` is empty afterwards. */

@@ -180,6 +180,35 @@ static bool open_data_dir(const struct control *c, struct error *err)
     return error_set(err, ERROR_USAGE, "--data-dir: %s: %s", dir, strerror(errno));
 }
 
+static void warn_of_address(
+    const struct control *c, int socket, const char *setting, const char *given, const char *got)
+{
+    if (socket && strcmp(given, got) != 0)
+        log_warn(&c->log,
+            "a socket stands in the place of a setting",
+            LOG_STR("setting", setting),
+            LOG_STR("given", given),
+            LOG_STR("socket", got));
+}
+
+static void warn_of_addresses(const struct control *c)
+{
+    const struct options *o = c->options;
+    warn_of_address(c, c->sockets.xds, "xds", o->xds, c->xds_address);
+    warn_of_address(c, c->sockets.xds_tls, "xds-tls", o->xds_tls, c->xds_tls_address);
+    warn_of_address(c, c->sockets.admin, "admin", o->admin, c->admin_address);
+}
+
+static bool open_sockets(struct control *c, struct error *err)
+{
+    if (!inherited_open(&c->sockets, err))
+        return false;
+    return !c->sockets.xds_tls || c->options->xds_tls ||
+           error_set(err,
+               ERROR_USAGE,
+               "LISTEN_FDNAMES: a socket xds-tls is handed over, and there is no --xds-tls");
+}
+
 static void on_certificates(struct certificates *certificates)
 {
     struct control *c = container_of(certificates, struct control, certificates);
@@ -203,11 +232,14 @@ static bool open_all(struct lifecycle *l, struct error *err)
     struct control *c = &l->control;
     c->serving_owner.on_drained = on_drained;
     c->replica_owner.on_closed = on_record_gone;
-    if (!manager_open(&l->manager, c, err) || !open_data_dir(c, err) ||
+    if (!manager_open(&l->manager, c, err) || !open_sockets(c, err) || !open_data_dir(c, err) ||
         !open_certificates(c, err) || !control_start(c, err) ||
         !control_open_servings(c, l->a, err) || !admin_open(c, &c->admin, err))
         return false;
-    c->admin_address = address_with_port(l->a, l->options->admin, admin_port(c->admin));
+    c->admin_address = c->sockets.admin
+                           ? address_of_socket(l->a, c->sockets.admin)
+                           : address_with_port(l->a, l->options->admin, admin_port(c->admin));
+    warn_of_addresses(c);
     manager_begin(&l->manager);
     log_info(&c->log,
         "pilotd starts",

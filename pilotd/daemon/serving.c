@@ -551,6 +551,8 @@ static bool listen_there(struct serving *s, struct error *err)
     struct xds_server_options options = {
         .address = s->options.address,
         .tls_address = s->options.tls_address,
+        .socket = s->options.socket,
+        .tls_socket = s->options.tls_socket,
         .tls_context = s->options.tls_context,
         .identity = s->options.id,
         .source = &s->source,

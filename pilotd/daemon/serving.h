@@ -47,6 +47,7 @@ struct serving_options {
     size_t index; /* of this loop */
     const char *address, *id;
     const char *tls_address; /* NULL: none */
+    int socket, tls_socket;  /* that listen there already; 0: none */
     struct tls_context *tls_context;
     uint64_t max_stream_age_ms; /* 0: any */
     size_t max_joining;         /* of this loop; 0: any */

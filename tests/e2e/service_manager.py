@@ -88,6 +88,7 @@ class Unit:
             last.sendto(b"", self.path)
         self.thread.join()
         self.hearing.close()
+        os.unlink(self.path)
         for listening in self.sockets.values():
             listening.close()
 

@@ -5,11 +5,15 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
+import threading
 
+import grpc
 import pytest
 
-from harness import Etcd, ROOT, World, free_port, wait_until
+from certificates import Authority
+from harness import Delta, Etcd, ROOT, World, free_port, wait_until
 from service_manager import UNIT_FILE, Unit, allowed_calls
 
 MAX_EXPOSURE = 20  # tenths
@@ -108,6 +112,137 @@ def test_a_name_of_a_socket_that_is_none_is_told(world):
     assert replica.wait() == 2
     assert 'NOTIFY_SOCKET: must be a path, not "nonsense"' in replica.log()
 
+
+# ---- sockets that are handed over ----
+
+def listening():
+    there = socket.socket()
+    there.bind(("127.0.0.1", 0))
+    there.listen(512)
+    return there
+
+
+def address_of(there):
+    return "%s:%d" % there.getsockname()
+
+
+@pytest.fixture
+def held(world):
+    """A unit whose sockets for proxies and for the admin port are systemd's."""
+    with Unit(world, {"admin": listening(), "xds": listening()}) as there:
+        yield there
+
+
+def test_it_serves_at_the_sockets_it_is_given_with_all_its_loops(world, held):
+    replica = held.start("--threads", "3", "--xds", "127.0.0.1:1").wait_ready()
+
+    assert replica.xds == address_of(held.sockets["xds"])
+    assert re.search(rf'level=warn .*"a socket stands in the place of a setting" setting=xds '
+                     rf'given=127.0.0.1:1 socket={replica.xds}', replica.log())
+    assert replica.admin == address_of(held.sockets["admin"])
+    clients = [world.connect(replica, f"sidecar~10.9.0.{i}~p{i}.default~default.svc.cluster.local") for i in range(30)]
+    for client in clients:
+        wait_until(lambda: client.responses and not client.error, "an answer")
+    assert replica.metric("pilotd_connections") == 30
+
+
+def test_who_connects_while_it_is_away_is_served_after_the_restart(world, held):
+    first = held.start().wait_ready()
+    world.wait_served(first, world.put_service())
+    assert first.stop() == 0
+
+    client = world.connect(first)
+    asked = socket.create_connection(held.sockets["admin"].getsockname(), 20)
+    asked.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    held.start(name="again", replica_id="r1").wait_ready()
+
+    client.wait_for("CDS", "outbound|80||web.default.svc.cluster.local")
+    assert client.error is None
+    with asked:
+        assert asked.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+def test_a_restart_under_traffic_refuses_no_connection(world, held):
+    """Somebody connects all the time, through a drain, a gap and a start."""
+    first = held.start().wait_ready()
+    where, end, counts = held.sockets["xds"].getsockname(), threading.Event(), {"made": 0, "refused": 0}
+
+    def knock():
+        while not end.is_set():
+            try:
+                socket.create_connection(where, 20).close()
+                counts["made"] += 1
+            except OSError:
+                counts["refused"] += 1
+            end.wait(0.002)
+
+    knocking = threading.Thread(target=knock)
+    knocking.start()
+    try:
+        client = world.connect(first)
+        wait_until(lambda: client.responses, "an answer")
+        assert first.stop() == 0
+        made = counts["made"]
+        wait_until(lambda: counts["made"] > made + 20, "connections while nobody is there")
+        second = held.start(name="again", replica_id="r1").wait_ready()
+        world.connect_until_served(second)
+    finally:
+        end.set()
+        knocking.join()
+
+    assert counts["refused"] == 0 and counts["made"] > 20
+
+
+def test_with_tls_too(world, tmp_path):
+    authority = Authority(str(tmp_path))
+    certificate, key = authority.issue("pilotd", "IP:127.0.0.1")
+    tls = ["--xds-tls", "127.0.0.1:15012", "--xds-tls-cert", certificate, "--xds-tls-key", key]
+    with Unit(world, {"xds": listening(), "xds-tls": listening()}) as unit:
+        first = unit.start(*tls).wait_ready()
+        assert first.tls == address_of(unit.sockets["xds-tls"])
+        assert first.stop() == 0
+        with open(authority.pem, "rb") as root:
+            credentials = grpc.ssl_channel_credentials(root.read())
+        client = Delta(first.tls, credentials=credentials)
+        world.clients.append(client)
+        unit.start(*tls, name="again", replica_id="r1").wait_ready()
+        wait_until(lambda: client.responses and not client.error, "an answer")
+
+
+@pytest.mark.parametrize("names, message", [
+    ("web", 'LISTEN_FDNAMES: must be xds, xds-tls or admin, not "web"'),
+    ("xds-tls", "a socket xds-tls is handed over, and there is no --xds-tls"),
+    ("", 'LISTEN_FDNAMES: must be xds, xds-tls or admin, not ""'),
+])
+def test_a_socket_it_cannot_use_is_told(world, names, message):
+    with Unit(world, {"xds": listening()}, env={"LISTEN_FDNAMES": names}) as unit:
+        replica = unit.start()
+        assert replica.wait() == 2
+        assert message in replica.log()
+
+
+def test_two_sockets_of_one_name_and_one_that_does_not_listen_are_told(world):
+    for sockets, names, message in (({"a": listening(), "b": listening()}, "xds:xds", "two sockets are named xds"),
+                                    ({"a": socket.socket()}, "xds", "descriptor 3 is no listening TCP socket")):
+        with Unit(world, sockets, env={"LISTEN_FDNAMES": names}) as unit:
+            replica = unit.start(name=f"r{len(world.replicas)}")
+            assert replica.wait() == 2
+            assert message in replica.log()
+
+
+def test_sockets_meant_for_another_process_are_left_alone(world):
+    replica = world.replica(env={"LISTEN_PID": "1", "LISTEN_FDS": "1", "LISTEN_FDNAMES": "xds"})
+    assert replica.is_running()
+
+
+def test_the_units_of_sockets_name_what_pilotd_knows():
+    named = {re.search(r"FileDescriptorName=(.*)", open(path, encoding="utf-8").read()).group(1): path
+             for path in glob.glob(f"{ROOT}/deploy/systemd/pilotd-*.socket")}
+    assert {name: os.path.basename(path) for name, path in named.items()} == {
+        name: f"pilotd-{name}.socket" for name in ("xds", "xds-tls", "admin")}
+
+
+# ---- the unit ----
 
 def test_a_forbidden_call_kills_it_so_the_filter_is_in_force(world, unit):
     """What the other tests of this file would be worth nothing without."""

@@ -365,6 +365,17 @@ int uv_fileno(const uv_handle_t *handle, uv_os_fd_t *fd)
     return 0;
 }
 
+int uv_translate_sys_error(int number)
+{
+    return -number;
+}
+
+int uv_tcp_open(uv_tcp_t *tcp, uv_os_sock_t sock)
+{
+    (void)tcp, (void)sock;
+    return UV_ENOTSUP;
+}
+
 int uv_tcp_bind(uv_tcp_t *tcp, const struct sockaddr *address, unsigned flags)
 {
     (void)tcp, (void)address, (void)flags;
