@@ -8,7 +8,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <libgen.h>
+#include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct flag flag_xds = {
     .name = "--xds",
@@ -40,6 +42,17 @@ static const struct flag flag_ips = {
     .name = "--ips",
     .value_name = "IP,…",
     .help = "all addresses of the machine, where it has others than the node id's (IPv6 as well)",
+};
+static const struct flag flag_metadata = {
+    .name = "--metadata",
+    .value_name = "KEY=VALUE",
+    .is_list = true,
+    .help = "more of the node's metadata: VALUE is JSON, or a text",
+};
+static const struct flag flag_stats = {
+    .name = "--stats",
+    .value_name = "ADDR:PORT",
+    .help = "serves /stats/prometheus there, and nothing else of the admin port (Istio's is 15090)",
 };
 static const struct flag flag_locality = {
     .name = "--locality",
@@ -109,6 +122,8 @@ const struct flag *const bootstrap_flags[] = { &flag_xds,
     &flag_admin_address,
     &flag_label,
     &flag_ips,
+    &flag_metadata,
+    &flag_stats,
     &flag_locality,
     &flag_interception,
     &flag_variant,
@@ -431,6 +446,26 @@ static cJSON *layered_runtime(void)
     return object("layers", layers);
 }
 
+static bool add_more_metadata(const struct ctl *ctl, cJSON *out)
+{
+    string_list pairs = ctl_values(ctl, &flag_metadata);
+    for (list_each (const char *const, pair, &pairs)) {
+        size_t size = strcspn(*pair, "=");
+        const char *key = arena_strndup(ctl->a, *pair, size);
+        if (!size || !(*pair)[size]) {
+            ctl_fail(EXIT_USAGE, "--metadata: \"%s\" is no KEY=VALUE", *pair);
+            return false;
+        }
+        if (cJSON_GetObjectItemCaseSensitive(out, key)) {
+            ctl_fail(EXIT_USAGE, "--metadata: %s is given by a flag of its own, or twice", key);
+            return false;
+        }
+        cJSON *value = cJSON_Parse(*pair + size + 1);
+        with(out, key, value ? value : text(*pair + size + 1));
+    }
+    return true;
+}
+
 /* Where it has both IP versions, and is redirected to, that is so for both. */
 static void add_addresses(const struct ctl *ctl, cJSON *out)
 {
@@ -464,7 +499,7 @@ static bool metadata(const struct ctl *ctl, cJSON *out)
             arena_strndup(ctl->a, pairs.items[i], (size_t)(equals - pairs.items[i])),
             text(equals + 1));
     }
-    return true;
+    return add_more_metadata(ctl, out);
 }
 
 static cJSON *locality_json(const struct locality *locality)
@@ -516,6 +551,94 @@ static cJSON *node(const struct ctl *ctl, const char *node_id)
     return with(json, "locality", locality_json(&locality));
 }
 
+/* ---- metrics ---- */
+
+static const char own_admin[] = "own-admin";
+
+/* A listener for one path of the admin port; NULL after saying what is wrong. */
+static cJSON *stats_listener(const struct ctl *ctl)
+{
+    static const char chain[] =
+        "{\"filters\":[{\"name\":\"envoy.filters.network.http_connection_manager\",\"typed_"
+        "config\":{"
+        "\"@type\":\"type.googleapis.com/"
+        "envoy.extensions.filters.network.http_connection_manager.v3."
+        "HttpConnectionManager\",\"stat_prefix\":\"stats\",\"http_filters\":[{\"name\":"
+        "\"envoy.filters.http.router\",\"typed_config\":{\"@type\":\"type.googleapis.com/"
+        "envoy.extensions.filters.http.router.v3.Router\"}}],\"route_config\":{\"virtual_hosts\":[{"
+        "\"name\":\"stats\",\"domains\":[\"*\"],\"routes\":[{\"match\":{\"path\":"
+        "\"/stats/prometheus\"},\"route\":{\"cluster\":\"own-admin\"}}]}]}}}]}";
+    const char *given = ctl_value(ctl, &flag_stats);
+    cJSON *address = socket_address(ctl->a, given);
+    if (!address) {
+        ctl_fail(EXIT_USAGE, "--stats: \"%s\" is no ADDR:PORT", given);
+        return NULL;
+    }
+    cJSON *parsed = cJSON_Parse(chain);
+    INVARIANT(parsed);
+    return with(with(object("name", text("stats")), "address", address),
+        "filter_chains",
+        list_of_one(parsed));
+}
+
+static cJSON *own_admin_cluster(const cJSON *admin)
+{
+    cJSON *endpoint = object(
+        "endpoint", object("address", object("socket_address", cJSON_Duplicate(admin, true))));
+    cJSON *assignment = with(object("cluster_name", text(own_admin)),
+        "endpoints",
+        list_of_one(object("lb_endpoints", list_of_one(endpoint))));
+    return with(with(object("name", text(own_admin)), "type", text("STATIC")),
+        "load_assignment",
+        assignment);
+}
+
+/* False after saying what is wrong. */
+static bool add_stats(const struct ctl *ctl, cJSON *resources, cJSON *clusters, const cJSON *admin)
+{
+    if (!ctl_value(ctl, &flag_stats))
+        return true;
+    cJSON *listener = stats_listener(ctl);
+    if (!listener)
+        return false;
+    cJSON_AddItemToArray(clusters, own_admin_cluster(admin));
+    with(resources, "listeners", list_of_one(listener));
+    return true;
+}
+
+/* ---- the verb ---- */
+
+/* In the place of this process: whoever watches it watches Envoy. JSON is YAML. */
+static int become_command(const struct ctl *ctl, char *bootstrap)
+{
+    size_t count = 0;
+    while (ctl->command[count])
+        count++;
+    char option[] = "--config-yaml", **words = ARENA_ARRAY(ctl->a, char *, count + 3);
+    if (!count)
+        return ctl_fail(EXIT_USAGE, "bootstrap: a command is needed after --");
+    memcpy(words, ctl->command, count * sizeof *words);
+    words[count] = option;
+    words[count + 1] = bootstrap;
+    words[count + 2] = NULL;
+    signal(SIGPIPE, SIG_DFL);
+    execvp(words[0], words);
+    return ctl_fail(EXIT_FINDINGS, "%s: %s", words[0], strerror(errno));
+}
+
+static int print_or_run(const struct ctl *ctl, cJSON *bootstrap)
+{
+    char *printed = ctl->command ? cJSON_PrintUnformatted(bootstrap) : cJSON_Print(bootstrap);
+    int status = EXIT_GOOD;
+    if (ctl->command)
+        status = become_command(ctl, printed);
+    else
+        puts(printed);
+    free(printed);
+    cJSON_Delete(bootstrap);
+    return status;
+}
+
 int verb_bootstrap(struct ctl *ctl)
 {
     const char *variant = ctl_value(ctl, &flag_variant);
@@ -540,14 +663,17 @@ int verb_bootstrap(struct ctl *ctl)
     cJSON *admin = with(object("address", text(ctl_value(ctl, &flag_admin_address))),
         "port_value",
         cJSON_CreateNumber((double)admin_port));
+    cJSON *resources = object("clusters", clusters);
+    if (!add_stats(ctl, resources, clusters, admin)) {
+        cJSON_Delete(resources);
+        cJSON_Delete(self);
+        cJSON_Delete(admin);
+        return EXIT_USAGE;
+    }
     cJSON *bootstrap = object("node", self);
     with(bootstrap, "admin", object("address", object("socket_address", admin)));
     with(bootstrap, "dynamic_resources", dynamic_resources(is_delta));
     with(bootstrap, "layered_runtime", layered_runtime());
-    with(bootstrap, "static_resources", object("clusters", clusters));
-    char *printed = cJSON_Print(bootstrap);
-    puts(printed);
-    free(printed);
-    cJSON_Delete(bootstrap);
-    return EXIT_GOOD;
+    with(bootstrap, "static_resources", resources);
+    return print_or_run(ctl, bootstrap);
 }

@@ -8,8 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from harness import PILOTCTL, free_port, get, wait_until
-from sidecars import Mesh, service, to, virtual_service
+from cluster import ENVOY
+from harness import PILOTCTL, ROOT, Process, free_port, get, wait_until
+from sidecars import Mesh, loopback, service, to, virtual_service
 
 GOOD, FINDINGS, USAGE, UNREACHABLE = range(4)
 
@@ -146,3 +147,105 @@ def test_proxy_log_refuses_what_is_no_level_and_tells_what_envoy_refuses(mesh, c
     assert ctl(mesh, "proxy-log", "~client.", "--level", "a&b:info")[0] == USAGE
     status, text = ctl(mesh, "proxy-log", "~client.", "--envoy-admin", client.admin, "--level", "nonsense:info")
     assert status == FINDINGS and "status 400" in text, text
+
+
+# ---- bootstrap ----
+
+def test_bootstrap_runs_an_envoy_in_its_own_place(mesh):
+    address, admin, stats = loopback(3), free_port(), free_port()
+    envoy = Process("own", [
+        PILOTCTL, "bootstrap", f"sidecar~{address}~own.default~default.svc.cluster.local", "--xds", mesh.pilotd.xds,
+        "--interception", "NONE", "--admin-port", str(admin), "--stats", f"127.0.0.1:{stats}",
+        "--metadata", "OWNER=the team", "--metadata", 'EXTRA={"n": 1}', "--",
+        ENVOY, "--concurrency", "1", "--use-dynamic-base-id", "--reject-unknown-dynamic-fields", "-l", "warning"],
+        mesh.directory).start()
+    try:
+        envoy.address = address
+        mesh.wait_for_marker(envoy)
+        with open(f"/proc/{envoy.popen.pid}/comm", encoding="utf-8") as name:
+            assert "pilotctl" not in name.read()
+
+        status, text = get(f"127.0.0.1:{stats}", "/stats/prometheus")
+        assert status == 200 and "envoy_server_live" in text
+        assert get(f"127.0.0.1:{stats}", "/config_dump")[0] == 404
+
+        bootstrap = json.loads(get(f"127.0.0.1:{admin}", "/config_dump")[1])["configs"][0]["bootstrap"]
+        metadata = bootstrap["node"]["metadata"]
+        assert (metadata["OWNER"], metadata["EXTRA"]) == ("the team", {"n": 1})
+        assert envoy.stop() == 0
+    finally:
+        envoy.kill()
+
+
+@pytest.mark.parametrize("words, said", [
+    (["--"], "a command is needed after --"),
+    (["--metadata", "X"], '"X" is no KEY=VALUE'),
+    (["--metadata", "LABELS={}"], "LABELS is given by a flag of its own"),
+    (["--stats", "15090"], '"15090" is no ADDR:PORT'),
+])
+def test_a_bootstrap_that_is_wrong_is_refused(mesh, words, said):
+    status, text = ctl(mesh, "bootstrap", "sidecar~10.0.0.1~a.b~b.svc.cluster.local", *words)
+    assert status == USAGE and said in text, text
+
+
+def test_a_command_that_is_not_there_is_said(mesh):
+    status, text = ctl(mesh, "bootstrap", "sidecar~10.0.0.1~a.b~b.svc.cluster.local", "--", "/nonexistent/envoy")
+    assert status == FINDINGS and "/nonexistent/envoy: No such file" in text
+
+
+# ---- units ----
+
+UNITS = os.path.join(ROOT, "deploy", "systemd")
+
+
+def commands_of(unit):
+    with open(os.path.join(UNITS, unit), encoding="utf-8") as text:
+        return [line.split("=", 1)[1].strip().lstrip("+") for line in text if line.startswith("Exec")]
+
+
+def run_as_systemd_would(command, env, instance="cart"):
+    """${X} is a word, $X words; the program is ours."""
+    words = []
+    for word in command.replace("%i", instance).split():
+        if word.startswith("${"):
+            words.append(env[word[2:-1]])
+        elif word.startswith("$"):
+            words += env.get(word[1:], "").split()
+        else:
+            words.append(word)
+    assert words[0] == "/usr/bin/pilotctl"
+    return subprocess.run([PILOTCTL, *words[1:]], text=True, timeout=60, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, env=dict(os.environ, **env))
+
+
+def test_the_unit_of_a_sidecar_runs_envoy_with_its_bootstrap_and_redirects(tmp_path):
+    envoy = tmp_path / "envoy"
+    envoy.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    envoy.chmod(0o755)
+    env = {"NODE": "sidecar~10.0.0.7~web-1.default~default.svc.cluster.local", "PILOTD_XDS": "10.0.0.1:15010",
+           "BOOTSTRAP": "--locality eu/eu-1 --label app=web", "ENVOY": f"{envoy} -l warning", "PILOTD_REDIRECT_UID": "1"}
+    start, apply, undo = commands_of("pilot-sidecar.service")
+
+    told = run_as_systemd_would(start, env).stdout.splitlines()
+    assert told[:3] == ["-l", "warning", "--config-yaml"]
+    node = json.loads(told[3])["node"]
+    assert (node["id"], node["metadata"]["LABELS"]) == (env["NODE"], {"app": "web"})
+    assert run_as_systemd_would(f"{apply} --dry-run", env).returncode == GOOD
+    assert undo == "/usr/bin/pilotctl redirect undo"
+
+
+def test_the_unit_of_a_registrar_takes_its_service_from_its_name():
+    start, = commands_of("pilot-registrar@.service")
+    done = run_as_systemd_would(start, {"REGISTER": "--namespace shop --address 10.0.0.7 --port http=nonsense"})
+    assert done.returncode in (USAGE, 4) and "nonsense" in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize("unit", ["pilot-sidecar.service", "pilot-registrar@.service"])
+def test_systemd_takes_the_units(unit, tmp_path):
+    with open(os.path.join(UNITS, unit), encoding="utf-8") as text:
+        (tmp_path / unit.replace("@.", "@cart.")).write_text(
+            text.read().replace("/usr/bin/pilotctl", PILOTCTL).replace("User=envoy", "User=root").replace("Documentation", "#"))
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", str(tmp_path / unit.replace("@.", "@cart."))],
+                          text=True, timeout=60, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    ours = [line for line in done.stdout.splitlines() if "pilot-" in line]
+    assert done.returncode == GOOD and ours == [], done.stdout
