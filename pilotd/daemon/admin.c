@@ -1,5 +1,6 @@
 #include "daemon/admin.h"
 
+#include "daemon/events.h"
 #include "daemon/http_server.h"
 #include "daemon/inspect.h"
 #include "daemon/readiness.h"
@@ -12,6 +13,7 @@ struct admin {
     struct http_handler handler;
     struct control *control;
     struct http_server *server;
+    struct events *events;
 };
 
 /* A request whose answer needs the serving loops. */
@@ -23,6 +25,7 @@ struct inquiry {
 
 static const char text_plain[] = "text/plain; charset=utf-8";
 static const char json_type[] = "application/json";
+static const char events_path[] = "/debug/events";
 
 static void respond_text(struct http_exchange *x, int status, const char *text)
 {
@@ -177,6 +180,7 @@ static void respond_list(struct http_exchange *x, int status)
     for (size_t i = 0; i < inspect_page_count; i++)
         buf_printf(&body, "%-16s %s\n", inspect_pages[i].path, inspect_pages[i].what);
     ui_list(&body);
+    buf_printf(&body, "%-16s %s\n", events_path, "server-sent events: something has changed");
     http_respond(x, status, text_plain, &body);
 }
 
@@ -184,6 +188,10 @@ static void on_request(
     struct http_handler *handler, const struct http1_request *request, struct http_exchange *x)
 {
     struct admin *a = container_of(handler, struct admin, handler);
+    if (strcmp(request->path, events_path) == 0) {
+        events_listen(a->events, request, x);
+        return;
+    }
     if (ui_respond(a->control, request, x))
         return;
     for (size_t i = 0; i < ARRAY_COUNT(pages); i++)
@@ -208,6 +216,7 @@ bool admin_open(struct control *c, struct admin **out, struct error *err)
             &c->stats.admin_errors,
             &a->server,
             err)) {
+        a->events = events_open(c);
         *out = a;
         return true;
     }
@@ -225,5 +234,6 @@ void admin_close(struct admin *a)
     if (!a)
         return;
     http_server_close(a->server);
+    events_close(a->events);
     free(a);
 }

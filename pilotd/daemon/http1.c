@@ -228,24 +228,36 @@ const char *http1_reason(int status)
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "                \
     "img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-void http1_response(struct buf *out, int status, const char *content_type, size_t body_bytes,
-    bool keeps_alive, const char *date)
+static void begin_response(struct buf *out, int status, const char *content_type, const char *date)
 {
     buf_printf(out,
         "HTTP/1.1 %d %s\r\n"
         "Date: %s\r\n"
         "Content-Type: %s\r\n"
-        "Content-Length: %zu\r\n"
         "Cache-Control: no-store\r\n"
         "X-Content-Type-Options: nosniff\r\n"
-        "Content-Security-Policy: " CONTENT_POLICY "\r\n"
-        "%s"
-        "Connection: %s\r\n\r\n",
+        "Content-Security-Policy: " CONTENT_POLICY "\r\n",
         status,
         http1_reason(status),
         date,
-        content_type,
+        content_type);
+}
+
+void http1_response(struct buf *out, int status, const char *content_type, size_t body_bytes,
+    bool keeps_alive, const char *date)
+{
+    begin_response(out, status, content_type, date);
+    buf_printf(out,
+        "Content-Length: %zu\r\n"
+        "%s"
+        "Connection: %s\r\n\r\n",
         body_bytes,
         status == 405 ? "Allow: GET, HEAD\r\n" : "",
         keeps_alive ? "keep-alive" : "close");
+}
+
+void http1_stream_response(struct buf *out, const char *content_type, const char *date)
+{
+    begin_response(out, 200, content_type, date);
+    buf_text(out, "Connection: close\r\n\r\n");
 }

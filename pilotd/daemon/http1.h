@@ -43,4 +43,7 @@ const char *http1_reason(int status);
 void http1_response(struct buf *out, int status, const char *content_type, size_t body_bytes,
     bool keeps_alive, const char *date);
 
+/* The head of a response of which nobody knows where it ends: with the connection. */
+void http1_stream_response(struct buf *out, const char *content_type, const char *date);
+
 #endif

@@ -21,8 +21,10 @@ struct http_exchange {
     size_t in_size;
     struct http1_request request;
     struct buf head, body;
-    bool is_owed;      /* the handler has not responded yet */
-    bool is_lingering; /* all is said: what still comes is thrown away */
+    struct http_stream *stream; /* NULL: it answers with a body that ends */
+    bool is_writing;            /* a piece of the stream */
+    bool is_owed;               /* the handler has not responded yet */
+    bool is_lingering;          /* all is said: what still comes is thrown away */
     bool is_closing;
     unsigned open_handles;
 };
@@ -89,6 +91,11 @@ static void close_exchange(struct http_exchange *x)
     if (x->is_closing)
         return;
     x->is_closing = true;
+    if (x->stream) {
+        x->stream->exchange = NULL;
+        x->stream->on_end(x->stream);
+        x->stream = NULL;
+    }
     uv_close(handle_of(&x->tcp), on_tcp_closed);
     uv_close(handle_of(&x->timer), on_timer_closed);
 }
@@ -126,13 +133,21 @@ static void on_written(uv_write_t *write, int status)
         linger(x);
 }
 
-static void send_response(struct http_exchange *x, int status, const char *content_type)
+enum { DATE_BYTES = 40 };
+
+static const char *date_now(char date[DATE_BYTES])
 {
-    char date[40];
     time_t now = time(NULL);
     struct tm utc;
-    strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &utc));
-    http1_response(&x->head, status, content_type, x->body.size, x->request.keeps_alive, date);
+    strftime(date, DATE_BYTES, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &utc));
+    return date;
+}
+
+static void send_response(struct http_exchange *x, int status, const char *content_type)
+{
+    char date[DATE_BYTES];
+    http1_response(
+        &x->head, status, content_type, x->body.size, x->request.keeps_alive, date_now(date));
     uv_buf_t pieces[] = {
         { .base = x->head.data, .len = x->head.size },
         { .base = x->body.data, .len = x->body.size },
@@ -156,6 +171,64 @@ void http_respond(struct http_exchange *x, int status, const char *content_type,
         free_when_done(x);
     else
         send_response(x, status, content_type);
+}
+
+/* ---- streams ---- */
+
+static void on_piece_written(uv_write_t *write, int status)
+{
+    struct http_exchange *x = container_of(write, struct http_exchange, write);
+    buf_fini(&x->body);
+    x->is_writing = false;
+    if (status != 0)
+        close_exchange(x);
+    else if (!x->is_closing) /* else the timer may be gone */
+        uv_timer_stop(&x->timer);
+}
+
+/* Who does not take a piece in time is a reader too slow, and is closed. */
+static void write_piece(struct http_exchange *x)
+{
+    uv_buf_t piece = { .base = x->body.data, .len = x->body.size };
+    x->is_writing = true;
+    uv_timer_start(&x->timer, on_deadline, HTTP_WRITE_MS, 0);
+    if (uv_write(&x->write, (uv_stream_t *)&x->tcp, &piece, 1, on_piece_written) != 0)
+        close_exchange(x);
+}
+
+bool http_stream_begin(
+    struct http_exchange *x, const char *content_type, struct http_stream *stream)
+{
+    char date[DATE_BYTES];
+    INVARIANT(x->is_owed && !x->request.is_head);
+    x->is_owed = false;
+    if (x->is_closing) {
+        free_when_done(x);
+        return false;
+    }
+    stream->exchange = x;
+    x->stream = stream;
+    x->is_lingering = true; /* what a client still says is thrown away */
+    metric_add(x->server->requests, 1);
+    http1_stream_response(&x->body, content_type, date_now(date));
+    write_piece(x);
+    if (!x->is_closing)
+        read_more(x);
+    return true;
+}
+
+bool http_stream_send(struct http_stream *s, struct buf *piece)
+{
+    struct http_exchange *x = s->exchange;
+    bool is_free = x && !x->is_writing;
+    if (is_free) {
+        x->body = *piece;
+        write_piece(x);
+    } else {
+        buf_fini(piece);
+    }
+    *piece = (struct buf){ 0 };
+    return is_free;
 }
 
 static void refuse(struct http_exchange *x, int status)

@@ -3,7 +3,7 @@
  *
  * One request of a connection is answered at a time. Limits: HTTP_CONNECTIONS_MAX connections (for
  * one more, the oldest that waits for nothing of ours is closed), HTTP_IDLE_MS for a request to
- * come whole and HTTP_WRITE_MS for a response to be taken.
+ * come whole and HTTP_WRITE_MS for a response to be taken, or for one piece of a stream.
  */
 #ifndef DAEMON_HTTP_SERVER_H
 #define DAEMON_HTTP_SERVER_H
@@ -38,6 +38,24 @@ int http_server_port(const struct http_server *s);
 
 /* Takes the body's memory over; `body` is empty afterwards. */
 void http_respond(struct http_exchange *x, int status, const char *content_type, struct buf *body);
+
+/*
+ * A response that goes on until the connection ends, which any side may do; a stream waits for
+ * nothing of ours, so it makes room for others as an idle connection does.
+ */
+struct http_stream {
+    void (*on_end)(struct http_stream *s); /* once: the connection is closed */
+    struct http_exchange *exchange;        /* NULL after that */
+};
+
+/* In place of http_respond, to a GET. The stream must live until its on_end. False: the connection
+ * has gone already, and on_end does not come. */
+bool http_stream_begin(
+    struct http_exchange *x, const char *content_type, struct http_stream *stream);
+
+/* Takes the memory over. False: the piece before is still being sent; this one is dropped. on_end
+ * may come out of it. */
+bool http_stream_send(struct http_stream *s, struct buf *piece);
 
 /* Closes all connections. Frees later, from the loop, when each exchange under way has had its
  * http_respond. */

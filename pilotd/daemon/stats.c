@@ -188,6 +188,9 @@ static const struct metric_desc rows[] = {
 
     COUNTER("pilotd_admin_requests_total", admin_requests, "Requests on the admin port."),
     COUNTER("pilotd_admin_errors_total", admin_errors, "And those that were refused."),
+    GAUGE("pilotd_event_listeners", event_listeners, "Who listens to /debug/events; 32 at most."),
+    COUNTER("pilotd_event_listeners_refused_total", event_listeners_refused,
+        "Listeners refused because there were as many."),
     GAUGE("process_resident_memory_bytes", resident_bytes, "Resident memory."),
     GAUGE("process_start_time_seconds", start_time_seconds, "When it started, in Unix time."),
 };

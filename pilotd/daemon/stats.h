@@ -35,6 +35,7 @@ struct stats {
     metric_value builds, patches, patch_divergences, scope_builds, build_last_us, build_us,
         refused_scopes;
     metric_value admin_requests, admin_errors;
+    metric_value event_listeners, event_listeners_refused; /* of /debug/events */
 };
 
 void stats_render(const struct stats *stats, struct buf *out);

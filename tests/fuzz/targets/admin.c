@@ -36,7 +36,8 @@ static const char *const paths[] = { "/",
     "/ui/routes",
     "/debug/services?limit=1",
     "/debug/routes?from=1",
-    "/ui/page.js" };
+    "/ui/page.js",
+    "/debug/events" };
 
 /* ---- a replica ---- */
 
