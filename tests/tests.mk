@@ -82,8 +82,9 @@ SANITIZED ?= daemon or pilotctl or xds_protocol or reflection or xds_tls or host
 conformance: $(BUILD)/pilotctl ## compare with known verdicts and output (CORPUS=DIR; docs/CONFORMANCE.md)
 	@/usr/bin/python3 tests/tools/conformance.py $(BUILD)/pilotctl $(or $(CORPUS),$(error CORPUS=DIR is needed))
 
-docs: $(BUILD)/tools/support_table $(BUILD)/pilotctl ## write docs/SUPPORT.md and build/man anew from the tables
+docs: $(BUILD)/tools/support_table $(BUILD)/pilotd $(BUILD)/pilotctl ## write docs/SUPPORT.md, docs/METRICS.md and build/man anew from the tables
 	@$(BUILD)/tools/support_table > docs/SUPPORT.md
+	@PILOT_WRITE_DOCS=1 $(VENV)/bin/python -m pytest -q tests/e2e/test_metrics.py -k page > /dev/null
 	@$(BUILD)/pilotctl manual -o $(BUILD)/man
 
 T ?= 60

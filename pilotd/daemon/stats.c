@@ -64,7 +64,7 @@ static const struct metric_desc rows[] = {
     TRIGGER("pilot_push_triggers", pushes, "service", SERVICE, ""),
     TRIGGER("pilot_push_triggers", pushes, "config", CONFIG, ""),
     TRIGGER("pilot_push_triggers", pushes, "global", GLOBAL, ""),
-    COUNTER("pilot_xds_unserved_requests_total", xds.unserved,
+    COUNTER("pilotd_xds_unserved_requests_total", xds.unserved,
         "Requests for types that are not served."),
     COUNTER("pilotd_xds_old_proxies_total", xds.old_proxies,
         "Streams of Envoys older than the oldest that is supported."),

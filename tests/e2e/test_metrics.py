@@ -1,8 +1,16 @@
 """/metrics as Prometheus reads it, and what a change leaves there."""
 
+import os
+import sys
+
 import pytest
-from harness import Etcd, World, cluster_name, wait_until
+from certificates import Authority
+from harness import ROOT, Etcd, World, cluster_name, wait_until
 from prometheus_client.parser import text_string_to_metric_families
+
+sys.path.insert(0, os.path.join(ROOT, "tests", "tools"))
+
+from metrics_page import page  # noqa: E402
 
 # What dashboards made for Istio ask for.
 ISTIO = {"pilot_info", "pilot_xds", "pilot_xds_pushes", "pilot_total_xds_rejects", "pilot_xds_push_time",
@@ -85,3 +93,17 @@ def test_services_without_instances_are_counted(etcd):
         world.delete("registry/default/web/i1")
 
         wait_until(lambda: value(replica, "pilot_eds_no_instances") == 1, "web has none")
+
+
+def test_the_page_of_metrics_is_what_a_replica_tells(etcd, tmp_path):
+    ca = Authority(str(tmp_path))
+    certificate, key = ca.issue("pilotd", "IP:127.0.0.1")
+    with World(etcd) as world:
+        told = world.replica("--xds-tls", "127.0.0.1:0", "--xds-tls-cert", certificate,
+                             "--xds-tls-key", key).get("/metrics")[1]
+    path = os.path.join(ROOT, "docs", "METRICS.md")
+    if os.environ.get("PILOT_WRITE_DOCS"):
+        with open(path, "w", encoding="utf-8") as out:
+            out.write(page(told))
+    with open(path, encoding="utf-8") as kept:
+        assert kept.read() == page(told), "make docs writes it anew"
