@@ -3,6 +3,7 @@
 #include "daemon/json_out.h"
 #include "daemon/listings.h"
 #include "daemon/query.h"
+#include "daemon/targets.h"
 #include "proto/pb.h"
 #include "proto/pb_json.h"
 #include "translate/render.h"
@@ -263,12 +264,31 @@ static void page_client_status(struct control *c, const char *query, struct http
     arena_free(a);
 }
 
+/* ---- /v1/prometheus/sd ---- */
+
+static void page_targets(struct control *c, const char *query, struct http_exchange *x)
+{
+    struct arena *a = arena_new();
+    struct buf body = { 0 };
+    const char *given = query_parameter(a, query, "port");
+    char *end = NULL;
+    unsigned long port = given ? strtoul(given, &end, 10) : TARGETS_PORT;
+    bool is_good = port > 0 && port <= UINT16_MAX && (!end || !*end);
+    if (is_good)
+        targets_list(&c->scopes, (unsigned)port, &body);
+    else
+        buf_text(&body, "/v1/prometheus/sd: port must be a number from 1 to 65535\n");
+    http_respond(x, is_good ? 200 : 400, is_good ? json_type : "text/plain; charset=utf-8", &body);
+    arena_free(a);
+}
+
 /* ---- the pages ---- */
 
 const struct inspect_page inspect_pages[] = {
     { "/debug/endpoints", "?host=HOST: the instances of a service, or of all" },
     { "/debug/config", "?proxy=NODE-ID&type=CDS: what a connected proxy should have" },
     { "/debug/client-status", "?proxy=NODE-ID: what it has taken, each with its version" },
+    { "/v1/prometheus/sd", "?port=15090: where Prometheus finds the Envoys (http_sd)" },
 };
 const size_t inspect_page_count = ARRAY_COUNT(inspect_pages);
 
@@ -276,7 +296,7 @@ bool inspect_respond(
     struct control *c, const struct http1_request *request, struct http_exchange *x)
 {
     static void (*const pages[])(struct control *, const char *, struct http_exchange *) = {
-        page_endpoints, page_config, page_client_status
+        page_endpoints, page_config, page_client_status, page_targets
     };
     for (size_t i = 0; i < inspect_page_count; i++)
         if (strcmp(request->path, inspect_pages[i].path) == 0) {

@@ -1,14 +1,17 @@
 """deploy/monitoring: each alert fires when it should and not before, and all names in it are told."""
 
+import http.server
 import json
 import os
 import re
 import subprocess
+import threading
 
 import pytest
 import yaml
 from certificates import Authority
-from harness import ROOT, Etcd, World
+from harness import ROOT, Etcd, Process, World, free_port, get, wait_until
+from sidecars import loopback
 
 MONITORING = os.path.join(ROOT, "deploy", "monitoring")
 RULES = os.path.join(MONITORING, "pilotd.rules.yml")
@@ -98,3 +101,65 @@ def test_every_name_in_alerts_and_dashboard_is_told_by_a_replica(tmp_path):
     wanted = {name for expr in expressions() for name in re.findall(r"\b(?:pilotd?|process)_\w+", expr)}
 
     assert len(wanted) > 15 and wanted <= told, wanted - told
+
+
+def test_prometheus_finds_the_sidecars_by_asking_a_replica(tmp_path):
+    """A real Prometheus scrapes a sidecar's stats at the address that the replica told it."""
+    etcd = Etcd.start(str(tmp_path))
+    with World(etcd) as world:
+        replica = world.replica()
+        world.put_service("web")
+        stats = StatsPage(loopback(9))
+        client = world.connect_until_served(
+            replica, f"sidecar~{stats.ip}~web-1.default~default.svc.cluster.local",
+            metadata={"LABELS": {"app": "web", "version": "v2"}})
+        told = replica.json(f"/v1/prometheus/sd?port={stats.port}")
+        assert told == [{"targets": [f"{stats.ip}:{stats.port}"], "labels": {
+            "__metrics_path__": "/stats/prometheus", "namespace": "default", "proxy": "web-1.default",
+            "kind": "sidecar", "app": "web", "version": "v2"}}]
+        config = tmp_path / "prometheus.yml"
+        config.write_text(yaml.safe_dump({"global": {"scrape_interval": "1s"}, "scrape_configs": [{
+            "job_name": "sidecars", "http_sd_configs": [{
+                "url": f"http://{replica.admin}/v1/prometheus/sd?port={stats.port}", "refresh_interval": "1s"}]}]}))
+        port = free_port()
+        prometheus = Process("prometheus", [
+            "prometheus", f"--config.file={config}", f"--storage.tsdb.path={tmp_path}/tsdb",
+            f"--web.listen-address=127.0.0.1:{port}"], str(tmp_path)).start()
+
+        def found():
+            _, body = get(f"127.0.0.1:{port}", "/api/v1/query?query=envoy_server_live")
+            return json.loads(body)["data"]["result"]
+        wait_until(found, "Prometheus has scraped the sidecar", 40)
+
+        assert found()[0]["metric"]["app"] == "web" and found()[0]["metric"]["job"] == "sidecars"
+        prometheus.kill()
+        client.close()
+        wait_until(lambda: replica.json("/v1/prometheus/sd") == [], "who is gone is not listed")
+        assert replica.get("/v1/prometheus/sd?port=0")[0] == 400
+        stats.close()
+    etcd.kill()
+
+
+class StatsPage:
+    """A sidecar's stats, at an address of its own."""
+
+    def __init__(self, ip):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                text = b"# TYPE envoy_server_live gauge\nenvoy_server_live 1\n" \
+                    if self.path == "/stats/prometheus" else b""
+                self.send_response(200 if text else 404)
+                self.send_header("content-type", "text/plain; version=0.0.4")
+                self.send_header("content-length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            def log_message(self, *args):
+                pass
+        self.ip, self.server = ip, http.server.ThreadingHTTPServer((ip, 0), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()

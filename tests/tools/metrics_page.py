@@ -11,6 +11,16 @@ HEAD = """# Metrics
 
 What `GET /metrics` on the admin port tells, in Prometheus' text form; made by `make docs`. Names that begin with
 `pilot_` are Istio's, with Istio's meaning. No label has a value for each proxy. Histograms are in seconds or bytes.
+`deploy/monitoring/pilotd.rules.yml` has alerts, each with what to do; `deploy/monitoring/grafana.json` is a dashboard.
+
+Prometheus finds the sidecars by asking each replica for those it serves, where they serve their own statistics
+(`pilotctl bootstrap --stats 0.0.0.0:15090`):
+
+    scrape_configs:
+      - job_name: sidecars
+        http_sd_configs:
+          - url: http://pilotd-1:15014/v1/prometheus/sd?port=15090
+          - url: http://pilotd-2:15014/v1/prometheus/sd?port=15090
 
 | name | type | labels | what it is |
 |---|---|---|---|
