@@ -53,7 +53,8 @@ static const struct type {
 /* One resource, by whoever knows of it; NULL: it does not. */
 struct item {
     const char *wanted, *acked, *envoy;
-    const char *state;                 /* of CSDS, "" */
+    const char *state; /* of CSDS, "" */
+    bool is_split;     /* a route table whose hosts come apart: Envoy tells their version as its */
     const char *places, *envoy_places; /* of endpoints: addresses, sorted; "" */
 };
 struct diff {
@@ -72,6 +73,7 @@ static struct item *item_of(struct diff *d, const char *name)
     if (found)
         return found;
     found = ARENA_NEW(d->ctl->a, struct item);
+    found->is_split = begins_with(name, "vhds|");
     found->state = found->places = found->envoy_places = "";
     map_put(&d->items, name, found);
     list_push(d->ctl->a, &d->names, arena_strdup(d->ctl->a, name));
@@ -177,7 +179,7 @@ static void take_envoy(struct diff *d, const cJSON *dump)
  * tells none: their addresses are compared. By state of the world a version is a response's. */
 static const char *envoy_verdict(const struct diff *d, const struct item *item)
 {
-    bool by_version = d->is_delta && d->type->has_version;
+    bool by_version = d->is_delta && d->type->has_version && !item->is_split;
     if (!d->type->is_told)
         return NULL;
     if (!item->envoy)

@@ -77,6 +77,22 @@ def test_a_proxy_that_has_all_differs_in_nothing(mesh, client):
     assert {row["VERDICT"] for row in told.values()} == {"same"}
 
 
+@pytest.mark.parametrize("number, flags, note", [
+    (4, ["--variant", "sotw"], "compared by name alone"),
+    (5, ["--vhds"], "VHDS"),
+], ids=["sotw", "vhds"])
+def test_proxies_of_every_kind_are_compared(mesh, number, flags, note):
+    sidecar = mesh.start_sidecar(f"kind{number}", loopback(number), "default", flags=flags)
+    try:
+        def told():
+            status, text = diff(mesh, sidecar, "--all")
+            return status == GOOD and text
+        text = wait_until(told, "the proxy has all")
+        assert note in text and "outbound|8080||web.test" in text and " 0 differ" in text
+    finally:
+        mesh.stop_sidecar(sidecar)
+
+
 def test_what_differs_in_envoy_is_named_and_the_exit_status_says_so(mesh, client):
     other = next(s for s in mesh.sidecars if s.name == "other")
     status, text = diff(mesh, other)
