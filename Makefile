@@ -128,6 +128,11 @@ demo: deps ## the whole path on this machine: etcd, 3 pilotd, HAProxy, Envoys (K
 	@$(MAKE) --no-print-directory all
 	@$(VENV)/bin/python deploy/demo/demo.py $(if $(KEEP),--keep)
 
+.PHONY: screenshots
+screenshots: deps ## take the pictures of the status page anew (docs/images/)
+	@$(MAKE) --no-print-directory all
+	@$(VENV)/bin/python tests/e2e/screenshots.py
+
 PREFIX ?= /usr/local
 SYSCONFDIR ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
 ZSH_FUNCTIONS ?= zsh/site-functions

@@ -256,11 +256,18 @@ CELL(cell_streams, number_of, "streams")
 CELL(cell_xds, text_of, "xds")
 CELL(cell_admin, text_of, "admin")
 
+enum { HASH_SHOWN = 12 /* digits; the rest is in its title */ };
+
 static void cell_hash(struct buf *out, const cJSON *row)
 {
     const char *hash = json_text(row, "hash");
-    buf_text(out, "<code>");
-    html_text(out, hash ? hash : "–");
+    if (!hash)
+        return;
+    buf_text(out, "<code title=\"");
+    html_text(out, hash);
+    buf_text(out, "\">");
+    for (size_t i = 0; i < HASH_SHOWN && hash[i]; i++)
+        html_text(out, (const char[]){ hash[i], 0 });
     buf_text(out, "</code>");
 }
 

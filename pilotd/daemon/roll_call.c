@@ -19,6 +19,7 @@ static struct roll_call_result result_of(const struct roll_call *r)
     struct roll_call_result result = {
         .is_complete = true,
         .all_have_views = true,
+        .is_last = r->is_closing,
         .reports = r->reports,
         .count = r->count,
     };
@@ -89,6 +90,7 @@ void roll_call_answered(struct roll_call *r, size_t index, const struct serving_
 
 void roll_call_close(struct roll_call *r)
 {
+    r->is_closing = true;
     finish(r);
     uv_close((uv_handle_t *)&r->deadline, NULL);
 }

@@ -14,6 +14,7 @@ enum { ROLL_CALL_MS = 500 };
 struct roll_call_result {
     bool is_complete;          /* all loops have answered */
     bool all_have_views;       /* and each has views to serve */
+    bool is_last;              /* no other round comes: it is being closed */
     const struct buf *reports; /* of each loop; empty where none came */
     size_t count;
 };
@@ -29,7 +30,7 @@ struct roll_call {
     size_t count;
     uv_timer_t deadline;
     struct roll_call_waiter *waiters; /* not empty: a round is under way */
-    bool is_finishing;
+    bool is_finishing, is_closing;
     struct call_state *states; /* of each loop */
     struct buf *reports;
 };

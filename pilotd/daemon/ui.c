@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+enum { ROUNDS_MAX = 6 /* of asking the serving loops: with many proxies one may take its time */ };
+
 enum part { PART_STATUS = 1, PART_PROXIES = 2, PART_SERVICES = 4, PART_GRAPH = 8 };
 
 struct view {
@@ -35,6 +37,7 @@ struct visit {
     struct range range;
     struct buf *reports; /* of the serving loops */
     size_t report_count;
+    unsigned rounds; /* of asking them */
     struct page page;
     cJSON *status, *proxies, *services, *graph;
     struct buf body;
@@ -94,10 +97,15 @@ static void begin_rendering(struct visit *v)
     INVARIANT(uv_queue_work(&v->control->loop, &v->work, render_visit, on_rendered) == 0);
 }
 
-/* The reports are the round's own. */
+/* The reports are the round's own. What comes too late for one round counts in the next. */
 static void on_census(struct roll_call_waiter *waiter, const struct roll_call_result *result)
 {
     struct visit *v = container_of(waiter, struct visit, waiter);
+    bool is_late = !result->is_complete && !result->is_last;
+    if (is_late && ++v->rounds < ROUNDS_MAX) {
+        roll_call_ask(&v->control->census, &v->waiter);
+        return;
+    }
     v->reports = xcalloc(result->count + 1, sizeof *v->reports);
     v->report_count = result->count;
     v->page.is_partial = !result->is_complete;

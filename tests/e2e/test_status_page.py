@@ -21,7 +21,7 @@ def resource(kind, name, spec):
     return {"apiVersion": "networking.istio.io/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
 
 
-def fill(world, replica):
+def fill(world, replica, wrong_host="<script>alert(1)</script>", tester="<b>yes</b>"):
     """A service in two versions with a canary, a resource that is rejected, a subset there is not."""
     world.put_service()
     for number, version in enumerate(("v1", "v1", "v2")):
@@ -31,12 +31,12 @@ def fill(world, replica):
         "host": "shop", "subsets": [{"name": name, "labels": {"version": name}} for name in ("v1", "v2")]}))
     world.put("config/virtualservices/default/shop", resource("VirtualService", "shop", {
         "hosts": ["shop"], "http": [
-            {"name": "testers", "match": [{"headers": {"x-tester": {"exact": "<b>yes</b>"}}}],
+            {"name": "testers", "match": [{"headers": {"x-tester": {"exact": tester}}}],
              "route": [{"destination": {"host": "shop", "subset": "v2"}}]},
             {"route": [{"destination": {"host": "shop", "subset": "v1"}, "weight": 90},
                        {"destination": {"host": "shop", "subset": "v2"}, "weight": 10}]}]}))
     revision = world.put("config/virtualservices/default/wrong", resource(
-        "VirtualService", "wrong", {"hosts": ["<script>alert(1)</script>"], "http": []}))
+        "VirtualService", "wrong", {"hosts": [wrong_host], "http": []}))
     world.wait_served(replica, revision)
 
 

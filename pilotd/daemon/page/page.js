@@ -153,7 +153,7 @@ function drawEdge(picture, column, from, to, label) {
 function endpointsOf(to) {
   if (to.problem) return [to.problem];
   const bad = to.draining + to.unhealthy;
-  return [`${to.endpoints} endpoints`, bad ? `${to.healthy} of them healthy` : 'all healthy'];
+  return [to.endpoints === 1 ? '1 endpoint' : `${to.endpoints} endpoints`, bad ? `${to.healthy} of them healthy` : 'all healthy'];
 }
 
 /* Returns where the next rule begins. */
