@@ -88,6 +88,8 @@ class Machine(Mesh):
 
     def __init__(self):
         super().__init__()
+        self.apps = []
+        self.thread = concurrent.futures.ThreadPoolExecutor(1, initializer=enter)
         os.chmod(self.directory, 0o755)
         self.pilotd = Replica("pilotd", [PILOTD, "--store", f"file:{self.store}", "--xds", f"{OUTSIDE}:0",
                                          "--admin", "127.0.0.1:0"], self.directory)
@@ -96,7 +98,6 @@ class Machine(Mesh):
         remove()
         for command in COMMANDS.strip().splitlines():
             subprocess.run(command.split(), check=True, timeout=20)
-        self.thread = concurrent.futures.ThreadPoolExecutor(1, initializer=enter)
         self.routed = self.backend("routed", address=OUTSIDE)
         self.direct = self.backend("direct", address=OUTSIDE)
         self.direct6 = self.keep(Backend6("direct", address=OUTSIDE6))
@@ -163,8 +164,11 @@ class Machine(Mesh):
 
 @pytest.fixture(name="machine", scope="module")
 def fixture_machine():
-    with Machine() as machine:
-        yield machine
+    machine = Machine()
+    try:
+        yield machine.__enter__()
+    finally:  # half of it may be there, when it did not come up
+        machine.__exit__()
 
 
 @pytest.fixture(autouse=True)
