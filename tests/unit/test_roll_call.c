@@ -25,7 +25,7 @@ struct waiter {
     struct roll_call_waiter waiter;
     struct world *world;
     int calls;
-    bool is_complete, all_have_views;
+    bool is_complete, all_have_views, is_last;
     char reports[64];
     struct waiter *asks; /* from its on_done */
 };
@@ -41,6 +41,7 @@ static void on_done(struct roll_call_waiter *waiter, const struct roll_call_resu
     struct waiter *w = container_of(waiter, struct waiter, waiter);
     w->calls++;
     w->is_complete = result->is_complete;
+    w->is_last = result->is_last;
     w->all_have_views = result->all_have_views;
     w->reports[0] = '\0';
     for (size_t i = 0; i < result->count; i++)
@@ -172,6 +173,7 @@ static void test_who_asks_from_its_answer_begins_the_next_round(void **state)
         answer(w, i, true, "x");
 
     assert_string_equal(one.reports, "xxx");
+    assert_false(one.is_last);
     assert_int_equal(next.calls, 0);
     for (size_t i = 0; i < LOOPS; i++)
         answer(w, i, true, "y");
@@ -188,6 +190,7 @@ static void test_closing_answers_who_waits(void **state)
 
     assert_int_equal(one.calls, 1);
     assert_false(one.is_complete);
+    assert_true(one.is_last); /* to ask again would be in vain */
     uv_run(&w->loop, UV_RUN_DEFAULT);
     roll_call_fini(&w->r);
     roll_call_open(&w->r, &w->loop, SERVING_REPORT, w->servings, LOOPS); /* for teardown */
