@@ -9,9 +9,10 @@ import tempfile
 
 import grpc
 import pytest
+import yaml
 
 from harness import Etcd, Process, World, cluster_name, free_port, wait_until
-from cluster import ROOT
+from cluster import ENVOY, ROOT
 from relay import Relay
 
 WEB = cluster_name("web")
@@ -50,6 +51,39 @@ class HAProxy(Process):
         return self
 
 
+class EnvoyBalancer(Process):
+    """The other balancer: deploy/envoy/balancer.yaml with the addresses of up to three replicas."""
+
+    def __init__(self, replicas, directory):
+        self.address = f"127.0.0.1:{free_port()}"
+        with open(os.path.join(ROOT, "deploy/envoy/balancer.yaml"), encoding="utf-8") as shipped:
+            config = yaml.safe_load(shipped)
+        listener, cluster = config["static_resources"]["listeners"][0], config["static_resources"]["clusters"][0]
+        listener["address"]["socket_address"] = self.socket_address(self.address)
+        endpoints = cluster["load_assignment"]["endpoints"][0]
+        endpoints["lb_endpoints"] = endpoints["lb_endpoints"][:len(replicas)]
+        for replica, entry in zip(replicas, endpoints["lb_endpoints"]):
+            entry["endpoint"]["address"]["socket_address"] = self.socket_address(replica.xds)
+            entry["endpoint"]["health_check_config"]["port_value"] = int(replica.admin.rsplit(":", 1)[1])
+        cluster["health_checks"][0]["timeout"] = "10s"  # a busy machine is no replica that hangs
+        path = os.path.join(directory, "balancer.yaml")
+        with open(path, "w", encoding="utf-8") as out:
+            yaml.safe_dump(config, out)
+        super().__init__("envoy-balancer", [ENVOY, "-c", path, "--use-dynamic-base-id", "--concurrency", "1",
+                                            "-l", "warning"], directory)
+
+    @staticmethod
+    def socket_address(text):
+        host, port = text.rsplit(":", 1)
+        return {"address": host, "port_value": int(port)}
+
+    def start(self):
+        super().start()
+        wait_until(lambda: socket.create_connection(tuple(self.address.rsplit(":", 1)), 1).close() is None,
+                   "Envoy listens")
+        return self
+
+
 @pytest.fixture
 def world():
     with tempfile.TemporaryDirectory(prefix="pilotd-e2e-") as directory:
@@ -62,30 +96,65 @@ def world():
         made.etcd.kill()
 
 
-def balance(world, *replicas, is_h2=False):
-    balancer = HAProxy(replicas, world.directory, is_h2=is_h2).start()
+def balance(world, *replicas, kind=HAProxy, **options):
+    balancer = kind(replicas, world.directory, **options).start()
     world.balancers.append(balancer)
     return balancer
 
 
 def connect(world, balancer):
     """A client through the balancer, served."""
-    class Front:
-        xds = balancer.address
-    client = world.connect_until_served(Front)
+    client = world.connect_until_served(balancer_of(balancer))
     client.wait_for("CDS", WEB)
     return client
+
+
+@pytest.mark.parametrize("kind", [HAProxy, EnvoyBalancer])
+def test_a_drain_costs_each_stream_one_reconnect_that_is_served(world, kind):
+    first, second = world.replica("--drain-spread", "2s"), world.replica()
+    balancer = balance(world, first, second, kind=kind)
+    clients = [connect(world, balancer) for _ in range(12)]
+    wait_until(lambda: streams(first) + streams(second) == 12, "all are counted")
+    moving = streams(first)
+    assert moving > 0 and streams(second) > 0
+
+    first.signal(signal.SIGTERM)
+    changes, moved = iter(range(1000)), []
+
+    def all_moved():
+        world.put_service(f"s{next(changes)}")  # the mesh changes meanwhile
+        for client in [client for client in clients if client.error]:
+            clients.remove(client)
+            again = world.connect(balancer_of(balancer))
+            again.wait_for("CDS", WEB)
+            moved.append(again)
+        return len(moved) == moving
+    wait_until(all_moved, "those of the drained one have moved", 30)
+
+    assert first.wait() == 0
+    world.put_service("last")
+    for client in clients + moved:
+        client.wait_for("CDS", cluster_name("last"))
+        assert client.error is None  # one reconnect was enough, and who was elsewhere felt nothing
+    assert len(clients) == 12 - moving and streams(second) == 12
+
+
+def balancer_of(balancer):
+    class Front:
+        xds = balancer.address
+    return Front
 
 
 def streams(replica):
     return replica.metric('pilot_xds{variant="delta"}')
 
 
-def test_a_stale_replica_keeps_its_streams_and_gets_no_new_ones(world):
+@pytest.mark.parametrize("kind", [HAProxy, EnvoyBalancer])
+def test_a_stale_replica_keeps_its_streams_and_gets_no_new_ones(world, kind):
     host, port = world.etcd.address.split(":")
     relay = Relay(host, int(port))
     cut_off = world.replica(store=f"etcd://{relay.address}{world.prefix[:-1]}")
-    balancer = balance(world, cut_off, fresh := world.replica())
+    balancer = balance(world, cut_off, fresh := world.replica(), kind=kind)
     clients = [connect(world, balancer) for _ in range(4)]
     held = streams(cut_off)
     assert held > 0 and held + streams(fresh) == 4
@@ -103,9 +172,10 @@ def test_a_stale_replica_keeps_its_streams_and_gets_no_new_ones(world):
     assert streams(cut_off) >= held and [c.error for c in clients] == [None] * 4
 
 
-def test_when_all_are_stale_new_streams_are_served_all_the_same(world):
+@pytest.mark.parametrize("kind", [HAProxy, EnvoyBalancer])
+def test_when_all_are_stale_new_streams_are_served_all_the_same(world, kind):
     replica = world.replica()
-    balancer = balance(world, replica)
+    balancer = balance(world, replica, kind=kind)
     first = connect(world, balancer)
 
     world.etcd.process.signal(signal.SIGSTOP)
