@@ -10,6 +10,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -211,6 +212,44 @@ static void test_lines_of_others_are_limited(void **state)
     assert_int_equal(left_out, 0);
 }
 
+/* What log_write writes to standard error for one value. */
+static void log_line_of(const char *value, char *line, size_t size)
+{
+    int ends[2], stderr_was = dup(STDERR_FILENO);
+    assert_int_equal(pipe(ends), 0);
+    dup2(ends[1], STDERR_FILENO);
+    log_info(NULL, "hello", LOG_STR("value", value));
+    dup2(stderr_was, STDERR_FILENO);
+    close(stderr_was);
+    close(ends[1]);
+    ssize_t got = read(ends[0], line, size - 1);
+    close(ends[0]);
+    assert_true(got > 0);
+    line[got] = '\0';
+}
+
+static void test_a_value_cannot_forge_a_line_of_the_log(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *value, *end;
+    } cases[] = {
+        { "plain", " msg=hello value=plain\n" },
+        { "", " msg=hello value=\"\"\n" },
+        { "a b", " msg=hello value=\"a b\"\n" },
+        { "x\nlevel=error", " msg=hello value=\"x\\x0alevel=error\"\n" },
+        { "\r\t\x1b[2J\x7f", " msg=hello value=\"\\x0d\\x09\\x1b[2J\\x7f\"\n" },
+        { "\" rev=\\", " msg=hello value=\"\\\" rev=\\\\\"\n" },
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        char line[256];
+        log_line_of(cases[i].value, line, sizeof line);
+        const char *end = strstr(line, " msg=");
+        assert_non_null(end);
+        assert_string_equal(end, cases[i].end);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +264,7 @@ int main(void)
         cmocka_unit_test(test_json_refuses_what_is_not_strict),
         cmocka_unit_test(test_json_refuses_deep_nesting_and_large_documents),
         cmocka_unit_test(test_lines_of_others_are_limited),
+        cmocka_unit_test(test_a_value_cannot_forge_a_line_of_the_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
