@@ -27,8 +27,9 @@ KEYSPACE_APPLY = "    if (begins_with(key, HOLDS_PREFIX))\n"
 
 MUTANTS = [
     Mutant("every-process-its-hash", "pilotd/daemon/builder.c",
-           "b->hash = translator_hash(b->translator);",
-           "b->hash = translator_hash(b->translator);\n    *(char *)&b->hash ^= (char)uv_os_getpid();",
+           "p->hash = b->hash = translator_hash(b->translator);",
+           "b->hash = translator_hash(b->translator);\n    *(char *)&b->hash ^= (char)uv_os_getpid();\n"
+           "    p->hash = b->hash;",
            "steady", "same revision, same hash"),
     Mutant("forgets-what-proxies-have", "xds/stream_requests.c",
            "        take_initial(s, request, a);",

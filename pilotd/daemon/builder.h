@@ -33,6 +33,9 @@ struct build_result {
 };
 
 struct builder_owner {
+    /* The views are there: they may go to the proxies. What they are is not summed up yet: hash and
+     * reference come with on_built. */
+    void (*on_views)(struct builder_owner *owner, struct publication *publication);
     /* The builder is idle again: may order the next. */
     void (*on_built)(struct builder_owner *owner, const struct build_result *result);
 };

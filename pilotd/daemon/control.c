@@ -256,13 +256,18 @@ static void publish_whole(struct control *c, const struct build_result *result)
         serving_set_serving(c->servings[i], !c->is_draining);
 }
 
+static void on_views(struct builder_owner *owner, struct publication *publication)
+{
+    struct control *c = container_of(owner, struct control, builder_owner);
+    scopes_take(&c->scopes, publication);
+    for (size_t i = 0; i < c->serving_count; i++)
+        serving_publish(c->servings[i], publication);
+}
+
 static void on_built(struct builder_owner *owner, const struct build_result *result)
 {
     struct control *c = container_of(owner, struct control, builder_owner);
     count_build(c, result);
-    scopes_take(&c->scopes, result->publication);
-    for (size_t i = 0; i < c->serving_count; i++)
-        serving_publish(c->servings[i], result->publication);
     if (result->publication->is_whole)
         publish_whole(c, result);
     control_review(c);
@@ -674,6 +679,7 @@ static void hear_all(struct control *c)
     c->listener = (struct store_listener){ on_changes, on_synced, on_state, on_fault };
     c->replica_owner.on_compose = on_compose;
     c->replica_owner.on_beat = on_beat;
+    c->builder_owner.on_views = on_views;
     c->builder_owner.on_built = on_built;
     c->serving_owner.on_want = on_want;
     c->serving_owner.on_drop = on_drop;

@@ -32,8 +32,8 @@ struct published_view {
 struct publication {
     struct refcount refs;
     struct snapshot *snapshot;
-    struct hash128 hash;
-    struct xds_view *reference; /* whose resources the hash covers; only of a whole one */
+    struct hash128 hash;        /* the control loop's alone, and set once the views are out */
+    struct xds_view *reference; /* likewise: whose resources the hash covers; only of a whole one */
     bool is_whole;
     uint64_t changed_ns; /* when the first change that made it was heard (uv_hrtime); 0: none did */
     uint64_t made_ns;    /* when it was ready */

@@ -127,10 +127,10 @@ def test_every_metric_is_what_prometheus_can_read(world):
     for line in replica.get("/metrics")[1].splitlines():
         if line.startswith("# TYPE "):
             name, kind = line.split()[2:]
-            assert name not in typed and kind in ("counter", "gauge"), line
-            typed.add(name)
+            assert name not in typed and kind in ("counter", "gauge", "histogram"), line
+            typed.update([name] if kind != "histogram" else [f"{name}_{part}" for part in ("bucket", "sum", "count")])
         elif not line.startswith("#"):
-            sample = re.fullmatch(r'([a-z_]+)(\{[a-z]+="[^"]*"\})? -?\d+', line)
+            sample = re.fullmatch(r'([a-z_]+)(\{[a-z]+="[^"]*"(?:,le="[^"]*")?\})? -?\d+(\.\d+)?(e[+-]\d+)?', line)
             assert sample and sample.group(1) in typed, line
             assert sample.group(1, 2) not in seen, line
             seen.add(sample.group(1, 2))

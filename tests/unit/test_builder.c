@@ -20,8 +20,17 @@ struct world {
     struct builder_owner owner;
     struct arena *a;
     struct publication *last; /* retained */
-    int built;
+    int shown, built;
 };
+
+static void on_views(struct builder_owner *owner, struct publication *publication)
+{
+    struct world *w = container_of(owner, struct world, owner);
+    assert_true(builder_is_busy(w->builder));
+    assert_int_equal(w->shown, w->built);
+    assert_null(publication->reference);
+    w->shown++;
+}
 
 static void on_built(struct builder_owner *owner, const struct build_result *result)
 {
@@ -29,13 +38,14 @@ static void on_built(struct builder_owner *owner, const struct build_result *res
     assert_false(builder_is_busy(w->builder));
     publication_release(w->last);
     w->last = publication_retain(result->publication);
-    w->built++;
+    assert_int_equal(w->shown, ++w->built);
 }
 
 static int setup(void **state)
 {
     struct world *w = xcalloc(1, sizeof *w);
     assert_int_equal(uv_loop_init(&w->loop), 0);
+    w->owner.on_views = on_views;
     w->owner.on_built = on_built;
     w->builder = builder_open(&w->loop, &w->owner, NULL);
     w->a = arena_new();
