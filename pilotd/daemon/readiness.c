@@ -6,7 +6,7 @@ static const char *why_not_serving(const struct control *c, const struct roll_ca
         return "draining";
     if (!r->is_complete)
         return "a serving loop does not answer";
-    return r->all_have_views ? NULL : "no snapshot is served yet";
+    return r->all_have_views && c->published ? NULL : "no snapshot is served yet";
 }
 
 int readiness_serving(
