@@ -18,43 +18,126 @@ bool log_level_parse(const char *name, enum log_level *level)
     return false;
 }
 
+static enum log_format format;
+
+void log_set_format(enum log_format chosen)
+{
+    format = chosen;
+}
+
+bool log_format_parse(const char *name, enum log_format *out)
+{
+    static const char *const names[] = { "logfmt", "json" };
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+        if (strcmp(name, names[i]) == 0) {
+            *out = (enum log_format)i;
+            return true;
+        }
+    return false;
+}
+
+/* ---- values ---- */
+
 static bool is_plain(const char *text)
 {
     for (const char *c = text; *c; c++)
-        if ((unsigned char)*c <= ' ' || *c == 0x7f || strchr("\"=\\", *c))
+        if ((unsigned char)*c <= ' ' || (unsigned char)*c >= 0x7f || strchr("\"=\\", *c))
             return false;
     return *text != '\0';
 }
 
-/* Quotes what a reader or a parser could take for something else; control bytes cannot forge
- * lines. */
-static void append_value(struct buf *b, const char *text)
+/* The bytes of the character at `c`: 0 when they are none of UTF-8. */
+static size_t character_size(const unsigned char *c)
 {
-    if (is_plain(text)) {
-        buf_text(b, text);
-        return;
-    }
+    size_t size = *c < 0x80 ? 1 : *c >= 0xc2 && *c < 0xe0 ? 2 : *c >= 0xe0 && *c < 0xf0 ? 3 : 4;
+    if ((*c >= 0x80 && *c < 0xc2) || *c > 0xf4)
+        return 0;
+    for (size_t i = 1; i < size; i++)
+        if ((c[i] & 0xc0) != 0x80)
+            return 0;
+    /* Neither longer than needs be, nor a surrogate, nor beyond the last character. */
+    bool is_odd = (*c == 0xe0 && c[1] < 0xa0) || (*c == 0xed && c[1] >= 0xa0) ||
+                  (*c == 0xf0 && c[1] < 0x90) || (*c == 0xf4 && c[1] >= 0x90);
+    return is_odd ? 0 : size;
+}
+
+static bool is_control(const unsigned char *c, size_t size)
+{
+    return (size == 1 && (*c < ' ' || *c == 0x7f)) || (size == 2 && *c == 0xc2 && c[1] < 0xa0);
+}
+
+/* Quotes what a reader or a parser could take for something else; neither control characters nor
+ * bytes that are no text can forge lines, or a terminal's commands. */
+static void append_quoted(struct buf *b, const char *text)
+{
+    const char *escape = format == LOG_FORMAT_JSON ? "\\u00" : "\\x";
     buf_text(b, "\"");
-    for (const char *c = text; *c; c++) {
+    for (const unsigned char *c = (const unsigned char *)text; *c;) {
+        size_t size = character_size(c);
         if (*c == '"' || *c == '\\')
             buf_printf(b, "\\%c", *c);
-        else if ((unsigned char)*c < ' ' || *c == 0x7f)
-            buf_printf(b, "\\x%02x", (unsigned char)*c);
+        else if (size == 0 || is_control(c, size))
+            for (size_t i = 0; i < (size ? size : 1); i++)
+                buf_printf(b, "%s%02x", escape, c[i]);
         else
-            buf_append(b, c, 1);
+            buf_append(b, c, size);
+        c += size ? size : 1;
     }
     buf_text(b, "\"");
 }
 
-static void append_time(struct buf *b)
+/* ---- a line ---- */
+
+static void put_key(struct buf *b, const char *key)
+{
+    const char *before =
+        format == LOG_FORMAT_JSON ? (b->size ? ",\"" : "{\"") : (b->size ? " " : "");
+    buf_printf(b, "%s%s%s", before, key, format == LOG_FORMAT_JSON ? "\":" : "=");
+}
+
+static void put_text(struct buf *b, const char *key, const char *text)
+{
+    put_key(b, key);
+    if (format == LOG_FORMAT_LOGFMT && is_plain(text))
+        buf_text(b, text);
+    else
+        append_quoted(b, text);
+}
+
+static void put_time(struct buf *b)
 {
     struct timespec now;
     struct tm utc;
-    char text[32];
+    char text[32], whole[48];
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &utc);
     strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
-    buf_printf(b, "ts=%s.%03ldZ ", text, now.tv_nsec / 1000000);
+    snprintf(whole, sizeof whole, "%s.%03ldZ", text, now.tv_nsec / 1000000);
+    put_text(b, "ts", whole);
+}
+
+/* "key=value key=value ": of words that need no quotes. */
+static void put_context(struct buf *b, const char *context)
+{
+    char words[sizeof((struct log_scope *)0)->context];
+    char *rest = NULL;
+    snprintf(words, sizeof words, "%s", context);
+    for (char *word = strtok_r(words, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+        char *value = strchr(word, '=');
+        if (value)
+            *value++ = '\0';
+        put_text(b, word, value ? value : "");
+    }
+}
+
+static void put_field(struct buf *b, const struct log_field *f)
+{
+    if (f->kind == LOG_FIELD_TEXT) {
+        put_text(b, f->key, f->text ? f->text : "");
+        return;
+    }
+    put_key(b, f->key);
+    buf_printf(b, "%lld", (long long)f->number);
 }
 
 void log_write(const struct log_scope *scope, enum log_level level, const char *event,
@@ -63,17 +146,13 @@ void log_write(const struct log_scope *scope, enum log_level level, const char *
     if (level < (scope ? scope->level : LOG_LEVEL_INFO))
         return;
     struct buf b = { 0 };
-    append_time(&b);
-    buf_printf(&b, "level=%s %smsg=", level_names[level], scope ? scope->context : "");
-    append_value(&b, event);
-    for (const struct log_field *f = fields; f < fields + count; f++) {
-        buf_printf(&b, " %s=", f->key);
-        if (f->kind == LOG_FIELD_INT)
-            buf_printf(&b, "%lld", (long long)f->number);
-        else
-            append_value(&b, f->text ? f->text : "");
-    }
-    buf_text(&b, "\n");
+    put_time(&b);
+    put_text(&b, "level", level_names[level]);
+    put_context(&b, scope ? scope->context : "");
+    put_text(&b, "msg", event);
+    for (const struct log_field *f = fields; f < fields + count; f++)
+        put_field(&b, f);
+    buf_text(&b, format == LOG_FORMAT_JSON ? "}\n" : "\n");
     /* Nothing sensible can be done when standard error is gone. */
     ssize_t ignored = write(STDERR_FILENO, b.data, b.size);
     (void)ignored;

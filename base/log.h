@@ -1,5 +1,6 @@
 /*
- * log: one line an event, logfmt, to standard error: ts=… level=… msg="…" key=value …
+ * log: one line an event to standard error, in logfmt: ts=… level=… msg="…" key=value …, or as a
+ * JSON object with the same keys.
  *
  * A log line is one write(2), so threads need no lock. Context that every line should carry
  * (replica, node) is set once in a scope. No secrets, no configuration bodies.
@@ -13,7 +14,7 @@ enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERRO
 
 struct log_scope {
     enum log_level level; /* lines below it are dropped */
-    char context[96];     /* ready-made "key=value " text, may be empty */
+    char context[96];     /* ready-made "key=value " text of plain words, may be empty */
 };
 
 struct log_field {
@@ -53,6 +54,11 @@ struct log_limit {
 };
 /* False: leave the line out. `left_out` is for its field "left_out". */
 bool log_limit_allows(struct log_limit *l, uint64_t now_ms, unsigned *left_out);
+
+enum log_format { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
+/* Of the whole process, before it has threads. */
+void log_set_format(enum log_format format);
+bool log_format_parse(const char *name, enum log_format *format); /* logfmt json */
 
 bool log_level_parse(const char *name, enum log_level *level); /* debug info warn error */
 

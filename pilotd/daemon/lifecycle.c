@@ -258,9 +258,10 @@ static void begin(struct lifecycle *l, struct options *options, const struct dev
     INVARIANT(uv_loop_init(&c->loop) == 0);
     c->options = options;
     c->store_url = dev ? dev_store_url(dev) : options->store;
+    log_set_format((enum log_format)options->log_format);
     c->log.level = options->log_level;
     snprintf(c->log.context, sizeof c->log.context, "replica=%.80s ", options->id);
-    metric_set(&c->stats.start_time_seconds, (int64_t)time(NULL));
+    metric_set(&c->stats.process.start_time_seconds, (int64_t)time(NULL));
     uv_timer_init(&c->loop, &l->leaving);
     l->leaving.data = l;
     tidy_open(&l->tidy, &c->loop, &c->stats.xds.bytes_sent);

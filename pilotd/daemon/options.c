@@ -84,6 +84,15 @@ static bool parse_level(
            error_set(err, ERROR_USAGE, "must be debug, info, warn or error, not \"%s\"", text);
 }
 
+static bool parse_log_format(
+    struct options *o, const struct option *option, const char *text, struct error *err)
+{
+    enum log_format format;
+    bool is_good = log_format_parse(text, &format);
+    *(int64_t *)field_of(o, option) = is_good ? (int64_t)format : 0;
+    return is_good || error_set(err, ERROR_USAGE, "must be logfmt or json, not \"%s\"", text);
+}
+
 static bool parse_status_access(
     struct options *o, const struct option *option, const char *text, struct error *err)
 {
@@ -360,6 +369,12 @@ static const struct option options[] = {
         parse_level,
         offsetof(struct options, log_level),
         .can_reload = true },
+    { "log-format",
+        "FORMAT",
+        "logfmt",
+        "how lines of the log are written: logfmt or json",
+        parse_log_format,
+        offsetof(struct options, log_format) },
     { "config",
         "FILE",
         NULL,

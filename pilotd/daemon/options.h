@@ -21,6 +21,7 @@ struct options {
     const char *etcd_ca, *etcd_cert, *etcd_key, *etcd_user, *etcd_password_file;
     bool is_dev;
     enum log_level log_level;
+    int64_t log_format; /* enum log_format */
     int64_t threads; /* serving loops */
     int64_t drain_spread_ms, drain_grace_ms, replica_ttl_ms, max_stream_age_ms;
     int64_t max_joining, stream_margin;

@@ -5,7 +5,6 @@
 #include "daemon/json_out.h"
 
 #include <string.h>
-#include <unistd.h>
 
 static void add_hash(cJSON *json, const struct hash128 *hash)
 {
@@ -351,18 +350,6 @@ void report_versions(const struct control *c, struct buf *out)
 
 /* ---- gauges ---- */
 
-static int64_t resident_bytes(void)
-{
-    long pages = 0;
-    FILE *statm = fopen("/proc/self/statm", "r");
-    if (statm) {
-        if (fscanf(statm, "%*d %ld", &pages) != 1)
-            pages = 0;
-        fclose(statm);
-    }
-    return (int64_t)pages * sysconf(_SC_PAGESIZE);
-}
-
 void report_gauges(struct control *c)
 {
     const struct store_status *status = store_status(c->store);
@@ -377,5 +364,7 @@ void report_gauges(struct control *c)
     metric_set(&stats->replicas, (int64_t)c->peers.by_id.count + 1);
     metric_set(&stats->differing_replicas, (int64_t)c->peers.differing);
     certificates_gauges(&c->certificates);
-    metric_set(&stats->resident_bytes, resident_bytes());
+    if (c->published)
+        hash128_text(&c->published->hash, stats->snapshot_hash);
+    process_gauges(&stats->process);
 }

@@ -191,8 +191,11 @@ static const struct metric_desc rows[] = {
     GAUGE("pilotd_event_listeners", event_listeners, "Who listens to /debug/events; 32 at most."),
     COUNTER("pilotd_event_listeners_refused_total", event_listeners_refused,
         "Listeners refused because there were as many."),
-    GAUGE("process_resident_memory_bytes", resident_bytes, "Resident memory."),
-    GAUGE("process_start_time_seconds", start_time_seconds, "When it started, in Unix time."),
+    GAUGE("process_resident_memory_bytes", process.resident_bytes, "Resident memory."),
+    GAUGE("process_open_fds", process.open_fds, "Open descriptors."),
+    GAUGE("process_max_fds", process.max_fds, "And how many may be."),
+    GAUGE(
+        "process_start_time_seconds", process.start_time_seconds, "When it started, in Unix time."),
 };
 
 /* Where there is a TLS port; else a certificate would seem to have run out. */
@@ -226,6 +229,15 @@ void stats_render(const struct stats *stats, struct buf *out)
     buf_text(out,
         "# HELP pilot_info The build.\n# TYPE pilot_info gauge\n"
         "pilot_info{version=\"" PILOTD_VERSION "\"} 1\n");
+    if (*stats->snapshot_hash)
+        buf_printf(out,
+            "# HELP pilotd_snapshot_info What is served.\n# TYPE pilotd_snapshot_info gauge\n"
+            "pilotd_snapshot_info{hash=\"%s\"} 1\n",
+            stats->snapshot_hash);
+    buf_printf(out,
+        "# HELP process_cpu_seconds_total Processor time taken.\n"
+        "# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total %.3f\n",
+        (double)stats->process.cpu_ms / 1000);
     metrics_render(out, rows, ARRAY_COUNT(rows), stats);
     if (stats->certificates.is_used)
         metrics_render(out, tls_rows, ARRAY_COUNT(tls_rows), stats);

@@ -8,6 +8,7 @@
 #include "daemon/certificates.h"
 #include "daemon/gate.h"
 #include "daemon/keeper.h"
+#include "daemon/process.h"
 #include "daemon/triggers.h"
 #include "keyspace/keyspace.h"
 #include "translate/translate.h"
@@ -29,8 +30,9 @@ struct stats {
     metric_value recalled; /* 1: the copy on disk is served */
     metric_value is_ready, store_state, store_revision, served_revision, heartbeat_age_ms;
     metric_value replicas, differing_replicas, findings, services, empty_services, virtual_services;
-    metric_value scopes; /* by the serving loops */
-    metric_value resident_bytes, start_time_seconds;
+    metric_value scopes;                    /* by the serving loops */
+    char snapshot_hash[HASH128_TEXT_BYTES]; /* of what is served; "": nothing is yet */
+    struct process_stats process;
 
     metric_value builds, patches, patch_divergences, scope_builds, build_last_us, build_us,
         refused_scopes;

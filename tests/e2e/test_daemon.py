@@ -729,3 +729,16 @@ def test_a_taken_xds_port_is_told():
         done = run_pilotd("--store", "etcd://127.0.0.1:1", "--xds", address, "--admin", "127.0.0.1:0")
 
     assert done.returncode == 1 and address in done.stderr
+
+
+def test_the_log_may_be_json(world):
+    replica = world.pilotd("--log-format", "json")
+    wait_until(lambda: '"msg":"pilotd starts"' in replica.log(), "it has begun to log")
+    replica.signal(signal.SIGTERM)
+    replica.wait()
+
+    lines = [json.loads(line) for line in replica.log().splitlines()]
+
+    assert {"pilotd starts", "pilotd has left"} <= {line["msg"] for line in lines}
+    assert {line["replica"] for line in lines} == {"r1"}
+    assert all(line["ts"].endswith("Z") and line["level"] in ("debug", "info", "warn", "error") for line in lines)

@@ -84,6 +84,20 @@ def test_a_change_shows_in_times_sizes_and_reasons(etcd):
         assert ("pilot_inbound_updates_total", (("type", "config"),)) not in told
 
 
+def test_the_process_and_its_snapshot_are_told(etcd):
+    with World(etcd) as world:
+        replica = world.replica()
+        world.wait_served(replica, world.put_service("web"))
+        told = families(replica)
+        hash_, = [s.labels["hash"] for s in told["pilotd_snapshot_info"].samples]
+        assert hash_ == replica.status()["hash"]
+        descriptors = value(replica, "process_open_fds")
+        assert descriptors == pytest.approx(len(os.listdir(f"/proc/{replica.popen.pid}/fd")), abs=3)
+        assert value(replica, "process_max_fds") >= descriptors
+        assert 0 < value(replica, "process_cpu_seconds_total") < 60
+        assert 1 << 20 < value(replica, "process_resident_memory_bytes") < 1 << 32
+
+
 def test_services_without_instances_are_counted(etcd):
     with World(etcd) as world:
         replica = world.replica()

@@ -10,7 +10,7 @@ import sys
 HEAD = """# Metrics
 
 What `GET /metrics` on the admin port tells, in Prometheus' text form; made by `make docs`. Names that begin with
-`pilot_` are Istio's, with Istio's meaning. No label has a value for each proxy. Histograms are in seconds or bytes.
+`pilot_` are Istio's, with Istio's meaning, but for labels that only Istio has. No label has a value for each proxy. Histograms are in seconds or bytes.
 `deploy/monitoring/pilotd.rules.yml` has alerts, each with what to do; `deploy/monitoring/grafana.json` is a dashboard.
 
 Prometheus finds the sidecars by asking each replica for those it serves, where they serve their own statistics

@@ -240,6 +240,11 @@ static void test_a_value_cannot_forge_a_line_of_the_log(void **state)
         { "x\nlevel=error", " msg=hello value=\"x\\x0alevel=error\"\n" },
         { "\r\t\x1b[2J\x7f", " msg=hello value=\"\\x0d\\x09\\x1b[2J\\x7f\"\n" },
         { "\" rev=\\", " msg=hello value=\"\\\" rev=\\\\\"\n" },
+        { "caf\xc3\xa9", " msg=hello value=\"caf\xc3\xa9\"\n" },
+        { "\xc2\x9b"
+          "2J",
+            " msg=hello value=\"\\xc2\\x9b2J\"\n" }, /* a terminal's CSI */
+        { "\xff\xe9", " msg=hello value=\"\\xff\\xe9\"\n" },
     };
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
         char line[256];
@@ -248,6 +253,32 @@ static void test_a_value_cannot_forge_a_line_of_the_log(void **state)
         assert_non_null(end);
         assert_string_equal(end, cases[i].end);
     }
+}
+
+/* What is no text is told byte by byte, so that the line is JSON whatever the value. */
+static void test_a_line_may_be_json(void **state)
+{
+    static const char *const values[] = {
+        "plain", "", "a \"b\" \\", "x\n\x1b", "caf\xc3\xa9", "\xff", "\xe0\x80\x80", "\xed\xa0\x80"
+    };
+    (void)state;
+    log_set_format(LOG_FORMAT_JSON);
+    for (size_t i = 0; i < ARRAY_COUNT(values); i++) {
+        char line[256];
+        struct diags d;
+        struct arena *a = arena_new();
+        log_line_of(values[i], line, sizeof line);
+        diags_init(&d, a);
+        cJSON *json = json_parse(line, strlen(line), sizeof line, &d);
+        assert_non_null(json);
+        assert_string_equal(json_text(json, "msg"), "hello");
+        assert_string_equal(json_text(json, "level"), "info");
+        if (i < 5)
+            assert_string_equal(json_text(json, "value"), values[i]);
+        cJSON_Delete(json);
+        arena_free(a);
+    }
+    log_set_format(LOG_FORMAT_LOGFMT);
 }
 
 int main(void)
@@ -265,6 +296,7 @@ int main(void)
         cmocka_unit_test(test_json_refuses_deep_nesting_and_large_documents),
         cmocka_unit_test(test_lines_of_others_are_limited),
         cmocka_unit_test(test_a_value_cannot_forge_a_line_of_the_log),
+        cmocka_unit_test(test_a_line_may_be_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
