@@ -46,19 +46,31 @@ static bool is_plain(const char *text)
     return *text != '\0';
 }
 
-/* The bytes of the character at `c`: 0 when they are none of UTF-8. */
+/* The bytes of the character at `c`: 0 when they are none of UTF-8 (RFC 3629, 4). */
 static size_t character_size(const unsigned char *c)
 {
-    size_t size = *c < 0x80 ? 1 : *c >= 0xc2 && *c < 0xe0 ? 2 : *c >= 0xe0 && *c < 0xf0 ? 3 : 4;
-    if ((*c >= 0x80 && *c < 0xc2) || *c > 0xf4)
+    static const struct {
+        unsigned char first_min, first_max, second_min, second_max;
+        size_t size;
+    } rows[] = { { 0x01, 0x7f, 0x00, 0xff, 1 },
+        { 0xc2, 0xdf, 0x80, 0xbf, 2 },
+        { 0xe0, 0xe0, 0xa0, 0xbf, 3 },
+        { 0xe1, 0xec, 0x80, 0xbf, 3 },
+        { 0xed, 0xed, 0x80, 0x9f, 3 },
+        { 0xee, 0xef, 0x80, 0xbf, 3 },
+        { 0xf0, 0xf0, 0x90, 0xbf, 4 },
+        { 0xf1, 0xf3, 0x80, 0xbf, 4 },
+        { 0xf4, 0xf4, 0x80, 0x8f, 4 } };
+    size_t row = 0;
+    while (row < ARRAY_COUNT(rows) && *c > rows[row].first_max)
+        row++;
+    if (row == ARRAY_COUNT(rows) || *c < rows[row].first_min || c[1] < rows[row].second_min ||
+        c[1] > rows[row].second_max)
         return 0;
-    for (size_t i = 1; i < size; i++)
+    for (size_t i = 2; i < rows[row].size; i++)
         if ((c[i] & 0xc0) != 0x80)
             return 0;
-    /* Neither longer than needs be, nor a surrogate, nor beyond the last character. */
-    bool is_odd = (*c == 0xe0 && c[1] < 0xa0) || (*c == 0xed && c[1] >= 0xa0) ||
-                  (*c == 0xf0 && c[1] < 0x90) || (*c == 0xf4 && c[1] >= 0x90);
-    return is_odd ? 0 : size;
+    return rows[row].size;
 }
 
 static bool is_control(const unsigned char *c, size_t size)
